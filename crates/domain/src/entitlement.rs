@@ -1,0 +1,301 @@
+//! Owns THE decision: may this user have this skill now? Refuses to be asked about anything else, to do
+//! IO, and to know the time: `now` is an argument.
+//!
+//! Every channel (git, REST, MCP, pages, the command line) asks [`decide`]; none has a rule of its own.
+
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    id::{GrantId, ReleaseId, SkillId, UserId},
+    listing::ListingState,
+    money::UnknownWord,
+};
+
+/// Why access was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GrantKind {
+    /// A one-time price was paid.
+    Purchase,
+    /// A recurring price is being paid.
+    Subscription,
+    /// Tried before buying: one per user and skill, ever.
+    Trial,
+    /// Given by the creator or the operator.
+    Gift,
+    /// A place in an organisation's plan.
+    Seat,
+    /// The user made the skill.
+    Ownership,
+}
+
+impl GrantKind {
+    /// The word used in columns, options and JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Purchase => "purchase",
+            Self::Subscription => "subscription",
+            Self::Trial => "trial",
+            Self::Gift => "gift",
+            Self::Seat => "seat",
+            Self::Ownership => "ownership",
+        }
+    }
+}
+
+impl FromStr for GrantKind {
+    type Err = UnknownWord;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        [Self::Purchase, Self::Subscription, Self::Trial, Self::Gift, Self::Seat, Self::Ownership]
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+            .ok_or_else(|| UnknownWord {
+                text: text.chars().take(64).collect(),
+                expected: "purchase, subscription, trial, gift, seat, ownership",
+            })
+    }
+}
+
+/// A stored reason for access, with its period. Several may stand side by side for one user and skill.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// Names this grant.
+    pub id: GrantId,
+    /// Who has it.
+    pub user: UserId,
+    /// For what.
+    pub skill: SkillId,
+    /// Why.
+    pub kind: GrantKind,
+    /// The first moment at which it holds.
+    pub starts_at: Timestamp,
+    /// The first moment at which it no longer holds; `None` is for ever.
+    pub until: Option<Timestamp>,
+    /// Releases published after this are not covered; `None` covers all.
+    pub updates_until: Option<Timestamp>,
+    /// From this moment on it does not hold, whatever its period says.
+    pub revoked_at: Option<Timestamp>,
+}
+
+impl Grant {
+    /// The first moment at which the grant no longer holds, if there is one.
+    pub fn ends_at(&self) -> Option<Timestamp> {
+        match (self.until, self.revoked_at) {
+            (Some(until), Some(revoked)) => Some(until.min(revoked)),
+            (end, None) | (None, end) => end,
+        }
+    }
+
+    /// Whether it holds at `now`.
+    pub fn is_active(&self, now: Timestamp) -> bool {
+        self.starts_at <= now && self.ends_at().is_none_or(|end| now < end)
+    }
+
+    fn covers(&self, release: &ReleaseRef) -> bool {
+        self.updates_until.is_none_or(|until| release.published_at <= until)
+    }
+}
+
+/// What a listing says that bears on access.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// Which skill.
+    pub skill: SkillId,
+    /// Who made it.
+    pub creator: UserId,
+    /// Whether it is offered.
+    pub state: ListingState,
+    /// Everybody may have it.
+    pub free: bool,
+}
+
+/// What the decision needs to know of a release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReleaseRef {
+    /// Which.
+    pub id: ReleaseId,
+    /// When it was published.
+    pub published_at: Timestamp,
+}
+
+/// Why someone receives a stub.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StubReason {
+    /// Never had it.
+    NotPurchased,
+    /// The trial is over.
+    TrialEnded,
+    /// What was paid or given for a time is over.
+    Lapsed,
+    /// It was taken back: refund, dispute, operator.
+    Revoked,
+    /// No longer offered, and this user's grants have ended.
+    Withdrawn,
+    /// Held back while it is reviewed; grants are kept.
+    Quarantined,
+}
+
+impl StubReason {
+    /// Every reason there is.
+    pub const ALL: [Self; 6] = [
+        Self::NotPurchased,
+        Self::TrialEnded,
+        Self::Lapsed,
+        Self::Revoked,
+        Self::Withdrawn,
+        Self::Quarantined,
+    ];
+
+    /// The word used in columns and JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotPurchased => "not_purchased",
+            Self::TrialEnded => "trial_ended",
+            Self::Lapsed => "lapsed",
+            Self::Revoked => "revoked",
+            Self::Withdrawn => "withdrawn",
+            Self::Quarantined => "quarantined",
+        }
+    }
+}
+
+impl FromStr for StubReason {
+    type Err = UnknownWord;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == text).ok_or_else(|| UnknownWord {
+            text: text.chars().take(64).collect(),
+            expected: "not_purchased, trial_ended, lapsed, revoked, withdrawn, quarantined",
+        })
+    }
+}
+
+/// The entitlement: what this user receives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// The whole content of `release`, and of every release before it.
+    Full {
+        /// The newest that is covered.
+        release: ReleaseId,
+        /// When the last of the grants that hold now ends; `None` is never.
+        until: Option<Timestamp>,
+    },
+    /// What someone without entitlement receives.
+    Stub {
+        /// Why.
+        reason: StubReason,
+    },
+    /// As if it did not exist.
+    Hidden,
+}
+
+/// An answer of [`decide`], and how long it stays true if nothing is written in between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decision {
+    /// What the user receives.
+    pub access: Access,
+    /// The first moment at which time alone may change the answer; `None` is never.
+    pub changes_at: Option<Timestamp>,
+}
+
+/// Decides what `user` may have of a skill at `now`.
+///
+/// `grants` are this user's for this skill, in any order; others are passed over. `releases` are the
+/// skill's, oldest first. Total: every combination has an answer, and without a reason it is not `Full`.
+pub fn decide(
+    user: UserId,
+    terms: &Terms,
+    grants: &[Grant],
+    releases: &[ReleaseRef],
+    now: Timestamp,
+) -> Decision {
+    let mine = || grants.iter().filter(|g| g.user == user && g.skill == terms.skill);
+    let changes_at =
+        mine().flat_map(|g| [Some(g.starts_at), g.ends_at()]).flatten().filter(|moment| *moment > now).min();
+    let access = access(user, terms, mine, releases, now);
+    Decision { access, changes_at }
+}
+
+fn access<'a, I: Iterator<Item = &'a Grant>>(
+    user: UserId,
+    terms: &Terms,
+    mine: impl Fn() -> I,
+    releases: &[ReleaseRef],
+    now: Timestamp,
+) -> Access {
+    let Some(latest) = releases.last() else { return Access::Hidden };
+    let owner = user == terms.creator;
+    let known = owner || mine().any(|g| g.starts_at <= now);
+    if terms.state == ListingState::Quarantined {
+        return if known { Access::Stub { reason: StubReason::Quarantined } } else { Access::Hidden };
+    }
+    if owner || (terms.free && terms.state == ListingState::Published) {
+        return Access::Full { release: latest.id, until: None };
+    }
+    if let Some(release) = newest_covered(mine().filter(|g| g.is_active(now)), releases) {
+        return Access::Full { release: release.id, until: covered_until(mine, now) };
+    }
+    match terms.state {
+        ListingState::Published => Access::Stub { reason: why_not(mine(), now) },
+        ListingState::Withdrawn if known => Access::Stub { reason: StubReason::Withdrawn },
+        ListingState::Draft if known => Access::Stub { reason: why_not(mine(), now) },
+        ListingState::Draft | ListingState::Withdrawn | ListingState::Quarantined => Access::Hidden,
+    }
+}
+
+/// The newest release that any of `active` covers. Someone whose updates ended before the first release
+/// was published has the first: they were sold something.
+fn newest_covered<'a, 'r>(
+    active: impl Iterator<Item = &'a Grant>,
+    releases: &'r [ReleaseRef],
+) -> Option<&'r ReleaseRef> {
+    active
+        .map(|grant| releases.iter().rposition(|r| grant.covers(r)).unwrap_or(0))
+        .max()
+        .and_then(|index| releases.get(index))
+}
+
+/// When the last of the grants that hold at `now` ends.
+fn covered_until<'a, I: Iterator<Item = &'a Grant>>(
+    mine: impl Fn() -> I,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let ends: Option<Vec<Timestamp>> = mine().filter(|g| g.is_active(now)).map(Grant::ends_at).collect();
+    ends.and_then(|ends| ends.into_iter().max())
+}
+
+/// Says the reason by the grant that ended last.
+fn why_not<'a>(mine: impl Iterator<Item = &'a Grant>, now: Timestamp) -> StubReason {
+    let ended = mine
+        .filter_map(|g| g.ends_at().filter(|end| *end <= now && g.starts_at <= now).map(|end| (end, g)))
+        .max_by_key(|(end, g)| (*end, g.id));
+    match ended {
+        None => StubReason::NotPurchased,
+        Some((end, g)) if g.revoked_at == Some(end) => StubReason::Revoked,
+        Some((_, g)) if g.kind == GrantKind::Trial => StubReason::TrialEnded,
+        Some(_) => StubReason::Lapsed,
+    }
+}
+
+/// The releases that someone with `access` may go back to: the one they have and all before it.
+pub fn permitted_releases(access: Access, releases: &[ReleaseRef]) -> &[ReleaseRef] {
+    let Access::Full { release, .. } = access else { return &[] };
+    match releases.iter().position(|r| r.id == release) {
+        Some(index) => &releases[..=index],
+        None => &[],
+    }
+}
+
+/// Whether a trial may begin: one per user and skill, ever.
+pub fn may_start_trial(user: UserId, skill: SkillId, grants: &[Grant]) -> bool {
+    !grants.iter().any(|g| g.user == user && g.skill == skill && g.kind == GrantKind::Trial)
+}
+
+#[cfg(test)]
+#[path = "entitlement_tests.rs"]
+mod tests;

@@ -1,0 +1,214 @@
+use jiff::SignedDuration;
+use proptest::prelude::*;
+use rand::{SeedableRng, rngs::StdRng};
+
+use super::*;
+
+const DAY: i64 = 86_400;
+
+fn day(n: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + n * DAY).unwrap()
+}
+
+struct World {
+    buyer: UserId,
+    creator: UserId,
+    skill: SkillId,
+    releases: Vec<ReleaseRef>,
+    rng: StdRng,
+}
+
+impl World {
+    fn new() -> Self {
+        let mut rng = StdRng::seed_from_u64(3);
+        let buyer = UserId::new(day(0), &mut rng);
+        let creator = UserId::new(day(0), &mut rng);
+        let skill = SkillId::new(day(0), &mut rng);
+        let releases = [1, 10, 20]
+            .map(|d| ReleaseRef { id: ReleaseId::new(day(d), &mut rng), published_at: day(d) })
+            .to_vec();
+        Self { buyer, creator, skill, releases, rng }
+    }
+
+    fn terms(&self, state: ListingState) -> Terms {
+        Terms { skill: self.skill, creator: self.creator, state, free: false }
+    }
+
+    fn grant(&mut self, kind: GrantKind, from: i64, until: Option<i64>) -> Grant {
+        Grant {
+            id: GrantId::new(day(from), &mut self.rng),
+            user: self.buyer,
+            skill: self.skill,
+            kind,
+            starts_at: day(from),
+            until: until.map(day),
+            updates_until: None,
+            revoked_at: None,
+        }
+    }
+
+    fn access(&self, state: ListingState, grants: &[Grant], now: i64) -> Access {
+        decide(self.buyer, &self.terms(state), grants, &self.releases, day(now)).access
+    }
+}
+
+use ListingState::{Draft, Published, Quarantined, Withdrawn};
+
+fn stub(reason: StubReason) -> Access {
+    Access::Stub { reason }
+}
+
+#[test]
+fn without_a_grant_a_published_skill_is_a_stub_and_all_else_is_hidden() {
+    let world = World::new();
+    assert_eq!(world.access(Published, &[], 30), stub(StubReason::NotPurchased));
+    for state in [Draft, Withdrawn, Quarantined] {
+        assert_eq!(world.access(state, &[], 30), Access::Hidden);
+    }
+}
+
+#[test]
+fn a_period_holds_from_its_first_moment_to_before_its_last() {
+    let mut world = World::new();
+    let grants = [world.grant(GrantKind::Subscription, 5, Some(8))];
+    assert_eq!(world.access(Published, &grants, 4), stub(StubReason::NotPurchased));
+    assert!(matches!(world.access(Published, &grants, 5), Access::Full { .. }));
+    assert!(matches!(world.access(Published, &grants, 7), Access::Full { .. }));
+    assert_eq!(world.access(Published, &grants, 8), stub(StubReason::Lapsed));
+}
+
+#[test]
+fn grants_stand_side_by_side_and_the_last_one_counts() {
+    let mut world = World::new();
+    let trial = world.grant(GrantKind::Trial, 1, Some(8));
+    let purchase = world.grant(GrantKind::Purchase, 12, None);
+    let both = [trial, purchase];
+    assert_eq!(world.access(Published, &both, 9), stub(StubReason::TrialEnded));
+    let full = Access::Full { release: world.releases[2].id, until: None };
+    assert_eq!(world.access(Published, &both, 30), full);
+}
+
+#[test]
+fn updates_until_ends_updates_but_not_access() {
+    let mut world = World::new();
+    let mut grant = world.grant(GrantKind::Purchase, 2, None);
+    grant.updates_until = Some(day(15));
+    let access = world.access(Published, &[grant], 30);
+    assert_eq!(access, Access::Full { release: world.releases[1].id, until: None });
+    assert_eq!(permitted_releases(access, &world.releases), &world.releases[..2]);
+}
+
+#[test]
+fn revocation_beats_the_period_and_says_so() {
+    let mut world = World::new();
+    let mut grant = world.grant(GrantKind::Gift, 2, None);
+    grant.revoked_at = Some(day(6));
+    assert!(matches!(world.access(Published, std::slice::from_ref(&grant), 5), Access::Full { .. }));
+    assert_eq!(world.access(Published, &[grant], 6), stub(StubReason::Revoked));
+}
+
+#[test]
+fn a_withdrawn_skill_stays_with_those_who_have_it() {
+    let mut world = World::new();
+    let grants = [world.grant(GrantKind::Purchase, 2, Some(20))];
+    assert!(matches!(world.access(Withdrawn, &grants, 10), Access::Full { .. }));
+    assert_eq!(world.access(Withdrawn, &grants, 20), stub(StubReason::Withdrawn));
+}
+
+#[test]
+fn quarantine_holds_back_content_from_everybody_and_the_listing_from_strangers() {
+    let mut world = World::new();
+    let grants = [world.grant(GrantKind::Purchase, 2, None)];
+    assert_eq!(world.access(Quarantined, &grants, 10), stub(StubReason::Quarantined));
+    let terms = world.terms(Quarantined);
+    let owner = decide(world.creator, &terms, &[], &world.releases, day(10)).access;
+    assert_eq!(owner, stub(StubReason::Quarantined));
+}
+
+#[test]
+fn a_free_skill_is_everybodys_once_published() {
+    let world = World::new();
+    let free = |state| Terms { free: true, ..world.terms(state) };
+    let ask = |state| decide(world.buyer, &free(state), &[], &world.releases, day(30)).access;
+    assert!(matches!(ask(Published), Access::Full { until: None, .. }));
+    assert_eq!(ask(Draft), Access::Hidden);
+}
+
+#[test]
+fn a_trial_is_once_per_user_and_skill_ever() {
+    let mut world = World::new();
+    assert!(may_start_trial(world.buyer, world.skill, &[]));
+    let mut old = world.grant(GrantKind::Trial, 1, Some(2));
+    old.revoked_at = Some(day(1));
+    assert!(!may_start_trial(world.buyer, world.skill, &[old]));
+}
+
+fn arbitrary_grant() -> impl Strategy<Value = (u8, i64, Option<i64>, Option<i64>, Option<i64>, bool, bool)> {
+    (
+        0..6_u8,
+        0..40_i64,
+        proptest::option::of(0..40_i64),
+        proptest::option::of(0..40_i64),
+        proptest::option::of(0..40_i64),
+        proptest::bool::weighted(0.9),
+        proptest::bool::weighted(0.9),
+    )
+}
+
+fn arbitrary_state() -> impl Strategy<Value = ListingState> {
+    proptest::sample::select(vec![Draft, Published, Withdrawn, Quarantined])
+}
+
+proptest! {
+    #[test]
+    fn full_needs_a_reason_that_holds_now(
+        parts in proptest::collection::vec(arbitrary_grant(), 0..6),
+        state in arbitrary_state(),
+        free: bool,
+        asker_is_creator in proptest::bool::weighted(0.2),
+        released in 0..=3_usize,
+        now in 0..45_i64,
+    ) {
+        let mut world = World::new();
+        let kinds = [GrantKind::Purchase, GrantKind::Subscription, GrantKind::Trial, GrantKind::Gift,
+            GrantKind::Seat, GrantKind::Ownership];
+        let (other_user, other_skill) = (world.creator, SkillId::new(day(0), &mut world.rng));
+        let grants: Vec<Grant> = parts.into_iter().map(|(kind, from, until, updates, revoked, mine, this)| {
+            let mut grant = world.grant(kinds[usize::from(kind)], from, until);
+            grant.updates_until = updates.map(day);
+            grant.revoked_at = revoked.map(day);
+            if !mine { grant.user = other_user; }
+            if !this { grant.skill = other_skill; }
+            grant
+        }).collect();
+        let user = if asker_is_creator { world.creator } else { world.buyer };
+        let terms = Terms { free, ..world.terms(state) };
+        let releases = &world.releases[..released];
+        let decision = decide(user, &terms, &grants, releases, day(now));
+
+        let active: Vec<&Grant> = grants.iter()
+            .filter(|g| g.user == user && g.skill == world.skill && g.is_active(day(now))).collect();
+        if let Access::Full { release, until } = decision.access {
+            prop_assert!(asker_is_creator || (free && state == Published) || !active.is_empty());
+            prop_assert!(state != Quarantined);
+            let index = releases.iter().position(|r| r.id == release).unwrap();
+            let open = asker_is_creator || (free && state == Published);
+            prop_assert!(open || index == 0 || active.iter().any(|g| g.covers(&releases[index])));
+            prop_assert!(until.is_none_or(|end| end > day(now)));
+        }
+        prop_assert_eq!(permitted_releases(decision.access, releases).is_empty(),
+            !matches!(decision.access, Access::Full { .. }));
+
+        // Nothing but a write changes the answer before `changes_at`.
+        let horizon = decision.changes_at.unwrap_or(day(100));
+        prop_assert!(horizon > day(now));
+        let just_before = horizon - SignedDuration::from_micros(1);
+        let later = decide(user, &terms, &grants, releases, just_before).access;
+        prop_assert_eq!(later, decision.access);
+
+        // The order of the grants does not matter.
+        let mut turned = grants.clone();
+        turned.reverse();
+        prop_assert_eq!(decide(user, &terms, &turned, releases, day(now)), decision);
+    }
+}

@@ -1,0 +1,143 @@
+//! Owns what a listing is and which of its states may follow which. Refuses to decide access: see
+//! [`crate::entitlement`].
+
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    entitlement::Terms,
+    id::{SkillId, SourceId, UserId},
+    money::{Price, UnknownWord},
+};
+
+/// Whether a skill is offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ListingState {
+    /// Known to its creator only.
+    Draft,
+    /// Offered to everybody.
+    Published,
+    /// No longer offered; whoever has it keeps it.
+    Withdrawn,
+    /// Held back by the operator: its content reaches nobody.
+    Quarantined,
+}
+
+impl ListingState {
+    /// The word used in columns, options and JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Draft => "draft",
+            Self::Published => "published",
+            Self::Withdrawn => "withdrawn",
+            Self::Quarantined => "quarantined",
+        }
+    }
+}
+
+impl FromStr for ListingState {
+    type Err = UnknownWord;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        [Self::Draft, Self::Published, Self::Withdrawn, Self::Quarantined]
+            .into_iter()
+            .find(|state| state.as_str() == text)
+            .ok_or_else(|| UnknownWord {
+                text: text.chars().take(64).collect(),
+                expected: "draft, published, withdrawn, quarantined",
+            })
+    }
+}
+
+/// A skill as offered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing {
+    /// Which skill.
+    pub skill: SkillId,
+    /// Its name, the same in URLs, entries and manifests. Unique on the platform.
+    pub name: String,
+    /// Who made it.
+    pub creator: UserId,
+    /// The creator's username.
+    pub creator_name: String,
+    /// Where its content comes from.
+    pub source: SourceId,
+    /// Its place in every marketplace file; given once, never reused.
+    pub position: i64,
+    /// Whether it is offered.
+    pub state: ListingState,
+    /// What it does, in the creator's words; from the manifest.
+    pub description: String,
+    /// Headings of the manifest that a stub shows as features.
+    pub features: Vec<String>,
+    /// One word for the shelf it stands on.
+    pub category: Option<String>,
+    /// Words to find it by.
+    pub tags: Vec<String>,
+    /// What it costs; `None` is not on sale: it can only be granted.
+    pub price: Option<Price>,
+    /// Length of the trial in days; 0 is none.
+    pub trial_days: u16,
+    /// What kept the newest push from becoming a release, for the creator.
+    pub problems: Vec<String>,
+    /// When the skill was first pushed.
+    pub created_at: Timestamp,
+    /// When it was first offered.
+    pub published_at: Option<Timestamp>,
+    /// When anything here last changed.
+    pub updated_at: Timestamp,
+}
+
+impl Listing {
+    /// What of it bears on access.
+    pub fn terms(&self) -> Terms {
+        Terms {
+            skill: self.skill,
+            creator: self.creator,
+            state: self.state,
+            free: self.price == Some(Price::Free),
+        }
+    }
+}
+
+/// The most tags a listing may have.
+pub const MAX_TAGS: usize = 12;
+/// The longest trial, in days.
+pub const MAX_TRIAL_DAYS: u16 = 90;
+
+/// A label that cannot stand on a shelf.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidLabel {
+    /// A tag or category is not a short lower-case word.
+    #[error("{0:?} is not a tag or category: 1 to 32 of a-z, 0-9 and single hyphens, such as code-review")]
+    Word(String),
+    /// More than [`MAX_TAGS`].
+    #[error("a listing has at most {MAX_TAGS} tags; {0} were given")]
+    TooMany(usize),
+    /// Longer than [`MAX_TRIAL_DAYS`].
+    #[error("a trial lasts 0 to {MAX_TRIAL_DAYS} days; {0} were given")]
+    Trial(u16),
+}
+
+/// Checks a tag or a category: `^[a-z0-9]+(-[a-z0-9]+)*$`, at most 32 letters.
+pub fn check_label(text: &str) -> Result<(), InvalidLabel> {
+    if text.len() <= 32 && crate::name::is_kebab(text) {
+        Ok(())
+    } else {
+        Err(InvalidLabel::Word(text.chars().take(64).collect()))
+    }
+}
+
+/// Checks tags for form and number; returns them sorted, each once.
+pub fn check_tags(tags: &[String]) -> Result<Vec<String>, InvalidLabel> {
+    for tag in tags {
+        check_label(tag)?;
+    }
+    let mut tags = tags.to_vec();
+    tags.sort();
+    tags.dedup();
+    if tags.len() > MAX_TAGS { Err(InvalidLabel::TooMany(tags.len())) } else { Ok(tags) }
+}

@@ -1,0 +1,102 @@
+//! Owns what we know of a person and of their api tokens. Refuses secrets: a token is a hash here.
+
+use jiff::Timestamp;
+
+use crate::{
+    id::{TokenId, UserId},
+    token::TokenHash,
+};
+
+/// A person.
+#[derive(Clone, PartialEq, Eq)]
+pub struct User {
+    /// Names this user for ever.
+    pub id: UserId,
+    /// What stands in URLs; unique, never given to another after deletion.
+    pub username: String,
+    /// Where mail reaches them; unique in its lower-case form.
+    pub email: String,
+    /// When they came.
+    pub created_at: Timestamp,
+}
+
+impl std::fmt::Debug for User {
+    /// Without the address: it does not belong in logs.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "User({}, {})", self.id, self.username)
+    }
+}
+
+/// What is stored of an api token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenRecord {
+    /// Names this token.
+    pub id: TokenId,
+    /// Whose it is.
+    pub user: UserId,
+    /// What its owner calls it: a device, a job.
+    pub name: String,
+    /// The 8 characters by which lists name it.
+    pub id_part: String,
+    /// What is looked up.
+    pub hash: TokenHash,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// The first moment at which it no longer works; `None` is never.
+    pub expires_at: Option<Timestamp>,
+    /// Since when it has been refused.
+    pub revoked_at: Option<Timestamp>,
+    /// When it was last used, to within a minute or so.
+    pub last_used_at: Option<Timestamp>,
+}
+
+impl TokenRecord {
+    /// Whether it opens anything at `now`.
+    pub fn works(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)
+    }
+}
+
+/// The longest name of a token, in characters.
+pub const MAX_TOKEN_NAME: usize = 100;
+
+/// Why an address cannot be an account's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an e-mail address has the form name@example.com")]
+pub struct InvalidEmail;
+
+/// Checks the form of an address (RFC 5321 lengths, one `@`, a dot in the domain, no spaces or controls)
+/// and returns it with its domain in lower case. That mail arrives there is shown only by sending some.
+pub fn check_email(text: &str) -> Result<String, InvalidEmail> {
+    let text = text.trim();
+    let (local, domain) = text.rsplit_once('@').ok_or(InvalidEmail)?;
+    let plain = |c: char| !c.is_whitespace() && !c.is_control() && !"<>()[],;:\\\"@".contains(c);
+    let labels_fit = domain.split('.').all(|label| {
+        !label.is_empty()
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.chars().all(|c| c.is_alphanumeric() || c == '-')
+    });
+    let fits = (1..=64).contains(&local.len())
+        && text.len() <= 254
+        && local.chars().all(plain)
+        && labels_fit
+        && (domain.contains('.') || domain == "localhost");
+    if fits { Ok(format!("{local}@{}", domain.to_lowercase())) } else { Err(InvalidEmail) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_checked_for_form_only() {
+        for good in ["a@b.co", "first.last+tag@Sub.Example.com", " x@localhost "] {
+            assert!(check_email(good).is_ok(), "{good}");
+        }
+        for bad in ["", "a", "@b.co", "a@", "a b@c.de", "a@b", "a@-b.co", "a@b..co", "a<b>@c.de", "a@b@c.de"]
+        {
+            assert_eq!(check_email(bad), Err(InvalidEmail), "{bad}");
+        }
+    }
+}
