@@ -1,1 +1,2 @@
 //! laid out below
+pub mod pkt_line;
