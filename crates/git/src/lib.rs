@@ -1,2 +1,10 @@
 //! laid out below
+mod deflate;
+pub mod delta;
+pub mod object;
+pub mod pack_entry;
 pub mod pkt_line;
+pub mod receive_pack;
+pub mod rope;
+pub mod sideband;
+pub mod tree_build;
