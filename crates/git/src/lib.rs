@@ -1,8 +1,10 @@
 //! laid out below
+pub mod bundle;
 mod deflate;
 pub mod delta;
 pub mod object;
-pub mod pack_entry;
+pub mod pack;
+mod pack_entry;
 pub mod pkt_line;
 pub mod receive_pack;
 pub mod rope;

@@ -119,22 +119,22 @@ impl CommitSpec<'_> {
     pub fn encode(&self) -> RawCommit {
         let name = header_text(&self.author.name, "unknown");
         let email = header_text(&self.author.email, "");
-        let date = self.date.max(0);
-        let mut data = Vec::with_capacity(160 + 48 * self.parents.len() + self.message.len());
+        let seconds = self.date.max(0);
+        let mut text = Vec::with_capacity(160 + 48 * self.parents.len() + self.message.len());
         let wrote = "a Vec takes every write";
-        writeln!(data, "tree {}", self.tree).expect(wrote);
+        writeln!(text, "tree {}", self.tree).expect(wrote);
         for parent in self.parents {
-            writeln!(data, "parent {parent}").expect(wrote);
+            writeln!(text, "parent {parent}").expect(wrote);
         }
         for role in ["author", "committer"] {
-            writeln!(data, "{role} {name} <{email}> {date} +0000").expect(wrote);
+            writeln!(text, "{role} {name} <{email}> {seconds} +0000").expect(wrote);
         }
-        data.push(b'\n');
-        data.extend(self.message.bytes().filter(|byte| *byte != 0));
-        if data.last() != Some(&b'\n') {
-            data.push(b'\n');
+        text.push(b'\n');
+        text.extend(self.message.bytes().filter(|byte| *byte != 0));
+        if text.last() != Some(&b'\n') {
+            text.push(b'\n');
         }
-        RawCommit { id: hash_object(Kind::Commit, &data), data }
+        RawCommit { id: hash_object(Kind::Commit, &text), data: text }
     }
 }
 
@@ -174,8 +174,8 @@ impl ParsedCommit {
     ///
     /// # Errors
     /// Anything that lacks the tree line, or whose parents or committer cannot be read.
-    pub fn parse(data: &[u8]) -> Result<Self, MalformedCommit> {
-        let mut lines = data.split(|byte| *byte == b'\n');
+    pub fn parse(text: &[u8]) -> Result<Self, MalformedCommit> {
+        let mut lines = text.split(|byte| *byte == b'\n');
         let tree = lines.next().and_then(|line| id_line(line, b"tree ")).ok_or(MalformedCommit)?;
         let mut parents = Vec::new();
         for line in lines {

@@ -87,7 +87,7 @@ impl Eq for Rope {}
 /// Yields the pieces of a rope one by one, for streaming.
 #[derive(Clone, Debug)]
 pub struct Pieces {
-    pieces: Arc<[Bytes]>,
+    all: Arc<[Bytes]>,
     next: usize,
     left: u64,
 }
@@ -103,14 +103,14 @@ impl Iterator for Pieces {
     type Item = Bytes;
 
     fn next(&mut self) -> Option<Bytes> {
-        let piece = self.pieces.get(self.next)?.clone();
+        let piece = self.all.get(self.next)?.clone();
         self.next += 1;
         self.left -= piece.len() as u64;
         Some(piece)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.pieces.len() - self.next;
+        let left = self.all.len() - self.next;
         (left, Some(left))
     }
 }
@@ -122,7 +122,7 @@ impl IntoIterator for Rope {
     type IntoIter = Pieces;
 
     fn into_iter(self) -> Pieces {
-        Pieces { left: self.len, pieces: self.pieces, next: 0 }
+        Pieces { left: self.len, all: self.pieces, next: 0 }
     }
 }
 
@@ -181,6 +181,14 @@ impl RopeBuilder {
             } else {
                 self.push(piece.clone());
             }
+        }
+    }
+
+    /// Shows all bytes so far, in order.
+    pub(crate) fn for_each_piece(&self, mut see: impl FnMut(&[u8])) {
+        self.pieces.iter().for_each(|piece| see(piece));
+        if !self.pending.is_empty() {
+            see(&self.pending);
         }
     }
 
