@@ -10,3 +10,4 @@ pub mod receive_pack;
 pub mod rope;
 pub mod sideband;
 pub mod tree_build;
+pub mod upload_pack;

@@ -1,0 +1,119 @@
+//! What a client is told before it asks: the version, the capabilities, the refs.
+//!
+//! Owns info/refs and `ls-refs`. Refuses to choose refs: it lists what it is given.
+
+use bytes::Bytes;
+use gix_hash::ObjectId;
+
+use super::{AGENT, LsRefs, MAIN, Refs};
+use crate::pkt_line::{FLUSH, put_line};
+
+/// A version of the protocol (gitprotocol-http, "Git-Protocol").
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Version {
+    /// The original one, without a number.
+    #[default]
+    V0,
+    /// As v0, with a line that says so.
+    V1,
+    /// Commands; what git speaks since 2.26.
+    V2,
+}
+
+impl Version {
+    /// Reads the `Git-Protocol` header: colon-separated keys, the highest known `version=` wins, and
+    /// whatever is not understood means v0, as git does.
+    pub fn from_header(header: Option<&str>) -> Self {
+        let keys = header.unwrap_or_default().split(':');
+        keys.filter_map(|key| match key.trim().strip_prefix("version=")? {
+            "1" => Some(Self::V1),
+            "2" => Some(Self::V2),
+            _ => None,
+        })
+        .max_by_key(|version| *version as u8)
+        .unwrap_or_default()
+    }
+}
+
+/// Capabilities of v2, one line each. `filter` belongs to `fetch`.
+const V2_CAPABILITIES: [&str; 4] = [
+    "ls-refs=unborn",
+    "fetch=shallow wait-for-done ref-in-want filter",
+    "server-option",
+    "object-format=sha1",
+];
+
+/// Capabilities of v0 and v1. The two `allow-…-sha1-in-want` let a client name an older step of its
+/// own, or a blob that its filter left out; what may be named is decided per want all the same.
+const V0_CAPABILITIES: &str = "multi_ack multi_ack_detailed no-done thin-pack side-band side-band-64k ofs-delta \
+     shallow deepen-since deepen-not deepen-relative no-progress include-tag \
+     allow-tip-sha1-in-want allow-reachable-sha1-in-want filter object-format=sha1";
+
+/// The body of `GET info/refs?service=git-upload-pack`
+/// (`application/x-git-upload-pack-advertisement`).
+///
+/// For v2 it depends on nothing but the version. No version advertises a boundary: in v0 a
+/// `shallow` line here would make stock git refuse every pull over a lapse.
+pub fn advertise(version: Version, refs: &Refs) -> Bytes {
+    let mut out = Vec::with_capacity(640);
+    put_line(&mut out, "# service=git-upload-pack");
+    out.extend_from_slice(FLUSH);
+    match version {
+        Version::V2 => {
+            put_line(&mut out, "version 2");
+            put_line(&mut out, &format!("agent={AGENT}"));
+            for capability in V2_CAPABILITIES {
+                put_line(&mut out, capability);
+            }
+        }
+        Version::V1 => {
+            put_line(&mut out, "version 1");
+            put_refs_v0(&mut out, refs);
+        }
+        Version::V0 => put_refs_v0(&mut out, refs),
+    }
+    out.extend_from_slice(FLUSH);
+    out.into()
+}
+
+fn put_refs_v0(out: &mut Vec<u8>, refs: &Refs) {
+    let listed = listed(refs);
+    let symref = if refs.head.is_some() { format!(" symref=HEAD:{MAIN}") } else { String::new() };
+    let mut capabilities = Some(format!("\0{V0_CAPABILITIES}{symref} agent={AGENT}"));
+    if listed.is_empty() {
+        let null = ObjectId::null(gix_hash::Kind::Sha1);
+        put_line(out, &format!("{null} capabilities^{{}}{}", capabilities.take().unwrap_or_default()));
+    }
+    for (name, id) in listed {
+        put_line(out, &format!("{id} {name}{}", capabilities.take().unwrap_or_default()));
+    }
+}
+
+/// The answer to `ls-refs` (gitprotocol-v2).
+pub fn ls_refs(request: &LsRefs, refs: &Refs) -> Bytes {
+    let asked = |name: &str| {
+        request.ref_prefixes.is_empty() || request.ref_prefixes.iter().any(|prefix| name.starts_with(prefix))
+    };
+    let symref_target = |name: &str| match name {
+        "HEAD" if request.symrefs => format!(" symref-target:{MAIN}"),
+        _ => String::new(),
+    };
+    let mut out = Vec::with_capacity(256);
+    if refs.head.is_none() && request.unborn && asked("HEAD") {
+        put_line(&mut out, &format!("unborn HEAD{}", symref_target("HEAD")));
+    }
+    for (name, id) in listed(refs).into_iter().filter(|(name, _)| asked(name)) {
+        put_line(&mut out, &format!("{id} {name}{}", symref_target(&name)));
+    }
+    out.extend_from_slice(FLUSH);
+    out.into()
+}
+
+/// All refs in the order of an advertisement: HEAD, then by name.
+fn listed(refs: &Refs) -> Vec<(String, ObjectId)> {
+    let branches =
+        refs.head.into_iter().flat_map(|head| [("HEAD".to_owned(), head), (MAIN.to_owned(), head)]);
+    let mut tags: Vec<_> = refs.tags.iter().map(|(name, id)| (format!("refs/tags/{name}"), *id)).collect();
+    tags.sort();
+    branches.chain(tags).collect()
+}
