@@ -1,1 +1,5 @@
-//! laid out below
+//! The harness the stories are told with: a whole server, both databases, real git.
+
+pub mod clients;
+pub mod git;
+pub mod process;
