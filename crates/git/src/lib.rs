@@ -9,5 +9,7 @@ pub mod pkt_line;
 pub mod receive_pack;
 pub mod rope;
 pub mod sideband;
+pub mod source_repo;
+pub mod splice;
 pub mod tree_build;
 pub mod upload_pack;
