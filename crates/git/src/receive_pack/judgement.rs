@@ -88,6 +88,15 @@ fn name_in_the_way<'a>(name: &str, names: &BTreeSet<&'a str>) -> Option<&'a str>
     child.or_else(parent).copied()
 }
 
+/// Adds a second round of verdicts to the first: a command passes when it passes both.
+pub fn add_verdicts(first: &mut [Verdict], second: Vec<Verdict>) {
+    for (verdict, other) in first.iter_mut().zip(second) {
+        if verdict.is_ok() {
+            *verdict = other;
+        }
+    }
+}
+
 /// With the client's wish for all or nothing: when one verdict is a refusal, all become one.
 pub fn settle_atomic(verdicts: &mut [Verdict]) {
     if verdicts.iter().all(Result::is_ok) {

@@ -22,5 +22,5 @@ mod report;
 pub use commands::{
     Capabilities, ParseError, ParseLimits, PushRequest, RefCommand, advertise, parse_commands,
 };
-pub use judgement::{RefRules, Verdict, judge, settle_atomic, valid_ref_name};
+pub use judgement::{RefRules, Verdict, add_verdicts, judge, settle_atomic, valid_ref_name};
 pub use report::{Report, SidebandWriter};

@@ -1,0 +1,143 @@
+//! Keeps the number of packs small: one pack with all that the refs still reach.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::PathBuf;
+
+use gix_hash::ObjectId;
+
+use super::ingest::write_synced;
+use super::object_check::tree_entries;
+use super::pack_index::encode_index;
+use super::pack_set::{PackSet, Place, Reader};
+use super::pack_writer::{WriteError, write_pack};
+use super::snapshot::tag_target;
+use super::{PackName, RepoError, SourceRepo};
+use crate::object::{Kind, ParsedCommit};
+
+/// From this number of packs on, merging them pays.
+const MANY_PACKS: usize = 20;
+
+/// A pack that can stand in for all packs there were. Dropping it changes nothing.
+#[derive(Debug)]
+pub struct Consolidated {
+    folder: tempfile::TempDir,
+    name: Option<PackName>,
+    replaces: Vec<PackName>,
+}
+
+impl Consolidated {
+    /// The new pack; `None` when nothing is reachable any more.
+    pub fn name(&self) -> Option<PackName> {
+        self.name
+    }
+
+    /// The packs it replaces, itself never among them.
+    pub fn replaces(&self) -> &[PackName] {
+        &self.replaces
+    }
+
+    /// Where its `.pack` is until it is accepted.
+    pub fn pack_path(&self) -> Option<PathBuf> {
+        self.name.map(|name| self.folder.path().join(name.pack_file()))
+    }
+
+    /// Where its `.idx` is until it is accepted.
+    pub fn index_path(&self) -> Option<PathBuf> {
+        self.name.map(|name| self.folder.path().join(name.index_file()))
+    }
+}
+
+impl SourceRepo {
+    /// Whether there are so many packs that lookups suffer.
+    pub fn wants_consolidation(&self) -> bool {
+        self.set().names().len() > MANY_PACKS
+    }
+
+    /// Writes one pack with everything that `tips` reach, and leaves the repository as it is.
+    /// What no tip reaches, such as a secret that was pushed over, is not in it.
+    ///
+    /// Between this and [`Self::accept_consolidated`] no push may be accepted that was ingested
+    /// before: it may rely on an object that goes. The caller holds pushes off, or compares the
+    /// list of packs when it swaps.
+    pub fn consolidate(&self, tips: &[ObjectId]) -> Result<Consolidated, RepoError> {
+        let set = self.set();
+        let folder = self.quarantine()?;
+        let live = reachable(&set, tips)?;
+        let mut replaces = set.names();
+        if live.is_empty() {
+            return Ok(Consolidated { folder, name: None, replaces });
+        }
+        let path = folder.path().join("merged");
+        let io = |error| RepoError::io("write", &path, error);
+        let file = File::create_new(&path).map_err(io)?;
+        let mut out = BufWriter::with_capacity(1 << 18, &file);
+        let written = write_pack(&set, &live, &mut out).map_err(|error| match error {
+            WriteError::Write(error) => io(error),
+            WriteError::Repo(error) => error,
+        })?;
+        drop(out);
+        file.sync_all().map_err(io)?;
+        let name = PackName(written.checksum);
+        std::fs::rename(&path, folder.path().join(name.pack_file())).map_err(io)?;
+        let index = encode_index(&written.entries, written.checksum);
+        write_synced(&folder.path().join(name.index_file()), &index)?;
+        replaces.retain(|old| *old != name);
+        Ok(Consolidated { folder, name: Some(name), replaces })
+    }
+
+    /// Takes the merged pack up, then lets the replaced ones go. A crash in between leaves both,
+    /// which is merely larger.
+    pub fn accept_consolidated(&self, merged: Consolidated) -> Result<Option<PackName>, RepoError> {
+        if let Some(name) = merged.name.filter(|name| !self.packs().contains(name)) {
+            self.move_in(merged.folder.path(), name)?;
+        }
+        self.remove_packs(&merged.replaces)?;
+        Ok(merged.name)
+    }
+}
+
+/// Everything the tips reach.
+fn reachable(set: &PackSet, tips: &[ObjectId]) -> Result<HashMap<ObjectId, Place>, RepoError> {
+    let mut reader = Reader::new(set);
+    let mut found = HashMap::new();
+    let mut open: Vec<(ObjectId, Option<Kind>)> = tips.iter().map(|tip| (*tip, None)).collect();
+    while let Some((id, expected)) = open.pop() {
+        if found.contains_key(&id) {
+            continue;
+        }
+        let place = set.place(&id).ok_or_else(|| missing(id))?;
+        found.insert(id, place);
+        if expected == Some(Kind::Blob) {
+            continue;
+        }
+        let (kind, data) = reader.read(place)?;
+        add_named(kind, &data, &mut open).ok_or_else(|| missing(id))?;
+    }
+    Ok(found)
+}
+
+/// Adds what an object names. `None` when it cannot be read.
+fn add_named(kind: Kind, data: &[u8], open: &mut Vec<(ObjectId, Option<Kind>)>) -> Option<()> {
+    match kind {
+        Kind::Blob => {}
+        Kind::Tag => open.push((tag_target(data)?, None)),
+        Kind::Commit => {
+            let commit = ParsedCommit::parse(data).ok()?;
+            open.push((commit.tree, Some(Kind::Tree)));
+            open.extend(commit.parents.iter().map(|parent| (*parent, Some(Kind::Commit))));
+        }
+        Kind::Tree => {
+            for entry in tree_entries(data) {
+                let entry = entry.ok()?;
+                open.extend(entry.kind().map(|kind| (entry.id, Some(kind))));
+            }
+        }
+    }
+    Some(())
+}
+
+fn missing(id: ObjectId) -> RepoError {
+    RepoError::Damaged { pack: PathBuf::from("all packs"), reason: format!("object {id} is missing") }
+}
