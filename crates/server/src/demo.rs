@@ -1,0 +1,117 @@
+//! Owns `skaas-server demo`: a server of its own in a folder of its own, and a tour of it by the same
+//! commands that anybody can type. Refuses to touch any other installation: neither the environment
+//! nor a `skaas.toml` beside it is read.
+
+mod line;
+mod samples;
+mod screen;
+mod stage;
+mod tour;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, anyhow, bail};
+
+use crate::arguments::{Demo, Place};
+use stage::Stage;
+
+/// The file that marks a folder as a demo's, and so as one that may be emptied.
+const MARK: &str = ".skaas-demo";
+
+/// Gives the tour, then serves until Ctrl-C or SIGTERM, or ends at once with `--exit`.
+///
+/// # Errors
+/// A folder that is not a demo's, a port that is taken, git missing, or a step of the tour whose
+/// result is not what it should be.
+pub(crate) async fn run(place: &Place, options: &Demo) -> anyhow::Result<()> {
+    if place.config.is_some() || place.database_url.is_some() {
+        bail!(
+            "the demo has a server, a database and a configuration of its own: leave --config and --database-url \
+             out, or use `skaas-server serve` for yours"
+        );
+    }
+    let folder = fresh_folder(place.data.as_deref().unwrap_or(Path::new("demo-data")))?;
+    let stage = Stage::new(&folder, options.port)?;
+    let stop = stage.stopper();
+    let exit = options.exit;
+    let tour = tokio::task::spawn_blocking(move || tour::give(&stage, exit));
+    let told = tokio::select! {
+        ended = tour => ended.context("the tour broke off").flatten(),
+        signal = interrupted() => signal.and(Err(anyhow!("interrupted before the tour's end"))),
+    };
+    let stayed = if told.is_ok() && !exit { interrupted().await } else { Ok(()) };
+    // Whatever happened, no server is left behind.
+    stop.stop();
+    screen::put(&format!("\n  Stopped. Everything is kept in {}.\n", line::short(&folder)))?;
+    told.and(stayed)
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+async fn interrupted() -> anyhow::Result<()> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+        tokio::select! {
+            pressed = tokio::signal::ctrl_c() => pressed.context("cannot listen for Ctrl-C")?,
+            _ = terminate.recv() => {}
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await.context("cannot listen for Ctrl-C")?;
+    Ok(())
+}
+
+/// An empty folder at `path`: new, or emptied when an earlier demo made it.
+fn fresh_folder(path: &Path) -> anyhow::Result<PathBuf> {
+    let shown = path.display();
+    let used = path.read_dir().is_ok_and(|mut entries| entries.next().is_some());
+    if used && !path.join(MARK).is_file() {
+        bail!(
+            "{shown} holds files that are not a demo's; nothing was touched. Give another folder with --data"
+        );
+    }
+    if used {
+        std::fs::remove_dir_all(path)
+            .with_context(|| format!("cannot empty {shown}, an earlier demo's folder"))?;
+    }
+    std::fs::create_dir_all(path).with_context(|| format!("cannot make {shown}"))?;
+    std::fs::write(
+        path.join(MARK),
+        "Made by `skaas-server demo`, which empties this folder when it runs again.\n",
+    )
+    .with_context(|| format!("cannot write into {shown}"))?;
+    path.canonicalize().with_context(|| format!("cannot find {shown} again"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scratch(name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("skaas-demo-{name}-{}", std::process::id()));
+        drop(std::fs::remove_dir_all(&path));
+        path
+    }
+
+    #[test]
+    fn a_folder_with_somebody_elses_files_is_left_alone() {
+        let path = scratch("foreign");
+        std::fs::create_dir_all(&path).unwrap();
+        std::fs::write(path.join("thesis.txt"), "years of work").unwrap();
+        let refusal = fresh_folder(&path).unwrap_err().to_string();
+        assert!(refusal.contains("--data"), "{refusal}");
+        assert_eq!(std::fs::read_to_string(path.join("thesis.txt")).unwrap(), "years of work");
+        std::fs::remove_dir_all(&path).unwrap();
+    }
+
+    #[test]
+    fn an_earlier_demos_folder_is_emptied() {
+        let path = scratch("earlier");
+        fresh_folder(&path).unwrap();
+        std::fs::write(path.join("old"), "").unwrap();
+        let folder = fresh_folder(&path).unwrap();
+        assert!(!folder.join("old").exists() && folder.join(MARK).exists());
+        std::fs::remove_dir_all(&path).unwrap();
+    }
+}

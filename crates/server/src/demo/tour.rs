@@ -1,0 +1,197 @@
+//! Owns the story: publish, look, grant, pull, lapse. Every step checks its result and stops the tour
+//! when it is not what was promised.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, ensure};
+
+use super::line::{quoted, short};
+use super::samples::{SOURCES, Source};
+use super::screen::say;
+use super::stage::Stage;
+
+/// The skill that the story is about.
+const SKILL: &str = "migration-guard";
+/// A file of it that only its owners have.
+const PAID_FILE: &str = "skills/migration-guard/scripts/check_migration.py";
+
+/// How each sample is offered: skill, then the options of `admin listing set`.
+const OFFERS: &[(&str, &[&str])] = &[
+    (SKILL, &["--price", "1900", "--currency", "USD", "--interval", "once", "--category", "databases"]),
+    (
+        "flaky-test-hunter",
+        &["--price", "900", "--currency", "USD", "--interval", "month", "--trial-days", "14"],
+    ),
+    (
+        "release-desk",
+        &["--price", "4900", "--currency", "EUR", "--interval", "year", "--category", "delivery"],
+    ),
+    ("decision-record", &["--price", "500", "--currency", "USD"]),
+    ("error-messages", &["--price", "0", "--tag", "writing"]),
+];
+
+/// The whole tour; the server is still up at its end.
+///
+/// # Errors
+/// The first step that fails, or whose result is not what it should be.
+pub(super) fn give(stage: &Stage, exit: bool) -> anyhow::Result<()> {
+    stage
+        .screen
+        .title("skaas", "one git URL for each person; what they own is served whole, the rest as a stub")?;
+    stage.screen.part(1, "A server, a creator, two people with an agent")?;
+    stage.open()?;
+    for who in ["ann", "bob", "carol"] {
+        stage.admit(who)?;
+    }
+    stage.screen.part(2, "Ann pushes her skills and puts them on sale")?;
+    for source in SOURCES {
+        push(stage, source)?;
+    }
+    for (skill, options) in OFFERS {
+        offer(stage, skill, options)?;
+    }
+    stage.screen.part(3, "Bob looks at his marketplace and at a skill he has not bought")?;
+    browse(stage)?;
+    stage.screen.part(4, "Bob is given the skill, and pulls")?;
+    let days = ["admin", "grant", "add", "bob", SKILL, "--kind", "purchase", "--until", "365d"];
+    stage.run("operator", &stage.server_line(&days))?;
+    pull(stage, true)?;
+    stage.screen.part(5, "Carol clones the same URL")?;
+    clone(stage, "carol", SKILL)?;
+    look(stage, "carol", false)?;
+    stage.screen.part(6, "Bob's purchase is taken back, and he pulls once more")?;
+    stage.run("operator", &stage.server_line(&["admin", "grant", "revoke", "bob", SKILL]))?;
+    pull(stage, false)?;
+    invite(stage, exit)
+}
+
+/// Makes a repository of a sample and pushes it with git.
+fn push(stage: &Stage, source: &Source) -> anyhow::Result<()> {
+    let folder = stage.path("ann").join(source.name);
+    source.write(&folder)?;
+    let place = short(&folder);
+    let message = format!("{}, first release", source.name);
+    for prepare in
+        [&["init", "--quiet"][..], &["add", "--all"], &["commit", "--quiet", "--message", &message]]
+    {
+        let mut arguments = vec!["-C", place.as_str()];
+        arguments.extend_from_slice(prepare);
+        stage.quietly(&stage.git_line("ann", &arguments))?;
+    }
+    let url = format!("{}/s/ann/{}.git", stage.url(), source.name);
+    stage.run("ann", &stage.git_line("ann", &["-C", &place, "push", &url, "main"]))?;
+    say("")?;
+    Ok(())
+}
+
+fn offer(stage: &Stage, skill: &str, options: &[&str]) -> anyhow::Result<()> {
+    let mut arguments = vec!["admin", "listing", "set", skill];
+    arguments.extend_from_slice(options);
+    arguments.push("--publish");
+    stage.run("operator", &stage.server_line(&arguments))?;
+    Ok(())
+}
+
+fn browse(stage: &Stage) -> anyhow::Result<()> {
+    let folder = clone(stage, "bob", "marketplace")?;
+    let file = folder.join(".claude-plugin/marketplace.json");
+    let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    let marketplace: serde_json::Value =
+        serde_json::from_str(&text).context("the marketplace is not JSON")?;
+    let plugins = marketplace["plugins"].as_array().context("the marketplace lists no plugins")?;
+    let mut table = Vec::new();
+    for plugin in plugins {
+        let name = plugin["name"].as_str().context("an entry has no name")?;
+        let locked = plugin["description"].as_str().is_some_and(|text| text.contains("[NOT PURCHASED"));
+        let has = if locked { "locked" } else { "yours" };
+        let version = plugin["version"].as_str().context("an entry has no version")?;
+        table.push(format!("{name:<20} {version:<24} {has}"));
+        ensure!(
+            locked == (name != "error-messages"),
+            "{name} should be {}",
+            if locked { "open" } else { "locked" }
+        );
+    }
+    ensure!(plugins.len() == OFFERS.len(), "{} entries instead of {}", plugins.len(), OFFERS.len());
+    stage.screen.answer(&table.join("\n"))?;
+    stage.screen.shown(&format!("{} skills on offer; the free one is already his", plugins.len()))?;
+    clone(stage, "bob", SKILL)?;
+    look(stage, "bob", false)
+}
+
+/// Clones one of a person's own repositories into their folder.
+fn clone(stage: &Stage, who: &str, repo: &str) -> anyhow::Result<std::path::PathBuf> {
+    let folder = stage.path(who).join(repo);
+    let url = address(stage, repo);
+    stage.run(who, &stage.git_line(who, &["clone", "--quiet", &url, &short(&folder)]))?;
+    Ok(folder)
+}
+
+fn address(stage: &Stage, repo: &str) -> String {
+    let path = if repo == "marketplace" { repo.to_owned() } else { format!("skills/{repo}") };
+    format!("{}/me/{path}.git", stage.url())
+}
+
+fn pull(stage: &Stage, full: bool) -> anyhow::Result<()> {
+    let folder = stage.path("bob").join(SKILL);
+    stage.run("bob", &stage.git_line("bob", &["-C", &short(&folder), "pull", "--quiet"]))?;
+    look(stage, "bob", full)
+}
+
+/// Shows the checkout of the skill and makes sure that it is the full one, or the stub.
+fn look(stage: &Stage, who: &str, full: bool) -> anyhow::Result<()> {
+    let folder = stage.path(who).join(SKILL);
+    let listing = stage.git_line(who, &["-C", &short(&folder), "ls-files"]);
+    let files = stage.run(who, &listing)?;
+    let manifest = folder.join("skills").join(SKILL).join("SKILL.md");
+    let text =
+        fs::read_to_string(&manifest).with_context(|| format!("cannot read {}", manifest.display()))?;
+    let stub = text.contains("[PURCHASE REQUIRED]");
+    let paid = files.lines().any(|line| line == PAID_FILE);
+    ensure!(
+        stub != full && paid == full,
+        "{} is not what {who} should have now:\n{text}",
+        manifest.display()
+    );
+    stage.screen.shown(&if full {
+        format!("the whole skill, {} lines of SKILL.md and its scripts", text.lines().count())
+    } else {
+        "a stub: what it does, what it costs, and commands/buy.md".to_owned()
+    })?;
+    Ok(())
+}
+
+/// What to type next.
+fn invite(stage: &Stage, exit: bool) -> anyhow::Result<()> {
+    let screen = &stage.screen;
+    let more: &Path = &stage.path("try");
+    let copy = short(&more.join(SKILL));
+    screen.part(
+        7,
+        if exit {
+            "To try it yourself, leave out --exit, and type"
+        } else {
+            "Your turn; the server stays up"
+        },
+    )?;
+    say(&format!("export GIT_CONFIG_GLOBAL={}", quoted(&stage.git_config("bob").display().to_string())))?;
+    screen.remark("git is bob now, without a token in any URL")?;
+    say(&format!("git clone {} {}", address(stage, SKILL), quoted(&copy)))?;
+    say(&stage.server_line(&["admin", "grant", "add", "bob", SKILL, "--kind", "gift"]).to_string())?;
+    say(&format!("git -C {} pull", quoted(&copy)))?;
+    say(&stage.server_line(&["admin", "grant", "revoke", "bob", SKILL]).to_string())?;
+    say(&format!("git -C {} pull", quoted(&copy)))?;
+    screen.remark("the same with an agent, in the same shell")?;
+    say(&format!("claude plugin marketplace add {}", address(stage, "marketplace")))?;
+    say(&format!("codex plugin marketplace add {}", address(stage, "marketplace")))?;
+    say(&format!("skills add {} -y -a claude-code", address(stage, SKILL)))?;
+    screen.remark("everything that is on offer, and everything bob was given")?;
+    say(&stage.server_line(&["admin", "listing", "show"]).to_string())?;
+    say(&stage.server_line(&["admin", "grant", "list", "bob"]).to_string())?;
+    if !exit {
+        say("")?;
+        say("Ctrl-C ends the demo.")?;
+    }
+    Ok(())
+}
