@@ -2,7 +2,7 @@ use super::*;
 use proptest::prelude::*;
 use sha1::{Digest as _, Sha1};
 
-pub(crate) fn file<'a>(path: &'a str, content: &'a [u8]) -> BundleFile<'a> {
+fn file<'a>(path: &'a str, content: &'a [u8]) -> BundleFile<'a> {
     BundleFile { path, executable: false, content }
 }
 
@@ -113,7 +113,7 @@ fn prefixes_are_kept() {
     assert!(weight >= bundle.entries().len() as u64);
 }
 
-pub(crate) fn file_sets() -> impl Strategy<Value = Vec<(String, bool, Vec<u8>)>> {
+fn file_sets() -> impl Strategy<Value = Vec<(String, bool, Vec<u8>)>> {
     let content = prop_oneof![
         "[a-z\n ]{0,400}".prop_map(String::into_bytes),
         prop::collection::vec(any::<u8>(), 0..400),
@@ -135,7 +135,7 @@ pub(crate) fn file_sets() -> impl Strategy<Value = Vec<(String, bool, Vec<u8>)>>
     )
 }
 
-pub(crate) fn build(files: &[(String, bool, Vec<u8>)]) -> Bundle {
+fn build(files: &[(String, bool, Vec<u8>)]) -> Bundle {
     Bundle::build(files.iter().map(|(path, executable, content)| BundleFile {
         path,
         executable: *executable,

@@ -44,19 +44,22 @@ impl Base {
     /// A base of these parts. An empty slot shows nothing.
     pub fn new(
         head: impl Into<Bytes>,
-        fragments: Vec<Option<Arc<Fragment>>>,
+        fragments: impl IntoIterator<Item = Option<Arc<Fragment>>>,
         tail: impl Into<Bytes>,
     ) -> Self {
-        let slots = fragments.len();
-        let mut before = false;
-        let blocks = fragments
-            .chunks(BLOCK)
-            .map(|slots| {
-                let block = Arc::new(Block::new(slots.to_vec(), !before));
-                before |= block.leads();
-                block
-            })
-            .collect();
+        let mut fragments = fragments.into_iter();
+        let (mut slots, mut before) = (0, false);
+        let mut blocks = Vec::new();
+        loop {
+            let run: Vec<Slot> = fragments.by_ref().take(BLOCK).collect();
+            if run.is_empty() {
+                break;
+            }
+            slots += run.len();
+            let block = Block::new(run, !before);
+            before |= block.leads();
+            blocks.push(Arc::new(block));
+        }
         Self::assemble(Ending::new(head), blocks, slots, Ending::new(tail))
     }
 
@@ -168,7 +171,7 @@ impl Base {
         self.blocks.get(slot / BLOCK)?.slots()[slot % BLOCK].as_ref()
     }
 
-    pub(super) fn shown(&self, slot: usize) -> Option<Shown> {
+    pub(super) fn shown(&self, slot: usize) -> Option<Shown<'_>> {
         self.blocks.get(slot / BLOCK)?.shown(slot % BLOCK)
     }
 

@@ -79,10 +79,8 @@ impl Block {
         &self.slots
     }
 
-    pub(super) fn shown(&self, at: usize) -> Option<Shown> {
-        self.slots[at]
-            .as_ref()
-            .map(|fragment| Shown { fragment: Arc::clone(fragment), first: self.leading == Some(at) })
+    pub(super) fn shown(&self, at: usize) -> Option<Shown<'_>> {
+        self.slots[at].as_ref().map(|fragment| Shown { fragment, first: self.leading == Some(at) })
     }
 
     /// Where the text of a slot begins, or of all slots ends.

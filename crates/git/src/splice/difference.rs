@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::base::Base;
 use super::block::BLOCK;
-use super::document::{Document, same};
+use super::document::{Document, same, text_of};
 use crate::delta::DeltaBuilder;
 
 /// Copies name 32 bits of offset.
@@ -19,10 +19,8 @@ pub(super) fn difference(old: &Document, new: &Document) -> Option<Vec<u8>> {
     let mut offsets = Offsets { document: old, next: 0, added: 0, removed: 0 };
     for slot in candidates(old, new) {
         let (before, after) = (old.shown(slot), new.shown(slot));
-        if !same(before.as_ref(), after.as_ref()) {
-            let before = before.as_ref().map_or(&[][..], |shown| shown.text());
-            let after = after.as_ref().map_or(&[][..], |shown| shown.text());
-            writer.replace(offsets.of(slot), before, after);
+        if !same(before, after) {
+            writer.replace(offsets.of(slot), text_of(before), text_of(after));
         }
     }
     let tail = &old.base.tail.text;
@@ -111,8 +109,7 @@ impl Offsets<'_> {
             && single.slot < slot
         {
             self.added += single.len();
-            let there = base.shown(single.slot);
-            self.removed += there.map_or(0, |shown| shown.text().len() as u64);
+            self.removed += text_of(base.shown(single.slot)).len() as u64;
             self.next += 1;
         }
         base.start(slot) + self.added - self.removed

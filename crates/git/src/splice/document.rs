@@ -29,19 +29,30 @@ pub struct Document {
 #[derive(Clone, Debug)]
 pub(super) struct Single {
     pub(super) slot: usize,
-    pub(super) shown: Option<Shown>,
+    fragment: Option<Arc<Fragment>>,
+    first: bool,
 }
 
 impl Single {
-    pub(super) fn len(&self) -> u64 {
-        self.shown.as_ref().map_or(0, |shown| shown.text().len() as u64)
+    pub(super) fn shown(&self) -> Option<Shown<'_>> {
+        let first = self.first;
+        self.fragment.as_ref().map(|fragment| Shown { fragment, first })
     }
+
+    pub(super) fn len(&self) -> u64 {
+        text_of(self.shown()).len() as u64
+    }
+}
+
+/// The text of what a slot shows; nothing where it shows nothing.
+pub(super) fn text_of(shown: Option<Shown<'_>>) -> &[u8] {
+    shown.map_or(&[], Shown::text)
 }
 
 /// A run of the text.
 enum Part<'a> {
     Slots(&'a Block, usize, usize),
-    Single(&'a Shown),
+    Single(Shown<'a>),
 }
 
 impl Document {
@@ -66,7 +77,7 @@ impl Document {
         let (mut added, mut removed) = (0, 0);
         for single in &singles {
             added += single.len();
-            removed += base.shown(single.slot).map_or(0, |shown| shown.text().len() as u64);
+            removed += text_of(base.shown(single.slot)).len() as u64;
         }
         let len = base.len() + added - removed;
         Self { base, singles, len, id }
@@ -133,9 +144,9 @@ impl Document {
     }
 
     /// What a slot shows.
-    pub(super) fn shown(&self, slot: usize) -> Option<Shown> {
+    pub(super) fn shown(&self, slot: usize) -> Option<Shown<'_>> {
         match self.singles.binary_search_by_key(&slot, |single| single.slot) {
-            Ok(at) => self.singles[at].shown.clone(),
+            Ok(at) => self.singles[at].shown(),
             Err(_) => self.base.shown(slot),
         }
     }
@@ -163,7 +174,7 @@ impl Document {
         let mut at = 0;
         for single in &self.singles {
             self.base_parts(at, single.slot, &mut see);
-            if let Some(shown) = &single.shown {
+            if let Some(shown) = single.shown() {
                 see(Part::Single(shown));
             }
             at = single.slot + 1;
@@ -190,7 +201,8 @@ fn singles(base: &Base, overrides: &BTreeMap<usize, Option<Arc<Fragment>>>) -> V
     let mut singles: Vec<Single> = Vec::with_capacity(overrides.len() + 2);
     let shows = |slot: usize, fragment: Option<&Arc<Fragment>>| Single {
         slot,
-        shown: fragment.map(|fragment| Shown { fragment: Arc::clone(fragment), first: first == Some(slot) }),
+        fragment: fragment.cloned(),
+        first: first == Some(slot),
     };
     singles.extend(overrides.iter().map(|(slot, fragment)| shows(*slot, fragment.as_ref())));
     if first != base.first() {
@@ -201,11 +213,11 @@ fn singles(base: &Base, overrides: &BTreeMap<usize, Option<Arc<Fragment>>>) -> V
         }
         singles.sort_unstable_by_key(|single| single.slot);
     }
-    singles.retain(|single| !same(single.shown.as_ref(), base.shown(single.slot).as_ref()));
+    singles.retain(|single| !same(single.shown(), base.shown(single.slot)));
     singles
 }
 
-pub(super) fn same(one: Option<&Shown>, other: Option<&Shown>) -> bool {
+pub(super) fn same(one: Option<Shown<'_>>, other: Option<Shown<'_>>) -> bool {
     match (one, other) {
         (None, None) => true,
         (Some(one), Some(other)) => one.same(other),

@@ -45,21 +45,21 @@ impl Fragment {
 }
 
 /// A fragment as it stands in a document.
-#[derive(Clone, Debug)]
-pub(super) struct Shown {
-    pub(super) fragment: Arc<Fragment>,
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shown<'a> {
+    pub(super) fragment: &'a Arc<Fragment>,
     /// Whether it is the first one present, so that its separator is dropped.
     pub(super) first: bool,
 }
 
-impl Shown {
-    pub(super) fn text(&self) -> &[u8] {
+impl<'a> Shown<'a> {
+    pub(super) fn text(self) -> &'a [u8] {
         self.fragment.text(self.first)
     }
 
     /// Whether both show the same text.
-    pub(super) fn same(&self, other: &Self) -> bool {
-        let one = self.first == other.first && Arc::ptr_eq(&self.fragment, &other.fragment);
+    pub(super) fn same(self, other: Self) -> bool {
+        let one = self.first == other.first && Arc::ptr_eq(self.fragment, other.fragment);
         one || self.text() == other.text()
     }
 }

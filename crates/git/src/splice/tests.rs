@@ -26,8 +26,7 @@ fn naive(slots: &[Option<String>]) -> Vec<u8> {
 }
 
 fn base_of(slots: &[Option<String>]) -> Base {
-    let fragments = slots.iter().map(|slot| slot.as_deref().map(fragment)).collect();
-    Base::new(HEAD, fragments, TAIL)
+    Base::new(HEAD, slots.iter().map(|slot| slot.as_deref().map(fragment)), TAIL)
 }
 
 fn with(slots: &[Option<String>], changes: &[(usize, Option<String>)]) -> Vec<Option<String>> {
