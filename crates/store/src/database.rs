@@ -1,0 +1,223 @@
+//! Owns opening, pools and the beginning of transactions. Refuses to know any table.
+
+use std::{
+    fs::OpenOptions,
+    path::{Path, PathBuf},
+    str::FromStr,
+    sync::Arc,
+    time::Duration,
+};
+
+use skaas_domain::id::UserId;
+use sqlx::{
+    ConnectOptions as _, PgPool, SqlitePool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use crate::{
+    config::{DatabaseConfig, StoreConfig},
+    connection::{Conn, Snapshot, Tx},
+    error::{Result, StoreError},
+    freshness::{Mark, REVISIONS, Revisions, Watcher},
+    migration::{self, Migrated},
+    objects::Objects,
+    statement::fetch_one,
+};
+
+/// The first SQLite without the data race of `WAL` checkpoints that 3.51.3 mended.
+const OLDEST_SQLITE: (u32, u32, u32) = (3, 51, 3);
+/// How long a statement waits for another's lock.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
+/// How long a caller waits for a free connection.
+const POOL_WAIT: Duration = Duration::from_secs(10);
+
+#[derive(Clone)]
+enum Db {
+    /// One connection writes; the rest are kept from it.
+    Lite { writer: SqlitePool, readers: SqlitePool, watcher: Arc<Watcher> },
+    Pg(PgPool),
+}
+
+/// The database and the object storage. Cheap to clone; clones share everything.
+#[derive(Clone)]
+pub struct Store {
+    db: Db,
+    pub(crate) objects: Objects,
+}
+
+impl Store {
+    /// Connects; makes the database file and folders when absent. The schema is [`Store::migrate`]'s.
+    ///
+    /// # Errors
+    /// [`StoreError::Config`] for an address or setting that cannot work, [`StoreError::Unavailable`] when
+    /// nobody answers there.
+    pub async fn open(config: StoreConfig) -> Result<Self> {
+        let objects = Objects::open(&config.objects)?;
+        let db = match &config.database {
+            DatabaseConfig::Sqlite { path } => open_sqlite(path, config.readers.max(1)).await?,
+            DatabaseConfig::Postgres { url } => open_postgres(url, config.connections.max(2)).await?,
+        };
+        Ok(Self { db, objects })
+    }
+
+    /// Brings the schema up to date. Any number of processes may do so at once.
+    ///
+    /// # Errors
+    /// [`StoreError::Migration`] when the database was made by a program that is not a relative of this one.
+    pub async fn migrate(&self) -> Result<Migrated> {
+        let mut tx = self.begin().await?;
+        let done = migration::migrate(&mut tx).await?;
+        tx.commit().await?;
+        if !done.unknown.is_empty() {
+            tracing::warn!(migrations = ?done.unknown, "database_is_newer");
+        }
+        Ok(done)
+    }
+
+    /// A connection to read with.
+    pub async fn read(&self) -> Result<Conn> {
+        Ok(match &self.db {
+            Db::Lite { readers, .. } => Conn::lite(readers.acquire().await?),
+            Db::Pg(pool) => Conn::pg(pool.acquire().await?),
+        })
+    }
+
+    /// A read-only transaction: everything read in it is of one moment.
+    pub async fn snapshot(&self) -> Result<Snapshot> {
+        Ok(match &self.db {
+            Db::Lite { readers, .. } => Snapshot::lite(readers.begin().await?),
+            Db::Pg(pool) => {
+                Snapshot::pg(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
+            }
+        })
+    }
+
+    /// A writing transaction.
+    pub async fn begin(&self) -> Result<Tx> {
+        Ok(match &self.db {
+            Db::Lite { writer, .. } => Tx::lite(writer.begin_with("BEGIN IMMEDIATE").await?),
+            Db::Pg(pool) => Tx::pg(pool.begin().await?),
+        })
+    }
+
+    /// SQLite: the mark of this moment, in about 2 µs and without yielding. `None` on PostgreSQL, or when
+    /// the file cannot be read: ask [`Store::revisions`] then, whose error says why.
+    pub fn mark(&self) -> Option<Mark> {
+        match &self.db {
+            Db::Lite { watcher, .. } => watcher.mark().ok(),
+            Db::Pg(_) => None,
+        }
+    }
+
+    /// How often the catalogue and this user's own state have changed: one query.
+    pub async fn revisions(&self, user: UserId) -> Result<Revisions> {
+        match &self.db {
+            Db::Lite { watcher, .. } => watcher.revisions(user),
+            Db::Pg(_) => {
+                let mut conn = self.read().await?;
+                fetch_one!(&mut conn, REVISIONS, [user])
+            }
+        }
+    }
+
+    /// Ends all connections in good order. Later calls fail with [`StoreError::Unavailable`].
+    pub async fn close(&self) {
+        match &self.db {
+            Db::Lite { writer, readers, .. } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Db::Pg(pool) => pool.close().await,
+        }
+    }
+}
+
+/// Makes the file, readable by its owner alone: it holds addresses of people.
+fn make_file(path: &Path) -> Result<()> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder)?;
+    }
+    let mut options = OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)?;
+    Ok(())
+}
+
+fn check_sqlite_version(text: &str) -> Result<()> {
+    let mut parts = text.split('.').map(|part| part.parse().unwrap_or(0));
+    let mut next = || parts.next().unwrap_or(0);
+    if (next(), next(), next()) >= OLDEST_SQLITE {
+        return Ok(());
+    }
+    let (major, minor, patch) = OLDEST_SQLITE;
+    Err(StoreError::Config(format!(
+        "this program was built with SQLite {text}; it needs {major}.{minor}.{patch} or newer"
+    )))
+}
+
+async fn open_sqlite(path: &Path, readers: u32) -> Result<Db> {
+    check_sqlite_version(rusqlite::version())?;
+    let path: PathBuf = path.to_owned();
+    let made = path.clone();
+    tokio::task::spawn_blocking(move || make_file(&made))
+        .await
+        .map_err(|error| StoreError::Unavailable(error.into()))??;
+    let options = SqliteConnectOptions::new()
+        .filename(&path)
+        .busy_timeout(LOCK_WAIT)
+        .foreign_keys(true)
+        .statement_cache_capacity(256)
+        .pragma("trusted_schema", "OFF")
+        .disable_statement_logging();
+    let pool = |connections: u32| {
+        SqlitePoolOptions::new()
+            .max_connections(connections)
+            .min_connections(1)
+            .acquire_timeout(POOL_WAIT)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            // A file does not go away as a server does.
+            .test_before_acquire(false)
+    };
+    let writing =
+        options.clone().journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Normal);
+    let writer = pool(1).connect_with(writing).await?;
+    let readers = pool(readers).connect_with(options.pragma("query_only", "ON")).await?;
+    let watcher = Arc::new(Watcher::open(&path)?);
+    Ok(Db::Lite { writer, readers, watcher })
+}
+
+async fn open_postgres(url: &str, connections: u32) -> Result<Db> {
+    let millis = LOCK_WAIT.as_millis().to_string();
+    let options = PgConnectOptions::from_str(url)?
+        .application_name("skaas")
+        .statement_cache_capacity(256)
+        // A node that hangs in a transaction is not to hold up all others for ever.
+        .options([("lock_timeout", millis.as_str()), ("idle_in_transaction_session_timeout", "60000")])
+        .disable_statement_logging();
+    let pool = PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(POOL_WAIT)
+        .connect_with(options)
+        .await?;
+    Ok(Db::Pg(pool))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_sqlite_is_refused_at_start() {
+        for good in ["3.51.3", "3.52.0", "4.0.0"] {
+            assert!(check_sqlite_version(good).is_ok(), "{good}");
+        }
+        for bad in ["3.51.2", "3.9.9", "2.99.99", "", "x"] {
+            assert!(check_sqlite_version(bad).is_err(), "{bad}");
+        }
+        check_sqlite_version(rusqlite::version()).unwrap();
+    }
+}

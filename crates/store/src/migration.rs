@@ -1,0 +1,126 @@
+//! Owns the schema's history: numbered, forward-only, embedded. Refuses to run beside itself, and to touch
+//! a database whose applied migrations are not the ones it knows.
+//!
+//! A node may start on a database that a newer one has migrated further: migrations expand before they
+//! contract, so that old and new run side by side. It says so in its log.
+
+use sha2::{Digest, Sha256};
+use sqlx::AssertSqlSafe;
+
+use crate::{
+    column::record,
+    connection::{Conn, Lent, Tx},
+    error::{Result, StoreError},
+    statement::{execute, fetch_all, sql},
+};
+
+/// Every migration there is, in order.
+const MIGRATIONS: &[(&str, &str)] = &[("0001_supply", include_str!("../migrations/0001_supply.sql"))];
+
+const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations (
+    version {int} NOT NULL PRIMARY KEY,
+    name TEXT NOT NULL,
+    checksum TEXT NOT NULL
+){strict}";
+
+sql! {
+    /// Lets one process migrate at a time, however long another takes. SQLite's transaction is lock enough.
+    LOCK = "SELECT 1", pg = "SELECT pg_advisory_xact_lock(6011827352218)";
+    WAIT = "SELECT 1", pg = "SELECT set_config('lock_timeout', '0', true)";
+    LIST = "SELECT version, name, checksum FROM migrations ORDER BY version";
+    ADD = "INSERT INTO migrations (version, name, checksum) VALUES ($1, $2, $3)";
+}
+
+struct Applied {
+    version: i64,
+    name: String,
+    checksum: String,
+}
+record!(Applied { version: i64, name: String, checksum: String });
+
+/// What a run of the migrations did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Migrated {
+    /// The names of those that it applied, in order.
+    pub applied: Vec<String>,
+    /// How many were there before.
+    pub already: usize,
+    /// The names of those in the database that this program does not know: a newer one has been here.
+    pub unknown: Vec<String>,
+}
+
+/// The schema's text in the words of one database.
+fn dialect(text: &str, pg: bool) -> String {
+    let mut words = vec![
+        ("{int}", if pg { "BIGINT" } else { "INTEGER" }),
+        ("{bytes}", if pg { "BYTEA" } else { "BLOB" }),
+        // Compared byte by byte, so that both databases sort alike.
+        ("{text}", if pg { "TEXT COLLATE \"C\"" } else { "TEXT" }),
+        ("{strict}", if pg { "" } else { " STRICT" }),
+    ];
+    let checked = ["problems", "features", "tags"].map(|column| {
+        let token = format!("{{json:{column}}}");
+        let lite = format!("TEXT CHECK (json_valid({column}))");
+        (token, if pg { "JSONB".to_owned() } else { lite })
+    });
+    words.extend(checked.iter().map(|(token, word)| (token.as_str(), word.as_str())));
+    words.into_iter().fold(text.to_owned(), |text, (token, word)| text.replace(token, word))
+}
+
+fn checksum(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+async fn run(conn: &mut Conn, text: &str) -> Result<()> {
+    let text = dialect(text, conn.is_pg());
+    let outcome = match conn.lend() {
+        Lent::Lite(c) => sqlx::raw_sql(AssertSqlSafe(text)).execute(c).await.map(drop),
+        Lent::Pg(c) => sqlx::raw_sql(AssertSqlSafe(text)).execute(c).await.map(drop),
+    };
+    conn.checked(outcome)
+}
+
+/// Brings the database to the newest schema, inside `tx`.
+pub(crate) async fn migrate(tx: &mut Tx) -> Result<Migrated> {
+    migrate_to(tx, MIGRATIONS).await
+}
+
+async fn migrate_to(tx: &mut Tx, migrations: &[(&str, &str)]) -> Result<Migrated> {
+    execute!(tx, WAIT, [])?;
+    execute!(tx, LOCK, [])?;
+    run(tx, CREATE_TABLE).await?;
+    let present: Vec<Applied> = fetch_all!(tx, LIST, [])?;
+    let known = present.len().min(migrations.len());
+    for (row, ((name, text), version)) in present.iter().zip(migrations.iter().zip(1_i64..)) {
+        if row.version != version || row.name != *name || row.checksum != checksum(text) {
+            return Err(StoreError::Migration(format!(
+                "migration {} ({}) in the database is not the one that this program has; \
+                 nothing was changed: use the program that made this database, or a newer release of it",
+                row.version, row.name
+            )));
+        }
+    }
+    let mut applied = Vec::new();
+    for ((name, text), version) in migrations.iter().zip(1_i64..).skip(known) {
+        run(tx, text).await?;
+        execute!(tx, ADD, [version, name, checksum(text)])?;
+        applied.push((*name).to_owned());
+    }
+    let unknown = present.into_iter().skip(migrations.len()).map(|row| row.name).collect();
+    Ok(Migrated { applied, already: known, unknown })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_token_is_left_in_either_dialect() {
+        for (name, text) in MIGRATIONS {
+            for pg in [false, true] {
+                let text = dialect(text, pg);
+                assert!(!text.contains('{') && !text.contains('}'), "{name}: {text}");
+            }
+        }
+    }
+}

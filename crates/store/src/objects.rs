@@ -1,0 +1,274 @@
+//! Owns object storage: a folder or a bucket, and the keys in it. Refuses to know what is in an object.
+//!
+//! Keys: `contents/ab/cdef…` (a bundle by its tree's id), `sources/{source id}/{pack}.pack` and `.idx`.
+//! A key is written once and never changed, so that a reader may keep what it has read.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::TryStreamExt as _;
+use object_store::{
+    BackoffConfig, ClientOptions, ObjectStore, ObjectStoreExt as _, PutPayload, RetryConfig,
+    WriteMultipart, aws::AmazonS3Builder, local::LocalFileSystem, path::Path as Key,
+};
+use skaas_domain::id::SourceId;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::{
+    config::{ObjectsConfig, S3Config},
+    database::Store,
+    error::{Result, StoreError},
+    oid::Oid,
+};
+
+/// What is larger goes up in parts.
+const ONE_PUT: usize = 16 << 20;
+/// The length of a part. S3 takes up to 10 000, so that an object may have 80 GB.
+const PART: usize = 8 << 20;
+/// How many parts are on their way at once.
+const PARTS_AT_ONCE: usize = 4;
+
+/// One of the two files of a source's pack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PackPart {
+    /// The pack.
+    Pack,
+    /// Its index.
+    Index,
+}
+
+/// The object storage. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Objects {
+    backend: Arc<dyn ObjectStore>,
+    /// What every key begins with; empty, or ends in a slash.
+    prefix: String,
+    /// What and where it is, for people.
+    pub(crate) description: String,
+    /// The folder, if it is one.
+    folder: Option<PathBuf>,
+}
+
+impl Objects {
+    pub(crate) fn open(config: &ObjectsConfig) -> Result<Self> {
+        match config {
+            ObjectsConfig::Folder { path } => Self::folder(path),
+            ObjectsConfig::S3(config) => Self::s3(config),
+        }
+    }
+
+    fn folder(path: &Path) -> Result<Self> {
+        std::fs::create_dir_all(path)?;
+        let backend = LocalFileSystem::new_with_prefix(path)?
+            // A release row is not to outlive its content in a power cut.
+            .with_fsync(true);
+        Ok(Self {
+            backend: Arc::new(backend),
+            prefix: String::new(),
+            description: format!("folder {}", path.display()),
+            folder: Some(path.to_owned()),
+        })
+    }
+
+    fn s3(config: &S3Config) -> Result<Self> {
+        let retry = RetryConfig {
+            max_retries: 5,
+            retry_timeout: Duration::from_secs(30),
+            backoff: BackoffConfig::default(),
+        };
+        let client = ClientOptions::new()
+            .with_timeout(Duration::from_secs(120))
+            .with_connect_timeout(Duration::from_secs(5));
+        let mut builder = AmazonS3Builder::new()
+            .with_bucket_name(&config.bucket)
+            .with_region(&config.region)
+            .with_retry(retry)
+            .with_client_options(client)
+            .with_allow_http(config.allow_http);
+        if let Some(endpoint) = &config.endpoint {
+            builder = builder.with_endpoint(endpoint);
+        }
+        if let Some(id) = &config.access_key_id {
+            builder = builder.with_access_key_id(id);
+        }
+        if let Some(secret) = &config.secret_access_key {
+            builder = builder.with_secret_access_key(secret);
+        }
+        let backend = builder
+            .build()
+            .map_err(|error| StoreError::Config(format!("the S3 settings cannot be used: {error}")))?;
+        let prefix = match config.prefix.trim_matches('/') {
+            "" => String::new(),
+            prefix => format!("{prefix}/"),
+        };
+        let at = config.endpoint.as_deref().unwrap_or(&config.region);
+        let description = format!("S3 bucket {} at {at}", config.bucket);
+        Ok(Self { backend: Arc::new(backend), prefix, description, folder: None })
+    }
+
+    fn key(&self, name: &str) -> Key {
+        Key::from(format!("{}{name}", self.prefix))
+    }
+
+    fn content_key(&self, tree: Oid) -> Key {
+        let hex = tree.to_string();
+        self.key(&format!("contents/{}/{}", &hex[..2], &hex[2..]))
+    }
+
+    fn pack_key(&self, source: SourceId, pack: Oid, part: PackPart) -> Key {
+        let ending = match part {
+            PackPart::Pack => "pack",
+            PackPart::Index => "idx",
+        };
+        self.key(&format!("sources/{source}/{pack}.{ending}"))
+    }
+
+    pub(crate) async fn put_content(&self, tree: Oid, data: Bytes) -> Result<()> {
+        let key = self.content_key(tree);
+        if data.len() <= ONE_PUT {
+            self.backend.put(&key, PutPayload::from_bytes(data)).await?;
+            return Ok(());
+        }
+        let upload = self.backend.put_multipart(&key).await?;
+        let mut writer = WriteMultipart::new_with_chunk_size(upload, PART);
+        let mut rest = data;
+        while !rest.is_empty() {
+            if let Err(error) = writer.wait_for_capacity(PARTS_AT_ONCE).await {
+                return Self::abandon(writer, error.into()).await;
+            }
+            writer.put(rest.split_to(rest.len().min(PART)));
+        }
+        writer.finish().await?;
+        Ok(())
+    }
+
+    /// Takes back the parts of a failed upload; what failed it is what is told.
+    async fn abandon(writer: WriteMultipart, why: StoreError) -> Result<()> {
+        if let Err(error) = writer.abort().await {
+            tracing::warn!(%error, "upload_not_aborted");
+        }
+        Err(why)
+    }
+
+    pub(crate) async fn has_content(&self, tree: Oid) -> Result<bool> {
+        match self.backend.head(&self.content_key(tree)).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(crate) async fn get_content(&self, tree: Oid) -> Result<Bytes> {
+        match self.backend.get(&self.content_key(tree)).await {
+            Ok(found) => Ok(found.bytes().await?),
+            Err(object_store::Error::NotFound { .. }) => Err(StoreError::Missing("content")),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn put_file(&self, key: &Key, from: &Path) -> Result<()> {
+        let mut file = tokio::fs::File::open(from).await?;
+        let length = file.metadata().await?.len();
+        if length <= ONE_PUT as u64 {
+            let mut data = Vec::new();
+            file.read_to_end(&mut data).await?;
+            self.backend.put(key, PutPayload::from(data)).await?;
+            return Ok(());
+        }
+        let upload = self.backend.put_multipart(key).await?;
+        let mut writer = WriteMultipart::new_with_chunk_size(upload, PART);
+        loop {
+            if let Err(error) = writer.wait_for_capacity(PARTS_AT_ONCE).await {
+                return Self::abandon(writer, error.into()).await;
+            }
+            let mut part = Vec::with_capacity(PART);
+            if let Err(error) = (&mut file).take(PART as u64).read_to_end(&mut part).await {
+                return Self::abandon(writer, error.into()).await;
+            }
+            if part.is_empty() {
+                break;
+            }
+            writer.put(part.into());
+        }
+        writer.finish().await?;
+        Ok(())
+    }
+
+    /// Streams into a file beside `to`, then gives it that name: `to` is whole or not there.
+    async fn get_file(&self, key: &Key, to: &Path) -> Result<()> {
+        let found = match self.backend.get(key).await {
+            Err(object_store::Error::NotFound { .. }) => return Err(StoreError::Missing("source pack")),
+            found => found?,
+        };
+        let mut name = to.file_name().unwrap_or_default().to_owned();
+        name.push(".part");
+        let partial = to.with_file_name(name);
+        let mut file = tokio::fs::File::create(&partial).await?;
+        let mut stream = found.into_stream();
+        while let Some(piece) = stream.try_next().await? {
+            file.write_all(&piece).await?;
+        }
+        file.flush().await?;
+        drop(file);
+        tokio::fs::rename(&partial, to).await?;
+        Ok(())
+    }
+
+    /// Whether the storage answers.
+    pub(crate) async fn ping(&self) -> Result<()> {
+        if let Some(folder) = &self.folder {
+            let metadata = tokio::fs::metadata(folder).await?;
+            if metadata.permissions().readonly() || !metadata.is_dir() {
+                let why = format!("{} is not a folder that can be written to", folder.display());
+                return Err(StoreError::Unavailable(why.into()));
+            }
+            return Ok(());
+        }
+        match self.backend.head(&self.key("contents/ping")).await {
+            Ok(_) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl Store {
+    /// Copies one file of a source's pack into object storage. Large ones go up in parts.
+    pub async fn put_source_pack(
+        &self,
+        source: SourceId,
+        pack: Oid,
+        part: PackPart,
+        from: &Path,
+    ) -> Result<()> {
+        self.objects.put_file(&self.objects.pack_key(source, pack, part), from).await
+    }
+
+    /// Copies one file of a source's pack out of object storage; `to` then is whole, or does not exist.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when it is not there.
+    pub async fn get_source_pack(
+        &self,
+        source: SourceId,
+        pack: Oid,
+        part: PackPart,
+        to: &Path,
+    ) -> Result<()> {
+        self.objects.get_file(&self.objects.pack_key(source, pack, part), to).await
+    }
+
+    /// Deletes both files of a source's pack; that they are gone already is no error.
+    pub async fn delete_source_pack(&self, source: SourceId, pack: Oid) -> Result<()> {
+        for part in [PackPart::Index, PackPart::Pack] {
+            match self.objects.backend.delete(&self.objects.pack_key(source, pack, part)).await {
+                Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+}

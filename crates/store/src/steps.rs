@@ -1,0 +1,155 @@
+//! Owns the rows of lineages: one append-only chain per user and repo. Refuses to build a commit, and to
+//! change or drop a step.
+
+use std::{fmt, str::FromStr};
+
+use jiff::Timestamp;
+use skaas_domain::id::{InvalidId, SkillId, UserId};
+
+use crate::{
+    column::{Fields, Record, record},
+    connection::{Conn, Tx},
+    error::Result,
+    oid::Oid,
+    statement::{execute, fetch_all, fetch_optional, sql},
+};
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT repo, seq, commit_id, commit_raw, tree, root_id, state, delta, created_at
+            FROM steps WHERE user_id = $1 AND ",
+            $rest
+        )
+    };
+}
+
+sql! {
+    TIP = select!("repo = $2 ORDER BY seq DESC LIMIT 1");
+    TIPS = select!("seq = (SELECT max(newest.seq) FROM steps AS newest
+        WHERE newest.user_id = steps.user_id AND newest.repo = steps.repo) ORDER BY repo");
+    LIST = select!("repo = $2 ORDER BY seq");
+    FIND_BY_COMMIT = select!("repo = $2 AND commit_id = $3 ORDER BY seq DESC LIMIT 1");
+    ADD = "INSERT INTO steps (user_id, repo, seq, commit_id, commit_raw, tree, root_id, state, delta,
+            created_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING";
+}
+
+/// Which of a user's repos.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Repo {
+    /// Their personal marketplace.
+    Marketplace,
+    /// The repo of one skill.
+    Skill(SkillId),
+}
+
+impl fmt::Display for Repo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Marketplace => f.write_str("marketplace"),
+            Self::Skill(skill) => skill.fmt(f),
+        }
+    }
+}
+
+impl FromStr for Repo {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        if text == "marketplace" { Ok(Self::Marketplace) } else { text.parse().map(Self::Skill) }
+    }
+}
+
+/// One commit of a lineage, and what is needed to serve it again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// Its place in the chain, from 0.
+    pub seq: i64,
+    /// Its commit.
+    pub commit: Oid,
+    /// The commit's bytes, without git's header.
+    pub commit_raw: Vec<u8>,
+    /// The commit's tree.
+    pub tree: Oid,
+    /// The root commit of the state, which is its second parent or, at 0, itself; none for a marketplace's.
+    pub root: Option<Oid>,
+    /// What the state was, in the words of whoever wrote it.
+    pub state: String,
+    /// The ready-made difference to the step before, for marketplaces.
+    pub delta: Option<Vec<u8>>,
+    /// When it was written.
+    pub created_at: Timestamp,
+}
+record!(Step {
+    seq: i64,
+    commit: Oid = "commit_id",
+    commit_raw: Vec<u8>,
+    tree: Oid,
+    root: Option<Oid> = "root_id",
+    state: String,
+    delta: Option<Vec<u8>>,
+    created_at: Timestamp,
+});
+
+struct Tip(Repo, Step);
+
+impl Record for Tip {
+    fn read(row: &impl Fields) -> sqlx::Result<Self> {
+        Ok(Self(row.get("repo")?, Step::read(row)?))
+    }
+}
+
+/// What became of an attempt to advance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Advance {
+    /// The step is the tip now, once the transaction is committed.
+    Advanced,
+    /// The tip was not the expected one; this is it.
+    Lost(Option<Step>),
+}
+
+/// The newest step of a lineage.
+pub async fn tip(conn: &mut Conn, user: UserId, repo: Repo) -> Result<Option<Step>> {
+    fetch_optional!(conn, TIP, [user, repo])
+}
+
+/// The newest steps of all of a user's lineages.
+pub async fn tips(conn: &mut Conn, user: UserId) -> Result<Vec<(Repo, Step)>> {
+    let rows: Vec<Tip> = fetch_all!(conn, TIPS, [user])?;
+    Ok(rows.into_iter().map(|Tip(repo, step)| (repo, step)).collect())
+}
+
+/// A lineage, oldest step first.
+pub async fn list(conn: &mut Conn, user: UserId, repo: Repo) -> Result<Vec<Step>> {
+    fetch_all!(conn, LIST, [user, repo])
+}
+
+/// The newest step of a lineage that has this commit.
+pub async fn find_by_commit(conn: &mut Conn, user: UserId, repo: Repo, commit: Oid) -> Result<Option<Step>> {
+    fetch_optional!(conn, FIND_BY_COMMIT, [user, repo, commit])
+}
+
+/// Writes `step` after the `expected` tip (its place and commit; `None`: after nothing). Compare-and-swap:
+/// steps are never dropped and have one place each, so of two writers, on any nodes, one wins.
+pub async fn advance(
+    tx: &mut Tx,
+    user: UserId,
+    repo: Repo,
+    expected: Option<(i64, Oid)>,
+    step: &Step,
+) -> Result<Advance> {
+    let actual = tip(tx, user, repo).await?;
+    let follows = expected.map_or(0, |(seq, _)| seq + 1) == step.seq;
+    if actual.as_ref().map(|tip| (tip.seq, tip.commit)) != expected || !follows {
+        return Ok(Advance::Lost(actual));
+    }
+    tx.bump_user(user).await?;
+    let Step { seq, commit, commit_raw, tree, root, state, delta, created_at } = step;
+    let added = execute!(
+        tx,
+        ADD,
+        [user, repo, seq, commit, commit_raw, tree, root, state, delta, created_at]
+    )?;
+    if added == 1 { Ok(Advance::Advanced) } else { Ok(Advance::Lost(tip(tx, user, repo).await?)) }
+}
