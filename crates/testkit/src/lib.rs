@@ -3,3 +3,4 @@
 pub mod clients;
 pub mod git;
 pub mod process;
+pub mod wire;
