@@ -35,13 +35,14 @@ impl Version {
     }
 }
 
-/// Capabilities of v2, one line each. `filter` belongs to `fetch`.
-const V2_CAPABILITIES: [&str; 4] = [
-    "ls-refs=unborn",
-    "fetch=shallow wait-for-done ref-in-want filter",
-    "server-option",
-    "object-format=sha1",
-];
+/// Capabilities of v2, one line each.
+///
+/// `ref-in-want` is understood but not offered: a `git clone` (2.47) that was promised one tip and
+/// given a newer one by name fails when it writes HEAD, while one that asks by id gets the older tip,
+/// which stays fetchable. `filter` must be offered, since a client that asks in vain takes itself for
+/// a partial clone all the same, and then goes looking for the boundary's parents without end.
+const V2_CAPABILITIES: [&str; 4] =
+    ["ls-refs=unborn", "fetch=shallow wait-for-done filter", "server-option", "object-format=sha1"];
 
 /// Capabilities of v0 and v1. The two `allow-…-sha1-in-want` let a client name an older step of its
 /// own, or a blob that its filter left out; what may be named is decided per want all the same.

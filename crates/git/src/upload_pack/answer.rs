@@ -9,7 +9,8 @@ use gix_hash::ObjectId;
 use super::history::{Copy, Graph};
 use super::negotiation::{Preface, Round, acknowledge};
 use super::plan::{Selection, Unreachable, select};
-use super::{AllowedObjects, Commit, Deepen, FetchRequest, Filter, History, Refs, Version};
+use super::{AllowedObjects, Commit, Deepen, FetchRequest, History, Refs, Version};
+use crate::pack::ObjectFilter;
 use crate::pkt_line::{FLUSH, MAX_DATA, put};
 use crate::sideband::SideBand;
 
@@ -40,7 +41,7 @@ pub struct Plan {
     /// admits (the tree itself always goes); a blob always goes.
     pub objects: Vec<ObjectId>,
     /// What to leave out.
-    pub filter: Option<Filter>,
+    pub filter: Option<ObjectFilter>,
     /// Deltas may name their base by its offset in the pack.
     pub ofs_delta: bool,
     /// How to wrap the pack.
@@ -146,7 +147,9 @@ fn judge<'a>(
     graph: &Graph<'a>,
     allowed: &dyn AllowedObjects,
 ) -> Result<Wanted<'a>, String> {
-    let not_ours = |id: &ObjectId| format!("upload-pack: not our ref {id}");
+    let not_ours = |id: &ObjectId| {
+        format!("upload-pack: not our ref {id}; if your access has just changed, run the same command again")
+    };
     let mut wanted = Wanted::default();
     for name in &request.want_refs {
         let id = refs.resolve(name).ok_or_else(|| format!("upload-pack: unknown ref {}", printable(name)))?;

@@ -21,7 +21,7 @@ use thiserror::Error;
 
 pub use advertise::{Version, advertise, ls_refs};
 pub use answer::{Answer, Plan, answer, error_reply};
-pub use filter::{Filter, UnsupportedFilter};
+pub use filter::{UnsupportedFilter, parse_filter};
 pub use history::{AllowedObjects, Commit, History};
 pub use negotiation::{Preface, Round, acknowledge};
 pub use parse::{Limits, parse_v0, parse_v2};

@@ -8,7 +8,8 @@ use std::str::FromStr;
 
 use gix_hash::ObjectId;
 
-use super::{Command, Deepen, FetchRequest, Filter, LsRefs, MultiAck, ProtocolError, Version};
+use super::filter::{both, parse_filter};
+use super::{Command, Deepen, FetchRequest, LsRefs, MultiAck, ProtocolError, Version};
 use crate::pkt_line::{FLUSH, Packet, Reader, chomp};
 use crate::sideband::SideBand;
 
@@ -243,8 +244,8 @@ fn read_need(
             push_id("boundaries", &mut seen.shallows, &mut request.shallow, (value, line), limits.shallows)
         }
         "filter" => {
-            match Filter::parse(value) {
-                Ok(filter) => request.filter = Some(request.filter.unwrap_or_default().and(filter)),
+            match parse_filter(value) {
+                Ok(filter) => request.filter = Some(both(request.filter.unwrap_or_default(), filter)),
                 Err(_) => request.unsupported_filter = Some(clean(value)),
             }
             Ok(())

@@ -4,7 +4,8 @@
 
 use gix_hash::ObjectId;
 
-use super::{Filter, Refs, Version};
+use super::{Refs, Version};
+use crate::pack::ObjectFilter;
 use crate::sideband::SideBand;
 
 /// A request of protocol v2.
@@ -82,7 +83,7 @@ pub struct FetchRequest {
     /// How deep the answer is to go; `None` where the client leaves its boundaries as they are.
     pub deepen: Option<Deepen>,
     /// What to leave out of the pack.
-    pub filter: Option<Filter>,
+    pub filter: Option<ObjectFilter>,
     /// The filter that was asked for when it is one that is not served: refused by `answer`.
     pub unsupported_filter: Option<String>,
     /// Deltas against objects outside the pack are understood.
