@@ -151,7 +151,7 @@ impl<'a, R: BufRead, W: Write> PackStream<'a, R, W> {
         while last & 0x80 != 0 {
             last = self.byte()?;
             let bits = u64::from(last & 0x7f);
-            if shift > 57 || (bits << shift) >> shift != bits {
+            if shift > 60 || (bits << shift) >> shift != bits {
                 return Err(IngestError::Malformed("an entry's size is out of range"));
             }
             size |= bits << shift;
