@@ -1,0 +1,162 @@
+#!/usr/bin/env bash
+# Starts and stops what the tests of the many-node set-up run against: a private PostgreSQL cluster and
+# moto's S3, both on free loopback ports, in a folder of their own. Nothing of the machine's is touched.
+#
+#   eval "$(scripts/test-services.sh start)"    # exports SKAAS_TEST_DATABASE_URL, SKAAS_TEST_S3_ENDPOINT
+#   cargo nextest run -p skaas-store
+#   scripts/test-services.sh stop               # ends both and removes their folder
+#   scripts/test-services.sh status
+#
+# SKAAS_SERVICES names the folder (default: one in the temporary folder, per user);
+# SKAAS_CACHE is where moto is installed once (default: ~/.cache/skaas).
+set -euo pipefail
+
+readonly MOTO='moto[server]==5.2.5'
+readonly CACHE=${SKAAS_CACHE:-$HOME/.cache/skaas}
+readonly SERVICES=${SKAAS_SERVICES:-${TMPDIR:-/tmp}/skaas-services-$(id -u)}
+readonly PATIENCE=300 # tenths of a second
+
+say() { printf '%s\n' "$*" >&2; }
+die() { say "test-services: $*"; exit 1; }
+
+usage() { sed -n '2,11s/^# \{0,1\}//p' "$0"; }
+
+# The newest PostgreSQL here that can make a cluster; nothing when there is none.
+postgres_bin() {
+  local dir
+  for dir in $(printf '%s\n' /usr/lib/postgresql/*/bin | sort -rV) $(dirname "$(command -v initdb || true)"); do
+    if [ -x "$dir/initdb" ] && [ -x "$dir/postgres" ]; then
+      printf '%s\n' "$dir"
+      return
+    fi
+  done
+}
+
+need_postgres() {
+  [ -n "$(postgres_bin)" ] && return
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    say 'installing PostgreSQL (Debian package postgresql)'
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >&2 ||
+      { apt-get update -qq >&2 && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >&2; }
+  fi
+  [ -n "$(postgres_bin)" ] || die 'PostgreSQL is missing: install the package "postgresql" (initdb, postgres)'
+}
+
+need_moto() {
+  [ -x "$CACHE/moto/bin/moto_server" ] && return
+  command -v python3 >/dev/null || die 'python3 is missing: install "python3" and "python3-venv"'
+  say "installing $MOTO into $CACHE/moto"
+  mkdir -p "$CACHE"
+  rm -rf "$CACHE/moto"
+  python3 -m venv "$CACHE/moto" || die 'python3 cannot make a venv: install "python3-venv"'
+  "$CACHE/moto/bin/pip" install --quiet --disable-pip-version-check "$MOTO" >&2 ||
+    { rm -rf "$CACHE/moto"; die "cannot install $MOTO"; }
+}
+
+# PostgreSQL refuses to run as root: then it runs as the user its package made.
+as_postgres=()
+if [ "$(id -u)" = 0 ]; then
+  as_postgres=(setpriv --reuid=postgres --regid=postgres --init-groups --)
+fi
+
+free_port() {
+  python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+# until_ready <name> <pid> <command…>: polls; fails when the process is gone or patience is at its end.
+until_ready() {
+  local name=$1 pid=$2 tries=0
+  shift 2
+  until "$@" >/dev/null 2>&1; do
+    kill -0 "$pid" 2>/dev/null || die "$name did not start: see $SERVICES/$name.log"
+    tries=$((tries + 1))
+    [ "$tries" -lt "$PATIENCE" ] || die "$name is not ready after $((PATIENCE / 10)) s: see $SERVICES/$name.log"
+    sleep 0.1
+  done
+}
+
+start_postgres() {
+  local bin port
+  bin=$(postgres_bin)
+  mkdir -p "$SERVICES/postgres"
+  chmod 700 "$SERVICES/postgres"
+  [ "$(id -u)" != 0 ] || chown postgres "$SERVICES/postgres"
+  # Not every locale exists everywhere; the tests bring their own order of letters.
+  ${as_postgres[@]+"${as_postgres[@]}"} "$bin/initdb" -D "$SERVICES/postgres/data" -U postgres -A trust -E UTF8 --locale=C.UTF-8 \
+    --no-sync >"$SERVICES/initdb.log" 2>&1 || die "initdb failed: see $SERVICES/initdb.log"
+  port=$(free_port)
+  ${as_postgres[@]+"${as_postgres[@]}"} "$bin/postgres" -D "$SERVICES/postgres/data" -p "$port" -c listen_addresses=127.0.0.1 \
+    -c unix_socket_directories= -c fsync=off -c synchronous_commit=off -c full_page_writes=off \
+    -c max_connections=400 >"$SERVICES/postgres.log" 2>&1 </dev/null &
+  printf '%s\n' "$!" >"$SERVICES/postgres.pid"
+  until_ready postgres "$!" "$bin/pg_isready" -q -h 127.0.0.1 -p "$port" -U postgres
+  printf 'export SKAAS_TEST_DATABASE_URL=postgres://postgres@127.0.0.1:%s/postgres\n' "$port" >>"$SERVICES/env"
+}
+
+answers() {
+  python3 -c 'import socket, sys; socket.create_connection(("127.0.0.1", int(sys.argv[1])), 1)' "$1"
+}
+
+start_moto() {
+  local port
+  port=$(free_port)
+  "$CACHE/moto/bin/moto_server" -H 127.0.0.1 -p "$port" >"$SERVICES/moto.log" 2>&1 </dev/null &
+  printf '%s\n' "$!" >"$SERVICES/moto.pid"
+  until_ready moto "$!" answers "$port"
+  printf 'export SKAAS_TEST_S3_ENDPOINT=http://127.0.0.1:%s\n' "$port" >>"$SERVICES/env"
+}
+
+# running <name>: whether the process that was started under this name lives.
+running() {
+  local pid
+  pid=$(cat "$SERVICES/$1.pid" 2>/dev/null) && kill -0 "$pid" 2>/dev/null &&
+    tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q "$1"
+}
+
+# end <name> <signal>: ends what was started, by its process id, and waits until it is gone.
+end() {
+  local pid tries=0
+  running "$1" || return 0
+  pid=$(cat "$SERVICES/$1.pid")
+  kill -s "$2" "$pid" 2>/dev/null || return 0
+  while kill -0 "$pid" 2>/dev/null; do
+    tries=$((tries + 1))
+    [ "$tries" -lt "$PATIENCE" ] || { kill -s KILL "$pid" 2>/dev/null || true; return 0; }
+    sleep 0.1
+  done
+}
+
+stop() {
+  # INT is PostgreSQL's fast shutdown: it does not wait for clients.
+  end postgres INT
+  end moto TERM
+  rm -rf "$SERVICES"
+}
+
+start() {
+  if running postgres && running moto; then
+    cat "$SERVICES/env"
+    return
+  fi
+  stop
+  need_postgres
+  need_moto
+  mkdir -p "$SERVICES"
+  # PostgreSQL's own user has to reach its folder in it.
+  chmod 711 "$SERVICES"
+  trap 'code=$?; [ "$code" = 0 ] || { say "test-services: stopping what was started"; end postgres INT; end moto TERM; }' EXIT
+  start_postgres
+  start_moto
+  cat "$SERVICES/env"
+}
+
+case ${1:-} in
+  start) start ;;
+  stop) stop ;;
+  status)
+    for name in postgres moto; do
+      if running "$name"; then echo "$name: running"; else echo "$name: stopped"; fi
+    done
+    ;;
+  *) usage; exit 2 ;;
+esac
