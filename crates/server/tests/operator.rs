@@ -1,0 +1,166 @@
+//! The operator's command line, as scripts use it: beside a running server, with exit codes and JSON.
+
+#![allow(clippy::unwrap_used, reason = "a test stops where it is surprised")]
+
+mod story;
+
+use std::process::Command;
+
+use serde_json::Value;
+use skaas_testkit::process::Installation;
+use story::{House, SKILL};
+
+#[test]
+fn every_admin_command_works_beside_a_running_server() {
+    let house = House::new();
+    let bob = house.person("bob");
+
+    let listing = house.admin(&[
+        "listing",
+        "set",
+        SKILL,
+        "--price",
+        "1250",
+        "--currency",
+        "EUR",
+        "--interval",
+        "month",
+        "--trial-days",
+        "7",
+        "--category",
+        "databases",
+        "--tag",
+        "sql",
+        "--tag",
+        "review",
+        "--publish",
+    ]);
+    let shown = house.admin(&["listing", "show", SKILL]);
+    assert_eq!(shown["name"], SKILL);
+    assert_eq!(shown["state"], "published");
+    assert_eq!(listing["name"], shown["name"]);
+    let all = house.admin(&["listing", "show"]);
+    assert_eq!(all.as_array().unwrap().len(), 1);
+
+    house.admin(&["grant", "add", "bob", SKILL, "--kind", "subscription", "--until", "30d"]);
+    house.admin(&["grant", "add", "bob", SKILL, "--kind", "trial", "--until", "2099-01-02T03:04:05Z"]);
+    assert_eq!(house.admin(&["grant", "list", "bob"]).as_array().unwrap().len(), 2);
+    assert_eq!(house.admin(&["grant", "list", "bob", SKILL]).as_array().unwrap().len(), 2);
+    house.admin(&["grant", "revoke", "bob", SKILL]);
+    for grant in house.admin(&["grant", "list", "bob"]).as_array().unwrap() {
+        assert!(grant["revoked_at"].is_string(), "{grant}");
+    }
+
+    let second = house.admin(&["token", "create", "bob", "--name", "laptop", "--expires", "90d"]);
+    let tokens = house.admin(&["token", "list", "bob"]);
+    let tokens = tokens.as_array().unwrap();
+    assert_eq!(tokens.len(), 2);
+    let text = Value::Array(tokens.clone()).to_string();
+    assert!(!text.contains(bob.token.rsplit('_').next().unwrap()), "a list never shows a secret");
+    let id = second["id"].as_str().unwrap_or_else(|| panic!("no id in {second}"));
+    house.admin(&["token", "revoke", "bob", id]);
+    assert_eq!(
+        house.connect(&bob).get(&story::refs("me/marketplace")).status,
+        200,
+        "the other one still works"
+    );
+}
+
+#[test]
+fn a_trial_is_given_once_per_person_and_skill_ever() {
+    let house = House::new();
+    house.person("bob");
+    house.person("carol");
+    let trial = |who: &str| {
+        house
+            .server
+            .installation()
+            .run(&["admin", "grant", "add", who, SKILL, "--kind", "trial", "--until", "7d"])
+    };
+    assert!(trial("bob").succeeded());
+    house.admin(&["grant", "revoke", "bob", SKILL]);
+    assert_eq!(trial("bob").code, Some(5));
+    assert!(trial("carol").succeeded());
+}
+
+#[test]
+fn a_failure_has_its_exit_code_and_says_what_to_do() {
+    let house = House::new();
+    house.person("bob");
+    let run = |arguments: &[&str]| {
+        let ran = house.server.installation().run(arguments);
+        assert_eq!(ran.stdout, "", "results go to standard output, failures do not");
+        (ran.code, ran.stderr)
+    };
+    for (code, arguments) in [
+        (2, &["admin", "user", "add"][..]),
+        (2, &["admin", "grant", "add", "bob", SKILL, "--kind", "wish"]),
+        (4, &["admin", "grant", "add", "nobody", SKILL, "--kind", "gift"]),
+        (4, &["admin", "grant", "add", "bob", "no-such-skill", "--kind", "gift"]),
+        (4, &["admin", "listing", "set", "no-such-skill", "--publish"]),
+        (4, &["admin", "token", "list", "nobody"]),
+        (5, &["admin", "user", "add", "bob", "--email", "other@example.test"]),
+        (5, &["admin", "user", "add", "robert", "--email", "bob@example.test"]),
+    ] {
+        let (got, said) = run(arguments);
+        assert_eq!(got, Some(code), "{arguments:?}: {said}");
+        assert!(said.trim().len() > 15, "{arguments:?}: {said:?}");
+    }
+    for wrong in ["Bob", "-bob", "b b", "../etc", "admin"] {
+        let (got, said) = run(&["admin", "user", "add", wrong, "--email", "x@example.test"]);
+        assert!(got.is_some_and(|code| code != 0), "{wrong}: {said}");
+    }
+}
+
+#[test]
+fn a_wrong_setting_stops_the_start_with_its_name_and_an_example() {
+    let folder = tempfile::tempdir().unwrap();
+    let installation = Installation::new(env!("CARGO_BIN_EXE_skaas-server"), folder.path().join("data"));
+    for (name, value) in [
+        ("SKAAS_PUBLIC_URL", "skills.example.com"),
+        ("SKAAS_CONCURRENT_PACKS", "0"),
+        ("DATABASE_URL", "mysql://x"),
+    ] {
+        let ran = installation.clone().with_variable(name, value).run(&["serve", "--listen", "127.0.0.1:0"]);
+        assert_eq!(ran.code, Some(3), "{ran}");
+        assert!(ran.stderr.contains(name) && ran.stderr.contains("example"), "{ran}");
+    }
+}
+
+#[test]
+fn health_and_metrics_answer_without_a_token() {
+    let house = House::new();
+    let bob = house.person("bob");
+    bob.clone(&bob.git, &house.server, SKILL, "skill", &[]);
+    let mut line = skaas_testkit::wire::Connection::open(house.server.port());
+    assert_eq!(line.get("/healthz").status, 200);
+    assert_eq!(line.get("/readyz").status, 200);
+    let metrics = line.get("/metrics");
+    assert_eq!(metrics.status, 200);
+    assert!(metrics.text().contains("skaas_git_requests_total"), "{}", metrics.text());
+    assert!(!metrics.text().contains("bob"), "a metric names no person");
+    let problem = line.get("/v1/nothing-here");
+    assert_eq!((problem.status, problem.header("content-type")), (404, Some("application/problem+json")));
+}
+
+#[test]
+fn the_tour_ends_well_and_what_it_prints_can_be_typed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut tour = Command::new(env!("CARGO_BIN_EXE_skaas-server"));
+    // A production database in the environment is none of the demo's business.
+    tour.args(["demo", "--exit"])
+        .current_dir(folder.path())
+        .env("DATABASE_URL", "postgresql://nobody@127.0.0.1:9/live");
+    let ran = skaas_testkit::git::Ran::capture(&mut tour, b"");
+    assert!(ran.succeeded(), "{ran}");
+    for line in [
+        "git clone http://127.0.0.1:",
+        "admin grant add bob migration-guard",
+        "claude plugin marketplace add http",
+    ] {
+        assert!(ran.stdout.contains(line), "{line} is not in\n{}", ran.stdout);
+    }
+    assert!(!ran.stdout.contains("sk_live_"), "a token stands in the tour");
+    assert!(!ran.stdout.contains('\u{1b}'), "colour where there is no terminal");
+    assert!(folder.path().join("demo-data/bob.credentials").is_file());
+}

@@ -1,0 +1,323 @@
+//! Real git against a real server process: clones, pulls, and what must never come with them.
+
+#![allow(clippy::unwrap_used, reason = "a test stops where it is surprised")]
+
+mod story;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use skaas_testkit::git::{Git, Protocol};
+use story::{House, Person, SKILL, Sight, entries, full, locked, sight};
+
+const EVERY_PROTOCOL: [Protocol; 3] = [Protocol::V0, Protocol::V1, Protocol::V2];
+
+/// The ids of all objects that a repository holds.
+fn objects(git: &Git, repo: &Path) -> BTreeSet<String> {
+    let listed =
+        git.ok(repo, &["cat-file", "--batch-all-objects", "--batch-check=%(objectname)", "--unordered"]);
+    listed.lines().map(str::to_owned).collect()
+}
+
+/// The trees and blobs of the checkout at HEAD.
+fn content(git: &Git, repo: &Path) -> BTreeSet<String> {
+    let listed = git.ok(repo, &["ls-tree", "-r", "-t", "--format=%(objectname)", "HEAD"]);
+    let root = git.ok(repo, &["rev-parse", "HEAD^{tree}"]);
+    listed.lines().map(str::to_owned).chain([root]).collect()
+}
+
+/// Fast-forwards, and checks every object that came.
+#[track_caller]
+fn pull(git: &Git, repo: &Path) {
+    git.ok(repo, &["pull", "-q", "--ff-only"]);
+    git.ok(repo, &["fsck", "--strict", "--no-dangling"]);
+}
+
+/// One person's copies, each taken in another way.
+struct Copies<'a> {
+    house: &'a House,
+    person: Person,
+    git: Git,
+    folders: Vec<std::path::PathBuf>,
+}
+
+impl<'a> Copies<'a> {
+    fn new(house: &'a House, protocol: Protocol) -> Self {
+        let person = house.person(&format!("bob-{protocol:?}").to_lowercase());
+        let git = person.git.speaking(protocol);
+        Self { house, person, git, folders: Vec::new() }
+    }
+
+    /// Takes a full and a depth-1 clone, and pulls all those taken before; all show the same.
+    #[track_caller]
+    fn all_show(&mut self, expected: &Sight) {
+        for folder in &self.folders {
+            pull(&self.git, folder);
+        }
+        let number = self.folders.len();
+        for (name, options) in [("full", &[][..]), ("shallow", &["--depth", "1"])] {
+            let into = format!("{name}-{number}");
+            let folder = self.person.clone(&self.git, &self.house.server, SKILL, &into, options);
+            self.git.ok(&folder, &["fsck", "--strict", "--no-dangling"]);
+            self.folders.push(folder);
+        }
+        for folder in &self.folders {
+            assert_eq!(&sight(folder), expected, "{}", folder.display());
+        }
+    }
+
+    fn newest(&self) -> &Path {
+        self.folders.last().unwrap()
+    }
+}
+
+#[test]
+fn every_copy_fast_forwards_from_stub_to_full_to_release_to_lapse_to_renewal() {
+    let house = House::new();
+    let mut buyers: Vec<Copies<'_>> = EVERY_PROTOCOL.map(|protocol| Copies::new(&house, protocol)).into();
+    for buyer in &mut buyers {
+        buyer.all_show(&Sight::Stub);
+        house.grant(&buyer.person);
+        buyer.all_show(&full("1.2.0"));
+    }
+    house.release("1.3.0");
+    for buyer in &mut buyers {
+        buyer.all_show(&full("1.3.0"));
+        house.revoke(&buyer.person);
+        buyer.all_show(&Sight::Stub);
+        house.grant(&buyer.person);
+        buyer.all_show(&full("1.3.0"));
+    }
+}
+
+#[test]
+fn a_copy_taken_after_the_lapse_holds_no_paid_object_however_it_asks() {
+    let house = House::new();
+    for protocol in EVERY_PROTOCOL {
+        let mut copies = Copies::new(&house, protocol);
+        copies.all_show(&Sight::Stub);
+        let stub = content(&copies.git, copies.newest());
+        house.grant(&copies.person);
+        copies.all_show(&full("1.2.0"));
+        let paid: BTreeSet<String> =
+            content(&copies.git, copies.newest()).difference(&stub).cloned().collect();
+        let paid_tip = copies.git.ok(copies.newest(), &["rev-parse", "HEAD"]);
+        assert!(paid.len() > 5, "{paid:?}");
+        house.revoke(&copies.person);
+
+        let (git, server) = (&copies.git, &house.server);
+        for (into, options) in [
+            ("late", &[][..]),
+            ("late-shallow", &["--depth", "1"]),
+            ("late-deep", &["--depth", "50"]),
+            ("late-single", &["--no-single-branch", "--depth", "3"]),
+            ("late-mirror", &["--mirror"]),
+        ] {
+            let folder = copies.person.clone(git, server, SKILL, into, options);
+            // Each of these may fail; none may bring anything.
+            for request in [
+                &["fetch", "-q", "--unshallow"][..],
+                &["fetch", "-q", "--deepen=5"],
+                &["fetch", "-q", "--depth=100"],
+                &["fetch", "-q", "--tags", "--force"],
+                &["fetch", "-q", "--shallow-since=2000-01-01"],
+                &["fetch", "-q", "origin", "+refs/*:refs/all/*"],
+            ] {
+                git.run(&folder, request);
+            }
+            for id in paid.iter().chain([&paid_tip]) {
+                let answer = git.fails(&folder, &["fetch", "-q", "--depth=1", "origin", id]);
+                // Over v0 and v1 git itself refuses to ask for what was not advertised.
+                let refused = answer.contains("not our ref") || answer.contains("unadvertised object");
+                assert!(refused, "{answer}");
+            }
+            let leaked: Vec<_> = objects(git, &folder).intersection(&paid).cloned().collect();
+            assert!(leaked.is_empty(), "{into} over {protocol:?}: {leaked:?}");
+        }
+    }
+}
+
+#[test]
+fn a_copy_that_never_saw_the_paid_step_is_told_to_clone_again() {
+    let house = House::new();
+    for protocol in EVERY_PROTOCOL {
+        let copies = Copies::new(&house, protocol);
+        let (git, server) = (&copies.git, &house.server);
+        let old = [
+            copies.person.clone(git, server, SKILL, "asleep", &[]),
+            copies.person.clone(git, server, SKILL, "asleep-shallow", &["--depth", "1"]),
+        ];
+        house.grant(&copies.person);
+        let witness = copies.person.clone(git, server, SKILL, "witness", &[]);
+        let paid: BTreeSet<String> =
+            content(git, &witness).difference(&content(git, &old[0])).cloned().collect();
+        house.revoke(&copies.person);
+        for folder in &old {
+            let pulled = git.run(folder, &["pull", "-q", "--ff-only"]);
+            if !pulled.succeeded() {
+                assert!(pulled.stderr.contains("clone"), "{pulled}");
+                assert!(!pulled.stderr.contains("shallow roots"), "{pulled}");
+            }
+            assert_eq!(sight(folder), Sight::Stub);
+            assert!(objects(git, folder).is_disjoint(&paid));
+        }
+        let again = copies.person.clone(git, server, SKILL, "again", &[]);
+        assert_eq!(sight(&again), Sight::Stub);
+    }
+}
+
+#[test]
+fn the_marketplace_follows_every_change_by_fast_forward() {
+    let house = House::with(&[SKILL, "writing-desk", "release-desk", "flaky-test-hunter"]);
+    for protocol in EVERY_PROTOCOL {
+        let copies = Copies::new(&house, protocol);
+        let (git, server) = (&copies.git, &house.server);
+        let folders = [
+            copies.person.clone(git, server, "marketplace", "market", &[]),
+            copies.person.clone(git, server, "marketplace", "market-shallow", &["--depth", "1"]),
+        ];
+        let seen = |folder: &Path| {
+            let entries = entries(folder);
+            assert_eq!(entries.len(), 5, "{:?}", entries.keys());
+            assert!(entries.iter().all(|(name, entry)| name == SKILL || locked(entry)));
+            let entry = &entries[SKILL];
+            (locked(entry), entry["version"].as_str().unwrap().to_owned())
+        };
+        let stub = seen(&folders[0]);
+        assert!(stub.0 && stub.1.starts_with("0.0.0-stub."), "{stub:?}");
+        house.grant(&copies.person);
+        for folder in &folders {
+            pull(git, folder);
+            assert!(!seen(folder).0);
+        }
+        house.revoke(&copies.person);
+        for folder in &folders {
+            pull(git, folder);
+            assert_eq!(seen(folder), stub);
+        }
+        let fresh = copies.person.clone(git, server, "marketplace", "market-fresh", &["--depth", "1"]);
+        assert_eq!(seen(&fresh), stub);
+        assert_eq!(
+            git.ok(&fresh, &["rev-parse", "HEAD"]),
+            git.ok(&folders[0], &["rev-parse", "HEAD"]),
+            "one tip, however it was reached"
+        );
+    }
+}
+
+#[test]
+fn a_release_is_reachable_by_its_tag_only_while_it_is_owned() {
+    let house = House::new();
+    let bob = house.person("bob");
+    let server = &house.server;
+    let url = server.at(&story::own(SKILL));
+    let tags = || bob.git.ok(&bob.folder, &["ls-remote", "--tags", &url]);
+    assert_eq!(tags(), "");
+    house.grant(&bob);
+    assert!(tags().ends_with("refs/tags/v1.2.0"), "{}", tags());
+    let tagged = bob.clone(&bob.git, server, SKILL, "tagged", &["--depth", "1", "--branch", "v1.2.0"]);
+    assert_eq!(sight(&tagged), full("1.2.0"));
+    house.release("1.3.0");
+    let older = bob.clone(&bob.git, server, SKILL, "older", &["--branch", "v1.2.0"]);
+    assert_eq!(sight(&older), full("1.2.0"));
+    house.revoke(&bob);
+    assert_eq!(tags(), "");
+}
+
+#[test]
+fn a_partial_clone_ends_and_leaks_nothing() {
+    let house = House::new();
+    for protocol in [Protocol::V0, Protocol::V2] {
+        let copies = Copies::new(&house, protocol);
+        let (git, server) = (&copies.git, &house.server);
+        let partial = |state: &str, expected: &Sight| {
+            for (kind, options) in [("full", &[][..]), ("shallow", &["--depth=1"])] {
+                for filter in ["blob:none", "blob:limit=100", "tree:0"] {
+                    let target =
+                        copies.person.folder.join(format!("{state}-{kind}-{}", filter.replace(':', "-")));
+                    let option = format!("--filter={filter}");
+                    let url = server.at(&story::own(SKILL));
+                    let mut arguments = vec!["clone", "-q", option.as_str()];
+                    arguments.extend_from_slice(options);
+                    let shown = target.to_string_lossy().into_owned();
+                    arguments.extend([url.as_str(), shown.as_str()]);
+                    // An endless lazy fetch is the failure that is looked for: a limit on time and processes.
+                    let mut limited = std::process::Command::new("timeout");
+                    let inner = git.command(&copies.person.folder, &arguments);
+                    limited.args(["--kill-after=5", "60"]).arg(inner.get_program()).args(inner.get_args());
+                    limited.env_clear().current_dir(&copies.person.folder);
+                    limited.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+                    let ran = skaas_testkit::git::Ran::capture(&mut limited, b"");
+                    assert!(ran.succeeded(), "{state} {kind} {filter} {protocol:?}\n{ran}");
+                    assert_eq!(&sight(&target), expected);
+                }
+            }
+        };
+        partial("fresh", &Sight::Stub);
+        house.grant(&copies.person);
+        partial("granted", &full("1.2.0"));
+        let witness = copies.person.clone(git, server, SKILL, "witness", &[]);
+        let paid = content(git, &witness);
+        house.revoke(&copies.person);
+        partial("lapsed", &Sight::Stub);
+        let lapsed = copies.person.folder.join("lapsed-full-blob-none");
+        let stub = content(git, &lapsed);
+        assert!(objects(git, &lapsed).intersection(&paid).all(|id| stub.contains(id)));
+        house.grant(&copies.person);
+        partial("renewed", &full("1.2.0"));
+    }
+}
+
+#[test]
+fn every_spelling_of_a_repository_names_the_same_commit() {
+    let house = House::new();
+    let bob = house.person("bob");
+    house.grant(&bob);
+    for (repo, spelled) in [
+        ("me/marketplace", ["me/marketplace.git", "u/bob/marketplace", "u/bob/marketplace.git"]),
+        (
+            "me/skills/migration-guard",
+            [
+                "me/skills/migration-guard.git",
+                "u/bob/skills/migration-guard",
+                "u/bob/skills/migration-guard.git",
+            ],
+        ),
+    ] {
+        let head = |path: &str| bob.git.ok(&bob.folder, &["ls-remote", "--symref", &house.server.at(path)]);
+        let expected = head(repo);
+        assert!(expected.starts_with("ref: refs/heads/main\tHEAD"), "{expected}");
+        for path in spelled {
+            assert_eq!(head(path), expected, "{path}");
+        }
+    }
+}
+
+#[test]
+fn a_restart_changes_no_commit() {
+    let house = House::new();
+    let bob = house.person("bob");
+    house.grant(&bob);
+    let folder = bob.clone(&bob.git, &house.server, SKILL, "kept", &[]);
+    let before = bob.git.ok(&folder, &["rev-parse", "HEAD"]);
+    let (port, installation) = (house.server.port(), house.server.installation().clone());
+    assert_eq!(house.server.stop(), Some(0));
+    let server = installation.serve_on(port);
+    pull(&bob.git, &folder);
+    assert_eq!(bob.git.ok(&folder, &["rev-parse", "HEAD"]), before);
+    let fresh = bob.clone(&bob.git, &server, SKILL, "fresh", &["--depth", "1"]);
+    assert_eq!(bob.git.ok(&fresh, &["rev-parse", "HEAD"]), before);
+}
+
+#[test]
+fn a_killed_server_comes_back_with_all_that_was_acknowledged() {
+    let house = House::new();
+    let bob = house.person("bob");
+    house.grant(&bob);
+    house.release("1.4.0");
+    let (port, installation) = (house.server.port(), house.server.installation().clone());
+    house.server.kill();
+    let server = installation.serve_on(port);
+    let folder = bob.clone(&bob.git, &server, SKILL, "after", &[]);
+    assert_eq!(sight(&folder), full("1.4.0"));
+}
