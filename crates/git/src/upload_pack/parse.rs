@@ -412,3 +412,6 @@ fn unexpected(line: &str) -> ProtocolError {
 fn clean(text: &str) -> String {
     text.chars().filter(|char| !char.is_control()).take(80).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -34,8 +34,8 @@ pub(crate) struct World {
     pub(crate) posts: Vec<Bytes>,
     /// For each pack sent, the objects in it.
     pub(crate) sent: Vec<Vec<ObjectId>>,
-    /// How many deltas were sent.
-    pub(crate) deltas: usize,
+    /// The bases of all deltas sent.
+    pub(crate) bases: Vec<ObjectId>,
     /// What should never have been sent.
     pub(crate) leaks: Vec<String>,
 }
@@ -144,6 +144,16 @@ impl World {
         self.permitted.contains(state)
     }
 
+    /// The parents of a commit.
+    pub(crate) fn parents(&self, commit: &ObjectId) -> &[ObjectId] {
+        &self.find_commit(commit).parents
+    }
+
+    /// Every tree and blob of a commit.
+    pub(crate) fn objects_of(&self, commit: &ObjectId) -> impl Iterator<Item = ObjectId> {
+        self.bundle_of(commit).objects().iter().map(|object| object.id)
+    }
+
     /// The true refs.
     pub(crate) fn refs(&self) -> Refs {
         let tags = self.tags.iter().filter(|state| self.permits(state));
@@ -211,7 +221,7 @@ impl World {
                 self.leaks.push(format!("delta base {base}"));
             }
         }
-        self.deltas += listed.bases.len();
+        self.bases.extend(listed.bases);
         self.sent.push(listed.objects);
         pack
     }
