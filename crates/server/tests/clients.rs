@@ -176,7 +176,7 @@ fn skills_adds_the_stub_and_then_the_skill() {
     let script = manifest.with_file_name("scripts").join("check_migration.py");
     let add = || {
         bob.ok(&["add", &url, "-y", "-a", "claude-code"]);
-        (fs::read_to_string(&manifest).unwrap().contains("[PURCHASE REQUIRED]"), script.exists())
+        (fs::read_to_string(&manifest).unwrap().contains("PURCHASE REQUIRED]"), script.exists())
     };
     assert_eq!(add(), (true, false));
     house.grant(&bob.person);

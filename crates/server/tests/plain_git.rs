@@ -181,22 +181,25 @@ fn the_marketplace_follows_every_change_by_fast_forward() {
             assert_eq!(entries.len(), 5, "{:?}", entries.keys());
             assert!(entries.iter().all(|(name, entry)| name == SKILL || locked(entry)));
             let entry = &entries[SKILL];
-            (locked(entry), entry["version"].as_str().unwrap().to_owned())
+            let version = entry["version"].as_str().unwrap().to_owned();
+            assert_eq!(locked(entry), version.starts_with("0.0.0-stub."), "{entry}");
+            version
         };
         let stub = seen(&folders[0]);
-        assert!(stub.0 && stub.1.starts_with("0.0.0-stub."), "{stub:?}");
+        assert_ne!(stub, "1.2.0");
         house.grant(&copies.person);
         for folder in &folders {
             pull(git, folder);
-            assert!(!seen(folder).0);
+            assert_eq!(seen(folder), "1.2.0");
         }
         house.revoke(&copies.person);
         for folder in &folders {
             pull(git, folder);
-            assert_eq!(seen(folder), stub);
+            // A stub of its own: it says that access ended.
+            assert!(![stub.as_str(), "1.2.0"].contains(&seen(folder).as_str()));
         }
         let fresh = copies.person.clone(git, server, "marketplace", "market-fresh", &["--depth", "1"]);
-        assert_eq!(seen(&fresh), stub);
+        assert_eq!(seen(&fresh), seen(&folders[0]));
         assert_eq!(
             git.ok(&fresh, &["rev-parse", "HEAD"]),
             git.ok(&folders[0], &["rev-parse", "HEAD"]),

@@ -147,7 +147,7 @@ fn look(stage: &Stage, who: &str, full: bool) -> anyhow::Result<()> {
     let manifest = folder.join("skills").join(SKILL).join("SKILL.md");
     let text =
         fs::read_to_string(&manifest).with_context(|| format!("cannot read {}", manifest.display()))?;
-    let stub = text.contains("[PURCHASE REQUIRED]");
+    let stub = text.contains("PURCHASE REQUIRED]");
     let paid = files.lines().any(|line| line == PAID_FILE);
     ensure!(
         stub != full && paid == full,

@@ -175,11 +175,11 @@ pub fn sight(folder: &Path) -> Sight {
     assert_eq!(plugin["name"], SKILL);
     if files.contains_key(BUY) {
         assert!(version.starts_with("0.0.0-stub."), "{version}");
-        assert!(text(MANIFEST).contains("[PURCHASE REQUIRED]"));
+        assert!(text(MANIFEST).contains("PURCHASE REQUIRED]"));
         assert!(!files.contains_key(PAID) && !files.keys().any(|path| path.contains("references")));
         Sight::Stub
     } else {
-        assert!(!version.contains("stub") && !text(MANIFEST).contains("[PURCHASE REQUIRED]"));
+        assert!(!version.contains("stub") && !text(MANIFEST).contains("PURCHASE REQUIRED]"));
         assert_eq!(files[PAID], fs::read(samples().join(SKILL).join("scripts/check_migration.py")).unwrap());
         Sight::Full { version }
     }
