@@ -149,6 +149,15 @@ mod tests {
     }
 
     #[test]
+    fn no_packet_is_longer_than_the_protocol_allows() {
+        let payload = Rope::from(vec![0; 200_000]);
+        for (mode, first) in [(SideBand::Large, b"fff0\x01"), (SideBand::Small, b"03e8\x01")] {
+            // 65 520 and 1 000 bytes with everything.
+            assert_eq!(&frame(&payload, mode).to_vec()[..5], first);
+        }
+    }
+
+    #[test]
     fn without_multiplexing_the_payload_is_bare_and_messages_are_unsayable() {
         let payload = Rope::from(b"PACK".to_vec());
         assert_eq!(frame(&payload, SideBand::None), payload);

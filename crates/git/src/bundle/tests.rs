@@ -90,6 +90,65 @@ fn a_bundle_that_lies_under_a_right_checksum_is_refused_or_fails_to_verify() {
 }
 
 #[test]
+fn a_table_that_does_not_fit_its_entries_is_refused() {
+    const HEAD: usize = 44;
+    const ROW: usize = 41;
+    let stored = sample().encode();
+    let body = &stored[..stored.len() - 20];
+    let lie = |change: &dyn Fn(&mut Vec<u8>)| {
+        let mut body = body.to_vec();
+        change(&mut body);
+        decode_with_checksum(body).unwrap_err().0
+    };
+    assert_eq!(lie(&|body| body[11] = 2), "its version is unknown");
+    assert_eq!(lie(&|body| body[12] = 0xff), "its table is cut short");
+    assert_eq!(
+        lie(&|body| {
+            body.push(0);
+            body[HEAD - 1] += 1;
+        }),
+        "its table does not cover its entries"
+    );
+    let disagree = "an entry and its table row disagree";
+    assert_eq!(lie(&|body| body[HEAD + 32] ^= 1), disagree, "a size");
+    assert_eq!(lie(&|body| body[HEAD + 20] = 3), disagree, "a kind");
+    assert_eq!(lie(&|body| body[HEAD + 20] = 1), "an object is neither a tree nor a blob");
+    assert_eq!(lie(&|body| body[HEAD + 33] = 0xff), "an entry reaches past the end");
+    let root = "its root tree is missing";
+    assert_eq!(lie(&|body| body[HEAD + 24] = 1), root, "a root that is not at depth 0");
+    assert_eq!(lie(&|body| body[16] ^= 1), root, "an id that is not there");
+    let blob = sample().objects().last().unwrap().id;
+    assert_eq!(lie(&|body| body[16..36].copy_from_slice(blob.as_slice())), root, "a blob");
+    let twice = "an object stands in it twice";
+    assert_eq!(
+        lie(&|body| {
+            let first = body[HEAD..HEAD + 20].to_vec();
+            body[HEAD + ROW..HEAD + ROW + 20].copy_from_slice(&first);
+        }),
+        twice
+    );
+}
+
+#[test]
+fn a_bundle_without_an_object_that_a_tree_names_does_not_verify() {
+    let whole = sample();
+    let mut objects = whole.objects().to_vec();
+    let last = objects.pop().unwrap();
+    let entries = whole.entries().slice(..last.range.start);
+    let cut = Bundle::assemble(whole.tree(), objects, entries);
+    let missing = CorruptBundle("a tree names an object that is missing");
+    assert_eq!(cut.verify(), Err(missing));
+    assert_eq!(cut.files(), Err(CorruptBundle("a blob is missing")));
+}
+
+#[test]
+fn an_object_that_stands_twice_has_the_least_depth() {
+    let bundle = Bundle::build([file("a/b/c", b"same"), file("z", b"same")]).unwrap();
+    let blob = bundle.object(&hash_object(Kind::Blob, b"same")).unwrap();
+    assert_eq!(blob.depth, 1);
+}
+
+#[test]
 fn a_corrupt_entry_is_an_error_and_not_wrong_content() {
     let stored = sample().encode();
     let mut body = stored[..stored.len() - 20].to_vec();

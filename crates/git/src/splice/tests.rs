@@ -91,9 +91,17 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn a_document_is_the_plain_concatenation(slots in catalogues(), changes in changes()) {
-        let changes = placed(slots.len(), &changes);
+    fn documents_of_one_base_are_each_the_plain_concatenation(
+        slots in catalogues(), changes in changes(), others in prop::collection::vec(changes(), 0..3),
+    ) {
         let base = Arc::new(base_of(&slots));
+        // What one reader made the base keep must not show in what another one gets.
+        for other in others {
+            let other = placed(slots.len(), &other);
+            let document = Document::new(Arc::clone(&base), &overrides(&other));
+            assert_says(&document, &naive(&with(&slots, &other)));
+        }
+        let changes = placed(slots.len(), &changes);
         assert_says(&Document::new(Arc::clone(&base), &Overrides::new()), &naive(&slots));
         let document = Document::new(base, &overrides(&changes));
         assert_says(&document, &naive(&with(&slots, &changes)));
@@ -101,12 +109,12 @@ proptest! {
 
     #[test]
     fn a_changed_base_says_what_a_fresh_one_says(
-        slots in catalogues(), first in changes(), second in changes(), warm in any::<bool>(),
+        slots in catalogues(), first in changes(), second in changes(), reader in changes(),
     ) {
-        let base = base_of(&slots);
-        if warm {
-            base.warm();
-        }
+        let base = Arc::new(base_of(&slots));
+        base.warm();
+        let reader = overrides(&placed(slots.len(), &reader));
+        Document::new(Arc::clone(&base), &reader).entry();
         let fragments = |changes: &[(usize, Option<String>)]| -> Vec<_> {
             changes.iter().map(|(slot, body)| (*slot, body.as_deref().map(fragment))).collect()
         };
@@ -118,10 +126,14 @@ proptest! {
         let fresh = base_of(&slots);
         prop_assert_eq!(base.slots(), fresh.slots());
         prop_assert_eq!(base.id(), fresh.id());
-        let grown = Document::new(Arc::new(base), &Overrides::new());
-        let fresh = Document::new(Arc::new(fresh), &Overrides::new());
-        assert_says(&grown, &naive(&slots));
-        prop_assert_eq!(grown.entry(), fresh.entry(), "equal texts are equal bytes");
+        let (base, fresh) = (Arc::new(base), Arc::new(fresh));
+        for overrides in [&Overrides::new(), &reader] {
+            let grown = Document::new(Arc::clone(&base), overrides);
+            let fresh = Document::new(Arc::clone(&fresh), overrides);
+            assert_says(&grown, &fresh.text());
+            prop_assert_eq!(grown.entry(), fresh.entry(), "equal texts are equal bytes");
+        }
+        assert_says(&Document::new(base, &Overrides::new()), &naive(&slots));
     }
 
     #[test]
@@ -208,6 +220,26 @@ fn a_changed_base_shares_what_did_not_change() {
     let shared: Vec<bool> =
         base.blocks.iter().zip(&changed.blocks).map(|(one, other)| Arc::ptr_eq(one, other)).collect();
     assert_eq!(shared, [true, true, false, true]);
+}
+
+#[test]
+fn the_first_fragment_moves_between_parts_and_blocks() {
+    let mut base = Arc::new(base_of(&catalogue(600)));
+    let mut slots = catalogue(600);
+    let reader = overrides(&[(9, Some("r".into())), (300, None), (513, Some("r".into()))]);
+    // Emptied from the front up to these slots, and filled again.
+    for end in [4usize, 16, 256, 258, 512, 600, 513, 257, 255, 5, 0] {
+        Document::new(Arc::clone(&base), &reader).entry();
+        let wanted: Vec<Option<String>> =
+            catalogue(600).into_iter().enumerate().map(|(n, slot)| slot.filter(|_| n >= end)).collect();
+        let changes: Vec<_> = (0..600)
+            .filter(|slot| slots[*slot] != wanted[*slot])
+            .map(|slot| (slot, wanted[slot].as_deref().map(fragment)))
+            .collect();
+        base = Arc::new(base.with_changes(&changes));
+        slots = wanted;
+        assert_says(&Document::new(Arc::clone(&base), &Overrides::new()), &naive(&slots));
+    }
 }
 
 #[test]
