@@ -78,17 +78,16 @@ fn percent_decode(text: &str) -> Result<String, UnsupportedFilter> {
 mod tests {
     use super::*;
 
-    fn limits(blob_limit: Option<u64>, tree_depth: Option<u32>) -> Result<ObjectFilter, UnsupportedFilter> {
-        Ok(ObjectFilter { blob_limit, tree_depth })
-    }
-
     #[test]
     fn each_served_kind_is_read() {
-        assert_eq!(parse_filter("blob:none"), limits(Some(0), None));
-        assert_eq!(parse_filter("blob:limit=10k"), limits(Some(10 << 10), None));
-        assert_eq!(parse_filter("tree:0"), limits(None, Some(0)));
-        assert_eq!(parse_filter("combine:blob:none+tree:3"), limits(Some(0), Some(3)));
-        assert_eq!(parse_filter("combine:blob%3Alimit%3D5+blob:limit=7"), limits(Some(5), None));
+        let expect = |spec, blob_limit, tree_depth| {
+            assert_eq!(parse_filter(spec), Ok(ObjectFilter { blob_limit, tree_depth }), "{spec}");
+        };
+        expect("blob:none", Some(0), None);
+        expect("blob:limit=10k", Some(10 << 10), None);
+        expect("tree:0", None, Some(0));
+        expect("combine:blob:none+tree:3", Some(0), Some(3));
+        expect("combine:blob%3Alimit%3D5+blob:limit=7", Some(5), None);
     }
 
     #[test]

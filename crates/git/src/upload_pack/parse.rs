@@ -149,7 +149,7 @@ impl Header {
 fn parse_ls_refs(arguments: Option<&mut Lines<'_>>, limits: &Limits) -> Result<LsRefs, ProtocolError> {
     let mut request = LsRefs::default();
     let Some(lines) = arguments else { return Ok(request) };
-    lines.to_the_end(|line| {
+    lines.rest(|line| {
         match line {
             "peel" => request.peel = true,
             "symrefs" => request.symrefs = true,
@@ -179,7 +179,7 @@ fn parse_fetch(
     };
     let mut seen = Seen::default();
     let Some(lines) = arguments else { return Ok(request) };
-    lines.to_the_end(|line| {
+    lines.rest(|line| {
         match line {
             "done" => request.done = true,
             "thin-pack" => request.thin_pack = true,
@@ -360,7 +360,7 @@ impl<'a> Lines<'a> {
     }
 
     /// The same for the last section: a flush ends it, and nothing follows.
-    fn to_the_end(
+    fn rest(
         &mut self,
         read: impl FnMut(&'a str) -> Result<(), ProtocolError>,
     ) -> Result<(), ProtocolError> {

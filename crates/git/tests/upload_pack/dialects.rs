@@ -234,6 +234,32 @@ fn a_fresh_v2_clone_is_told_its_boundary_without_asking() {
 }
 
 #[test]
+fn a_client_that_has_commits_is_never_given_a_boundary_it_did_not_ask_for() {
+    let mut world = bought();
+    let request = [format!("want {}", world.tip()), format!("have {UNKNOWN}"), "done".to_owned()];
+    let request: Vec<_> = request.iter().map(String::as_str).collect();
+    assert_eq!(ask_v2(&mut world, &request), ["packfile", "(pack)", "0000"]);
+    world.show("stub", &["stub"]);
+    let want = format!("want {}", world.tip());
+    let reply = ask_v2(&mut world, &[&want, request[1], "done"]);
+    assert!(reply[0].starts_with("ERR ") && reply[0].contains("clone this repository again"), "{reply:?}");
+}
+
+#[test]
+fn a_boundary_that_the_client_names_is_as_good_as_a_have() {
+    let mut world = bought();
+    let old = format!("shallow {}", world.tip());
+    // As `fetch --refetch` asks: everything again, but with the boundary kept.
+    world.show("r2", &["stub", "r1", "r2"]);
+    let want = format!("want {}", world.tip());
+    assert_eq!(ask_v2(&mut world, &[&want, &old, "done"]), ["packfile", "(pack)", "0000"]);
+    assert!(world.sent[0].contains(&world.steps()[1]) && !world.sent[0].contains(&world.steps()[0]));
+    world.show("r2", &["r2"]);
+    assert_eq!(ask_v2(&mut world, &[&want, &old, "done"]), ["packfile", "(pack)", "0000"]);
+    assert!(!world.sent[1].contains(&world.steps()[1]));
+}
+
+#[test]
 fn refs_wanted_by_name_are_told_with_their_ids() {
     let mut world = bought();
     let tip = world.tip();

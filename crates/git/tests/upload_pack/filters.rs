@@ -80,7 +80,8 @@ fn partial_clones_without_a_depth_over_a_lapse_end_with_a_sentence() {
 #[test]
 fn a_partial_clone_follows_purchase_lapse_and_renewal() {
     for protocol in [2, 0] {
-        for args in [&["--filter=blob:none"][..], &["--filter=tree:0", "--depth", "1"]] {
+        let partial = "--filter=blob:limit=100";
+        for args in [&["--filter=blob:none"][..], &[partial], &["--filter=tree:0", "--depth", "1"]] {
             let server = Server::start(World::new(true, "stub"));
             let copy = Client::clone(&server, protocol, args).unwrap();
             for (state, permitted) in
@@ -91,6 +92,7 @@ fn a_partial_clone_follows_purchase_lapse_and_renewal() {
                 copy.pull(&[]).unwrap();
                 copy.sees(state);
             }
+            assert!(server.world().bases.is_empty(), "a partial clone may lack what a delta leans on");
         }
     }
 }

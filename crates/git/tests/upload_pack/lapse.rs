@@ -132,8 +132,11 @@ fn a_boundary_copy_gets_nothing_more_by_any_way_of_deepening() {
                 &["--refetch"],
             ] {
                 let copy = Client::clone(&server, protocol, &["--depth", "1"]).unwrap();
+                server.world().sent.clear();
                 copy.git(&[&["fetch", "-q"], args].concat()).unwrap();
                 assert_eq!(copy.depth(), 1, "{args:?} over v{protocol}");
+                let again = server.world().sent.concat();
+                assert!(again.is_empty() || args == ["--refetch"], "{args:?} drew {again:?}");
                 copy.sees(&state);
             }
         }
