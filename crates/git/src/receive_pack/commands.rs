@@ -5,7 +5,8 @@ use std::io::{self, Read};
 use bytes::Bytes;
 use gix_hash::ObjectId;
 
-use super::packets::{Packet, PacketError, read_packet, write_packet};
+use super::packets::{Packet, PacketError, read_packet};
+use crate::pkt_line::{FLUSH, put};
 
 /// What this server can do, as named in `gitprotocol-capabilities`.
 const CAPABILITIES: &str = concat!(
@@ -25,16 +26,16 @@ pub fn advertise(refs: &[(String, ObjectId)]) -> Bytes {
         sorted.push(("capabilities^{}", zero_id()));
     }
     let mut out = Vec::with_capacity(64 * (sorted.len() + 4));
-    write_packet(&mut out, &[b"# service=git-receive-pack\n"]);
-    out.extend_from_slice(b"0000");
+    put(&mut out, &[b"# service=git-receive-pack\n"]);
+    out.extend_from_slice(FLUSH);
     for (position, (name, id)) in sorted.into_iter().enumerate() {
         let line = match position {
             0 => format!("{id} {name}\0{CAPABILITIES}\n"),
             _ => format!("{id} {name}\n"),
         };
-        write_packet(&mut out, &[line.as_bytes()]);
+        put(&mut out, &[line.as_bytes()]);
     }
-    out.extend_from_slice(b"0000");
+    out.extend_from_slice(FLUSH);
     out.into()
 }
 

@@ -1,12 +1,11 @@
 //! Reads packet lines from a stream whose end they do not mark: a pack follows the last one.
 //!
-//! Owns: the four hexadecimal digits and the bounds. Refuses: the meaning of a line, and reading
-//! one byte past the packet it returns. Whole buffers are decoded by `pkt_line`.
+//! Owns: reading not one byte past a packet. Refuses: the meaning of a line, and the format, which
+//! is [`crate::pkt_line`]'s.
 
 use std::io::{self, Read};
 
-/// The largest packet git allows, its four length digits included.
-const MAX_PACKET: usize = 65_520;
+use crate::pkt_line::Header;
 
 /// One packet of the command section.
 #[derive(Debug)]
@@ -32,23 +31,16 @@ pub(super) enum PacketError {
 pub(super) fn read_packet(reader: &mut impl Read) -> Result<Packet, PacketError> {
     let mut digits = [0; 4];
     read_exact(reader, &mut digits)?;
-    match parse_length(digits).ok_or(PacketError::Malformed)? {
-        0 => Ok(Packet::Flush),
-        length @ 4..=MAX_PACKET => {
-            let mut payload = vec![0; length - 4];
+    match Header::parse(digits) {
+        Ok(Header::Flush) => Ok(Packet::Flush),
+        Ok(Header::Data(length)) => {
+            let mut payload = vec![0; length];
             read_exact(reader, &mut payload)?;
             Ok(Packet::Data(payload))
         }
-        _ => Err(PacketError::Malformed),
+        // The other special packets belong to protocol v2.
+        Ok(Header::Delim | Header::ResponseEnd) | Err(_) => Err(PacketError::Malformed),
     }
-}
-
-/// Strict: `u16::from_str_radix` would take a sign as well.
-fn parse_length(digits: [u8; 4]) -> Option<usize> {
-    digits.iter().try_fold(0, |sum, digit| {
-        let value = char::from(*digit).to_digit(16)?;
-        Some(sum * 16 + value as usize)
-    })
 }
 
 fn read_exact(reader: &mut impl Read, into: &mut [u8]) -> Result<(), PacketError> {
@@ -56,14 +48,4 @@ fn read_exact(reader: &mut impl Read, into: &mut [u8]) -> Result<(), PacketError
         io::ErrorKind::UnexpectedEof => PacketError::Truncated,
         _ => PacketError::Io(error),
     })
-}
-
-/// Appends one packet with `parts` as its payload.
-pub(super) fn write_packet(out: &mut Vec<u8>, parts: &[&[u8]]) {
-    let length = parts.iter().map(|part| part.len()).sum::<usize>() + 4;
-    debug_assert!(length <= MAX_PACKET, "callers bound what they write");
-    out.extend_from_slice(format!("{length:04x}").as_bytes());
-    for part in parts {
-        out.extend_from_slice(part);
-    }
 }

@@ -3,11 +3,12 @@
 use bytes::Bytes;
 use gix_hash::ObjectId;
 
-use super::packets::write_packet;
 use super::{Capabilities, RefCommand, Verdict};
+use crate::pkt_line::{FLUSH, put};
+use crate::sideband::SideBand;
 
-/// The most data a side-band-64k packet carries: 65 520 less length digits and channel.
-const BAND: usize = 65_515;
+/// The most data in one packet of the only side-band that pushes know.
+const BAND: usize = SideBand::Large.data_limit().expect("side-band-64k has a limit");
 
 /// What became of a push. Both versions of the report look the same as long as no ref was
 /// rewritten by the server, and none ever is.
@@ -40,7 +41,7 @@ impl Report {
     /// The packet lines of `gitprotocol-pack`, "Report Status", ended by a flush; not yet framed.
     pub fn encode(&self) -> Bytes {
         let mut out = Vec::new();
-        let mut line = |text: String| write_packet(&mut out, &[one_line(&text).as_bytes(), b"\n"]);
+        let mut line = |text: String| put(&mut out, &[one_line(&text).as_bytes(), b"\n"]);
         match &self.unpack {
             Ok(()) => line("unpack ok".to_owned()),
             Err(reason) => line(format!("unpack {reason}")),
@@ -51,7 +52,7 @@ impl Report {
                 Err(reason) => line(format!("ng {name} {reason}")),
             }
         }
-        out.extend_from_slice(b"0000");
+        out.extend_from_slice(FLUSH);
         out.into()
     }
 }
@@ -108,7 +109,7 @@ impl SidebandWriter {
             out.extend_from_slice(&self.band(1, &body));
         }
         if self.side_band {
-            out.extend_from_slice(b"0000");
+            out.extend_from_slice(FLUSH);
         }
         out.into()
     }
@@ -117,7 +118,7 @@ impl SidebandWriter {
         let mut out = Vec::new();
         if self.side_band {
             for chunk in data.chunks(BAND) {
-                write_packet(&mut out, &[&[channel], chunk]);
+                put(&mut out, &[&[channel], chunk]);
             }
         }
         out.into()
@@ -130,7 +131,6 @@ fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && !matches!(c, '\n' | '\r' | '\t') { '?' } else { c }).collect()
 }
 
-/// `[new tip]` of each accepted command: what the caller swaps in once all is judged.
 impl Report {
     /// The commands that were accepted, with the id their ref shall have (the zero id: deleted).
     pub fn accepted<'a>(&'a self, commands: &'a [RefCommand]) -> impl Iterator<Item = (&'a str, ObjectId)> {

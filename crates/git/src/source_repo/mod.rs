@@ -21,7 +21,7 @@ mod pack_stream;
 mod pack_writer;
 mod snapshot;
 mod tips;
-// mod upload;
+mod upload;
 
 use std::fs;
 use std::io;
@@ -34,7 +34,7 @@ pub use ingest::{IngestError, IngestLimits, Ingested, Phase, Progress};
 pub use object_check::{Fault, check_object};
 pub use snapshot::{EntryMode, Snapshot, SnapshotEntry, SnapshotError, SnapshotLimits};
 pub use tips::Missing;
-// pub use upload::{HistoryCut, Selection, UploadError, UploadRequest};
+pub use upload::{SourceAnswer, SourcePack, SourceRefs};
 
 use gix_hash::ObjectId;
 use pack_set::PackSet;

@@ -193,6 +193,11 @@ impl<'a> Reader<'a> {
         self.set.place(id).map(|place| self.read(place)).transpose()
     }
 
+    /// Where an object is.
+    pub(super) fn place(&self, id: &ObjectId) -> Option<Place> {
+        self.set.place(id)
+    }
+
     pub(super) fn read(&mut self, place: Place) -> Result<(Kind, Vec<u8>), RepoError> {
         self.memory.read(self.set, place)
     }

@@ -1,21 +1,23 @@
 //! A hosted source over real HTTP, without users: what the application does around the crate.
 
 use std::collections::BTreeMap;
-use std::io::BufReader;
+use std::io::{BufReader, Read as _};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{DefaultBodyLimit, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::routing::{get, post};
+use flate2::read::GzDecoder;
 use skaas_git::object::ObjectId;
 use skaas_git::receive_pack::{
     ParseLimits, PushRequest, RefRules, Report, SidebandWriter, add_verdicts, advertise, judge,
     parse_commands, settle_atomic,
 };
-use skaas_git::source_repo::{IngestLimits, SourceRepo};
+use skaas_git::source_repo::{IngestLimits, SourceAnswer, SourceRefs, SourceRepo};
+use skaas_git::upload_pack::{Command, Limits, Version, parse_v0, parse_v2};
 
 /// One repository being served.
 pub(crate) struct Server {
@@ -32,6 +34,8 @@ pub(crate) struct Hosted {
     /// Every push in order, and the size of each body.
     pub(crate) pushes: Mutex<Vec<(PushRequest, usize)>>,
     pub(crate) chunked: Mutex<bool>,
+    /// Objects in each pack that was sent.
+    pub(crate) sent: Mutex<Vec<usize>>,
     /// Refs advertised in place of the true ones, to play a push that lost a race.
     pub(crate) stale_refs: Mutex<Option<Vec<(String, ObjectId)>>>,
 }
@@ -50,6 +54,7 @@ impl Server {
             refs: Mutex::default(),
             pushes: Mutex::default(),
             chunked: Mutex::default(),
+            sent: Mutex::default(),
             stale_refs: Mutex::default(),
         });
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -64,6 +69,7 @@ impl Server {
                 let router = Router::new()
                     .route("/s.git/info/refs", get(info_refs))
                     .route("/s.git/git-receive-pack", post(receive))
+                    .route("/s.git/git-upload-pack", post(upload))
                     .layer(DefaultBodyLimit::disable())
                     .with_state(served);
                 let stopped = async { drop(stopped.await) };
@@ -172,19 +178,69 @@ impl Hosted {
     }
 }
 
-async fn info_refs(State(hosted): State<Arc<Hosted>>) -> ([(&'static str, &'static str); 1], Bytes) {
-    let stale = hosted.stale_refs.lock().unwrap().clone();
-    let refs = stale.unwrap_or_else(|| hosted.refs());
-    ([("content-type", "application/x-git-receive-pack-advertisement")], advertise(&refs))
-}
+type Answer = ([(&'static str, &'static str); 1], Vec<u8>);
 
-async fn receive(
+async fn info_refs(
     State(hosted): State<Arc<Hosted>>,
     headers: HeaderMap,
-    body: Bytes,
-) -> ([(&'static str, &'static str); 1], Vec<u8>) {
+    RawQuery(query): RawQuery,
+) -> Answer {
+    if query.as_deref() == Some("service=git-upload-pack") {
+        let refs = hosted.refs();
+        let body = hosted.repo.advertise_fetch(version(&headers), source_refs(&refs)).unwrap();
+        return ([("content-type", "application/x-git-upload-pack-advertisement")], body.to_vec());
+    }
+    let stale = hosted.stale_refs.lock().unwrap().clone();
+    let refs = stale.unwrap_or_else(|| hosted.refs());
+    ([("content-type", "application/x-git-receive-pack-advertisement")], advertise(&refs).to_vec())
+}
+
+async fn receive(State(hosted): State<Arc<Hosted>>, headers: HeaderMap, body: Bytes) -> Answer {
     if headers.get("transfer-encoding").is_some() {
         *hosted.chunked.lock().unwrap() = true;
     }
     ([("content-type", "application/x-git-receive-pack-result")], hosted.push(&body))
+}
+
+async fn upload(State(hosted): State<Arc<Hosted>>, headers: HeaderMap, body: Bytes) -> Answer {
+    let mut plain = Vec::new();
+    if headers.get("content-encoding").is_some_and(|coding| coding == "gzip") {
+        GzDecoder::new(&body[..]).read_to_end(&mut plain).unwrap();
+    } else {
+        plain = body.to_vec();
+    }
+    ([("content-type", "application/x-git-upload-pack-result")], hosted.fetch(version(&headers), &plain))
+}
+
+fn version(headers: &HeaderMap) -> Version {
+    Version::from_header(headers.get("git-protocol").map(|value| value.to_str().unwrap()))
+}
+
+fn source_refs(refs: &[(String, ObjectId)]) -> SourceRefs<'_> {
+    SourceRefs { refs, head: "refs/heads/main" }
+}
+
+impl Hosted {
+    fn fetch(&self, version: Version, body: &[u8]) -> Vec<u8> {
+        let refs = self.refs();
+        let request = match version {
+            Version::V2 => match parse_v2(body, &Limits::default()).unwrap() {
+                Command::LsRefs(request) => {
+                    return self.repo.ls_refs(&request, source_refs(&refs)).unwrap().to_vec();
+                }
+                Command::Fetch(request) => *request,
+                Command::Probe => return Vec::new(),
+            },
+            Version::V0 | Version::V1 => parse_v0(body, &Limits::default()).unwrap(),
+        };
+        match self.repo.fetch(&request, source_refs(&refs)).unwrap() {
+            SourceAnswer::Reply(reply) => reply.to_vec(),
+            SourceAnswer::Pack(pack) => {
+                self.sent.lock().unwrap().push(pack.object_count());
+                let mut out = Vec::new();
+                pack.write(&mut out).unwrap();
+                out
+            }
+        }
+    }
 }
