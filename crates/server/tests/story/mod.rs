@@ -6,10 +6,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use skaas_testkit::git::{Git, checkout};
+use skaas_testkit::git::{Git, Ran, checkout};
 use skaas_testkit::process::{Installation, Server};
-use skaas_testkit::wire::{Answer, Connection};
+use skaas_testkit::wire::Connection;
 use tempfile::TempDir;
 
 /// The skill that most stories are about: it has files that a stub has not.
@@ -130,14 +131,34 @@ impl Person {
     /// Clones one of this person's own repositories into a new folder.
     #[track_caller]
     pub fn clone(&self, git: &Git, server: &Server, repo: &str, into: &str, options: &[&str]) -> PathBuf {
+        match self.try_clone(git, server, repo, into, options) {
+            Ok(folder) => folder,
+            Err(ran) => panic!("{ran}"),
+        }
+    }
+
+    /// The same, where it may be refused.
+    pub fn try_clone(
+        &self,
+        git: &Git,
+        server: &Server,
+        repo: &str,
+        into: &str,
+        options: &[&str],
+    ) -> Result<PathBuf, Ran> {
         let target = self.folder.join(into);
         let url = server.at(&own(repo));
-        let mut arguments = vec!["clone", "-q"];
-        arguments.extend_from_slice(options);
         let shown = target.to_string_lossy().into_owned();
-        arguments.extend([url.as_str(), shown.as_str()]);
-        git.ok(&self.folder, &arguments);
-        target
+        let arguments = [&["clone", "-q"], options, &[url.as_str(), shown.as_str()]].concat();
+        // Endless lazy fetches are one of the failures looked for: each clone has a limit.
+        let inner = git.command(&self.folder, &arguments);
+        let mut limited = Command::new("timeout");
+        limited.args(["--kill-after=5", "120"]).arg(inner.get_program()).args(inner.get_args());
+        limited.env_clear().current_dir(&self.folder);
+        limited.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let ran = Ran::capture(&mut limited, b"");
+        assert_ne!(ran.code, Some(124), "it did not end: {ran}");
+        if ran.succeeded() { Ok(target) } else { Err(ran) }
     }
 }
 
@@ -196,9 +217,4 @@ pub fn entries(folder: &Path) -> BTreeMap<String, serde_json::Value> {
 /// Whether an entry says that it is not owned.
 pub fn locked(entry: &serde_json::Value) -> bool {
     entry["description"].as_str().unwrap().ends_with("[NOT PURCHASED - run /buy to unlock]")
-}
-
-/// The status of an answer, for short comparisons.
-pub fn status(answer: &Answer) -> u16 {
-    answer.status
 }

@@ -1,0 +1,90 @@
+//! What the documents claim is there: every link leads somewhere, and every test that SECURITY.md names
+//! as the proof of a defence exists under that name.
+
+#![allow(clippy::unwrap_used, reason = "a test stops where it is surprised")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+fn walk(folder: &Path, extension: &str, into: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() {
+            if !matches!(
+                name.as_str(),
+                "target" | ".git" | "node_modules" | "demo-data" | "corpus" | "samples"
+            ) {
+                walk(&path, extension, into);
+            }
+        } else if path.extension().is_some_and(|found| found == extension) {
+            into.push(path);
+        }
+    }
+}
+
+fn files(extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    walk(&root(), extension, &mut found);
+    found
+}
+
+/// The names of all functions with a test attribute, and of all fuzz targets.
+fn tests() -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for file in files("rs") {
+        let mut is_test = false;
+        for line in fs::read_to_string(&file).unwrap().lines().map(str::trim) {
+            if line.starts_with("#[") {
+                is_test |= line.contains("test]") || line.contains("test(");
+            } else if let Some((_, rest)) = line.split_once("fn ") {
+                if is_test {
+                    names.insert(rest.split(['(', '<']).next().unwrap().to_owned());
+                }
+                is_test = false;
+            }
+        }
+        if file.parent().is_some_and(|parent| parent.ends_with("fuzz_targets")) {
+            names.insert(file.file_stem().unwrap().to_string_lossy().into_owned());
+        }
+    }
+    names
+}
+
+#[test]
+fn every_defence_names_a_test_that_exists() {
+    let table = fs::read_to_string(root().join("docs/SECURITY.md")).unwrap();
+    let known = tests();
+    let mut rows = 0;
+    for line in table.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| area")) {
+        let cells: Vec<&str> = line.trim_matches('|').split(" | ").collect();
+        assert_eq!(cells.len(), 4, "{line}");
+        let named: Vec<&str> = cells[3].split('`').skip(1).step_by(2).collect();
+        assert!(!named.is_empty(), "no test is named: {line}");
+        for name in named {
+            assert!(known.contains(name), "no test is called {name}: {line}");
+        }
+        rows += 1;
+    }
+    assert!(rows >= 15, "only {rows} rows");
+}
+
+#[test]
+fn every_link_of_the_documents_leads_somewhere() {
+    for file in files("md") {
+        let text = fs::read_to_string(&file).unwrap();
+        for target in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+            let path = target.split('#').next().unwrap();
+            if path.is_empty() || path.contains("://") {
+                continue;
+            }
+            let wanted = file.parent().unwrap().join(path);
+            assert!(wanted.exists(), "{} links to {target}, which is not there", file.display());
+        }
+    }
+}
