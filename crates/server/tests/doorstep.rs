@@ -213,6 +213,7 @@ fn a_push_larger_than_the_buffer_arrives_in_chunks() {
     };
     let table: String = (0..32_000).map(|_| digest()).collect();
     fs::write(work.join("references/table.txt"), &table).unwrap();
+    house.edit("1.3.0");
     house.ann.git.commit(&work, "A large table");
     let url = house.server.at(&format!("s/ann/{SKILL}.git"));
     let mut push = house.ann.git.with("http.postBuffer=65536").command(&work, &["push", &url, "main"]);

@@ -89,18 +89,22 @@ impl House {
 
     /// Ann changes her skill and pushes; the new version is released.
     pub fn release(&self, version: &str) {
-        let file = self.ann.folder.join(SKILL).join("SKILL.md");
-        let text = fs::read_to_string(&file).unwrap();
-        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
-        for line in &mut lines {
-            if line.trim_start().starts_with("version:") {
-                *line = format!("  version: \"{version}\"");
-            }
-        }
-        lines.push(format!("\nNew in {version}."));
-        fs::write(&file, lines.join("\n") + "\n").unwrap();
+        self.edit(version);
         self.ann.git.commit(&self.ann.folder.join(SKILL), &format!("Release {version}"));
         self.ann.push(&self.server, SKILL);
+    }
+
+    /// Ann raises the version in her manifest and adds a line.
+    pub fn edit(&self, version: &str) {
+        let file = self.ann.folder.join(SKILL).join("SKILL.md");
+        let text = fs::read_to_string(&file).unwrap();
+        let raised = text.lines().map(|line| {
+            let declares = line.trim_start().starts_with("version:");
+            if declares { format!("  version: \"{version}\"") } else { line.to_owned() }
+        });
+        let mut lines: Vec<String> = raised.collect();
+        lines.push(format!("\nNew in {version}."));
+        fs::write(&file, lines.join("\n") + "\n").unwrap();
     }
 
     /// A connection with this person's credentials.
