@@ -53,9 +53,10 @@ const V0_CAPABILITIES: &str = "multi_ack multi_ack_detailed no-done thin-pack si
 /// The body of `GET info/refs?service=git-upload-pack`
 /// (`application/x-git-upload-pack-advertisement`).
 ///
-/// For v2 it depends on nothing but the version. No version advertises a boundary: in v0 a
-/// `shallow` line here would make stock git refuse every pull over a lapse.
-pub fn advertise(version: Version, refs: &Refs) -> Bytes {
+/// For v2 it depends on nothing but the version. In v0 and v1 it is the only place where a fresh copy
+/// can be told at which commits it ends: `shallow` is the tip, unless the tip has no parents. Clients
+/// that have more than a fresh copy are not held back by it (git over HTTP: tested).
+pub fn advertise(version: Version, refs: &Refs, shallow: &[ObjectId]) -> Bytes {
     let mut out = Vec::with_capacity(640);
     put_line(&mut out, "# service=git-upload-pack");
     out.extend_from_slice(FLUSH);
@@ -69,24 +70,27 @@ pub fn advertise(version: Version, refs: &Refs) -> Bytes {
         }
         Version::V1 => {
             put_line(&mut out, "version 1");
-            put_refs_v0(&mut out, refs);
+            put_refs_v0(&mut out, refs, shallow);
         }
-        Version::V0 => put_refs_v0(&mut out, refs),
+        Version::V0 => put_refs_v0(&mut out, refs, shallow),
     }
     out.extend_from_slice(FLUSH);
     out.into()
 }
 
-fn put_refs_v0(out: &mut Vec<u8>, refs: &Refs) {
+fn put_refs_v0(out: &mut Vec<u8>, refs: &Refs, shallow: &[ObjectId]) {
     let listed = listed(refs);
     let symref = if refs.head.is_some() { format!(" symref=HEAD:{MAIN}") } else { String::new() };
-    let mut capabilities = Some(format!("\0{V0_CAPABILITIES}{symref} agent={AGENT}"));
+    let mut capabilities = format!("\0{V0_CAPABILITIES}{symref} agent={AGENT}");
     if listed.is_empty() {
         let null = ObjectId::null(gix_hash::Kind::Sha1);
-        put_line(out, &format!("{null} capabilities^{{}}{}", capabilities.take().unwrap_or_default()));
+        put_line(out, &format!("{null} capabilities^{{}}{capabilities}"));
     }
     for (name, id) in listed {
-        put_line(out, &format!("{id} {name}{}", capabilities.take().unwrap_or_default()));
+        put_line(out, &format!("{id} {name}{}", std::mem::take(&mut capabilities)));
+    }
+    for id in shallow {
+        put_line(out, &format!("shallow {id}"));
     }
 }
 

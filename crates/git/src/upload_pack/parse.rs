@@ -360,10 +360,7 @@ impl<'a> Lines<'a> {
     }
 
     /// The same for the last section: a flush ends it, and nothing follows.
-    fn rest(
-        &mut self,
-        read: impl FnMut(&'a str) -> Result<(), ProtocolError>,
-    ) -> Result<(), ProtocolError> {
+    fn rest(&mut self, read: impl FnMut(&'a str) -> Result<(), ProtocolError>) -> Result<(), ProtocolError> {
         match self.each(read)? {
             End::Flush if self.at_end() => Ok(()),
             End::Flush => Err(unexpected("more after the end of the request")),

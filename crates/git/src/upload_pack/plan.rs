@@ -68,10 +68,10 @@ fn extent(request: &FetchRequest, copy: &Copy) -> Extent {
         // date or name, can only be: everything above it.
         Some(Deepen::Depth { relative: true, .. } | Deepen::Excluding { .. }) => Extent::Depth(u32::MAX),
         Some(Deepen::Depth { depth, relative: false }) => Extent::Depth(*depth),
-        // v0 has no place to tell a boundary that was not asked for; a partial clone that meets one
-        // goes looking for the missing parents without end; and a client that has commits refuses one.
-        None if request.version == Version::V2
-            && request.filter.is_none()
+        // A fresh copy. In v0 its boundary stood in the advertisement; in v2 it stands before the pack,
+        // where a partial clone that meets it goes looking for the missing parents without end. A
+        // client that has commits would refuse a boundary that it did not ask for.
+        None if (request.version != Version::V2 || request.filter.is_none())
             && request.haves.is_empty()
             && copy.is_empty() =>
         {

@@ -122,6 +122,6 @@ impl FetchRequest {
         !self.haves.is_empty()
             || !self.shallow.is_empty()
             || !self.wants.iter().all(advertised)
-            || (self.deepen.is_none() && (self.version != Version::V2 || self.filter.is_some()))
+            || (self.deepen.is_none() && self.version == Version::V2 && self.filter.is_some())
     }
 }

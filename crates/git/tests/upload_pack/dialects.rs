@@ -75,8 +75,11 @@ fn the_v2_advertisement_is_the_same_for_everyone() {
         "object-format=sha1",
         "0000",
     ];
-    assert_eq!(lines(&advertise(Version::V2, &Refs::default())), expected);
-    assert_eq!(advertise(Version::V2, &bought().refs()), advertise(Version::V2, &Refs::default()));
+    assert_eq!(lines(&advertise(Version::V2, &Refs::default(), &[])), expected);
+    assert_eq!(
+        advertise(Version::V2, &bought().refs(), &[bought().tip()]),
+        advertise(Version::V2, &Refs::default(), &[])
+    );
 }
 
 #[test]
@@ -86,7 +89,7 @@ fn the_older_advertisements_list_head_the_branch_and_the_tags_by_name() {
     world.tag("a");
     world.show("stub", &["stub", "a", "b"]);
     let (head, a, b) = (world.tip(), world.root("a"), world.root("b"));
-    let v0 = lines(&advertise(Version::V0, &world.refs()));
+    let v0 = lines(&advertise(Version::V0, &world.refs(), &[]));
     let (first, capabilities) = v0[2].split_once('\0').unwrap();
     assert_eq!(first, format!("{head} HEAD"));
     for capability in ["multi_ack_detailed", "no-done", "symref=HEAD:refs/heads/main", "object-format=sha1"] {
@@ -99,10 +102,12 @@ fn the_older_advertisements_list_head_the_branch_and_the_tags_by_name() {
         "0000".to_owned(),
     ];
     assert_eq!(v0[3..], rest);
-    let v1 = lines(&advertise(Version::V1, &world.refs()));
+    let bounded = lines(&advertise(Version::V0, &world.refs(), &[head]));
+    assert_eq!(bounded[bounded.len() - 2..], [format!("shallow {head}"), "0000".to_owned()]);
+    let v1 = lines(&advertise(Version::V1, &world.refs(), &[]));
     assert_eq!(v1[2], "version 1");
     assert_eq!(v1[3..], v0[2..]);
-    let empty = lines(&advertise(Version::V0, &Refs::default()));
+    let empty = lines(&advertise(Version::V0, &Refs::default(), &[]));
     assert!(empty[2].starts_with("0000000000000000000000000000000000000000 capabilities^{}\0multi_ack "));
     assert!(!empty[2].contains("symref"));
 }

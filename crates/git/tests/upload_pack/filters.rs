@@ -51,28 +51,37 @@ fn partial_clones_at_a_depth_end_and_check_out_everywhere() {
 
 #[test]
 fn partial_clones_without_a_depth_end_and_check_out_where_all_steps_may_be_seen() {
-    for protocol in [2, 0] {
-        // Steps, and the root of r1; the stub's is the first step.
-        for (world, commits) in [(fresh(), 3), (renewed(), 5)] {
-            let server = Server::start(world);
-            for filter in FILTERS {
-                server.world().budget = BUDGET;
-                let copy = Client::clone(&server, protocol, &[filter]).unwrap();
-                copy.sees("r1");
-                assert_eq!(copy.depth(), commits);
-            }
+    // Steps, and the root of r1; the stub's is the first step.
+    for (world, commits) in [(fresh(), 3), (renewed(), 5)] {
+        let server = Server::start(world);
+        for filter in FILTERS {
+            server.world().budget = BUDGET;
+            let copy = Client::clone(&server, 2, &[filter]).unwrap();
+            copy.sees("r1");
+            assert_eq!(copy.depth(), commits);
         }
     }
 }
 
 #[test]
 fn partial_clones_without_a_depth_over_a_lapse_end_with_a_sentence() {
-    for protocol in [2, 0] {
-        let server = Server::start(lapsed());
+    let server = Server::start(lapsed());
+    for filter in FILTERS {
+        server.world().budget = 5;
+        let refused = Client::clone(&server, 2, &[filter]).map(drop).unwrap_err();
+        refused.says("add --depth 1");
+    }
+}
+
+#[test]
+fn partial_clones_over_the_older_protocol_end_at_the_boundary() {
+    for (world, state) in [(fresh(), "r1"), (lapsed(), "stub"), (renewed(), "r1")] {
+        let server = Server::start(world);
         for filter in FILTERS {
-            server.world().budget = 5;
-            let refused = Client::clone(&server, protocol, &[filter]).map(drop).unwrap_err();
-            refused.says("add --depth 1");
+            server.world().budget = BUDGET;
+            let copy = Client::clone(&server, 0, &[filter]).unwrap();
+            copy.sees(state);
+            assert_eq!(copy.depth(), 1);
         }
     }
 }

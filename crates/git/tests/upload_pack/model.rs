@@ -57,11 +57,11 @@ fn open_after(world: &World, from: usize) -> bool {
 }
 
 /// Refused iff the way is barred: the one rule, told without the code under test.
-fn expect_refusal(world: &World, v2: bool, step: Option<usize>, deepens: bool) -> bool {
+fn expect_refusal(world: &World, step: Option<usize>, deepens: bool) -> bool {
     match step {
         _ if deepens => false,
         Some(step) => !open_after(world, step + 1),
-        None => !v2 && !open_after(world, 0),
+        None => false,
     }
 }
 
@@ -115,6 +115,9 @@ impl Copy {
         assert_eq!(world.sent.len(), packs + 1);
         assert!(world.bases[bases..].iter().all(|base| self.held.contains(base)), "a base that is not there");
         self.held.extend(&world.sent[packs]);
+        if !self.v2 && before.is_empty() {
+            self.shallow.extend(world.boundary(&world.refs()));
+        }
         self.shallow.extend(shallow);
         self.tip = Some(tip);
         let after = self.reached(world);
@@ -178,7 +181,7 @@ proptest! {
                     }
                     Act::Fetch { .. } => continue,
                 };
-                let refused = expect_refusal(&world, copy.v2, step, deepen.is_some());
+                let refused = expect_refusal(&world, step, deepen.is_some());
                 let let_through = copy.fetch(&mut world, deepen);
                 prop_assert_eq!(let_through, !refused);
                 match index {
@@ -208,7 +211,7 @@ proptest! {
             for act in moment.acts {
                 match act {
                     Act::New { v2, deepen } => {
-                        let refused = expect_refusal(&server.world(), v2, None, deepen.is_some());
+                        let refused = expect_refusal(&server.world(), None, deepen.is_some());
                         let depth = deepen.map(|depth| format!("--depth={depth}"));
                         let args: Vec<_> = depth.as_deref().into_iter().collect();
                         let cloned = Client::clone(&server, if v2 { 2 } else { 0 }, &args);
@@ -228,7 +231,7 @@ proptest! {
                                 .git(&["fetch", "-q", &format!("--depth={depth}")])
                                 .and_then(|_| client.git(&["reset", "-q", "--hard", "@{upstream}"]).map(drop)),
                         };
-                        let refused = expect_refusal(&server.world(), true, Some(*step), deepen.is_some());
+                        let refused = expect_refusal(&server.world(), Some(*step), deepen.is_some());
                         prop_assert_eq!(pulled.is_err(), refused, "{:?}", pulled);
                         match pulled {
                             Ok(()) => {

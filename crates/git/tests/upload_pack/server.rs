@@ -79,7 +79,8 @@ async fn info_refs(State(world): State<Shared>, headers: HeaderMap) -> Response 
     world.budget = budget;
     let refs = world.stale_refs.clone().unwrap_or_else(|| world.refs());
     let kind = "application/x-git-upload-pack-advertisement";
-    ([(header::CONTENT_TYPE, kind)], advertise(version(&headers), &refs)).into_response()
+    ([(header::CONTENT_TYPE, kind)], advertise(version(&headers), &refs, &world.boundary(&refs)))
+        .into_response()
 }
 
 async fn upload_pack(State(world): State<Shared>, headers: HeaderMap, body: Bytes) -> Response {

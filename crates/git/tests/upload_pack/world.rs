@@ -163,6 +163,11 @@ impl World {
         }
     }
 
+    /// Where a fresh copy of these refs ends.
+    pub(crate) fn boundary(&self, refs: &Refs) -> Vec<ObjectId> {
+        refs.head.into_iter().filter(|tip| !self.parents(tip).is_empty()).collect()
+    }
+
     /// Calls back with what `answer` is to be told.
     pub(crate) fn with_history<T>(
         &self,
