@@ -1,4 +1,4 @@
--- One text for both databases; migration.rs says what each {token} becomes.
+-- One text for both databases; migration.rs says what each word in braces becomes.
 -- Ids are text, times BIGINT microseconds since 1970, object ids 20 bytes.
 
 CREATE TABLE settings (

@@ -62,6 +62,15 @@ impl Conn {
         matches!(self.kind, Kind::Pg(_) | Kind::PgTx(_))
     }
 
+    /// Refuses whatever follows a failure in a transaction. PostgreSQL does so by itself; SQLite may have
+    /// rolled back, and would keep what follows.
+    pub(crate) fn ready(&self) -> Result<()> {
+        match self.kind {
+            Kind::LiteTx(_) | Kind::PgTx(_) if self.failed => Err(StoreError::Aborted),
+            _ => Ok(()),
+        }
+    }
+
     /// Remembers a failure: PostgreSQL answers a commit after one with a rollback that looks like success.
     pub(crate) fn checked<T>(&mut self, outcome: sqlx::Result<T>) -> Result<T> {
         outcome.map_err(|error| {

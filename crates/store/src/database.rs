@@ -10,7 +10,7 @@ use std::{
 
 use skaas_domain::id::UserId;
 use sqlx::{
-    ConnectOptions as _, PgPool, SqlitePool,
+    ConnectOptions as _, Connection as _, PgPool, SqlitePool,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -30,7 +30,7 @@ const OLDEST_SQLITE: (u32, u32, u32) = (3, 51, 3);
 /// How long a statement waits for another's lock.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
 /// How long a caller waits for a free connection.
-const POOL_WAIT: Duration = Duration::from_secs(10);
+const POOL_WAIT: Duration = Duration::from_secs(8);
 
 #[derive(Clone)]
 enum Db {
@@ -181,6 +181,9 @@ async fn open_sqlite(path: &Path, readers: u32) -> Result<Db> {
             .max_lifetime(None)
             // A file does not go away as a server does.
             .test_before_acquire(false)
+            // A full disk rolls a transaction back by itself; the driver's count of open transactions is
+            // wrong from then on, so the connection is given up.
+            .before_acquire(|conn, _| Box::pin(std::future::ready(Ok(!conn.is_in_transaction()))))
     };
     let writing =
         options.clone().journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Normal);
@@ -198,6 +201,8 @@ async fn open_postgres(url: &str, connections: u32) -> Result<Db> {
         // A node that hangs in a transaction is not to hold up all others for ever.
         .options([("lock_timeout", millis.as_str()), ("idle_in_transaction_session_timeout", "60000")])
         .disable_statement_logging();
+    // The pool would try again and again, and then say only that time was up.
+    options.connect().await?.close().await?;
     let pool = PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(POOL_WAIT)

@@ -163,12 +163,8 @@ impl From<sqlx::Error> for StoreError {
 
 impl From<object_store::Error> for StoreError {
     fn from(error: object_store::Error) -> Self {
-        use object_store::Error as E;
-        match error {
-            E::NotFound { .. } => Self::Missing("object"),
-            error if is_full(&error) => Self::Full(error.into()),
-            error => Self::Unavailable(error.into()),
-        }
+        // That an object is absent is an answer where one asks for it; anywhere else the bucket is absent.
+        if is_full(&error) { Self::Full(error.into()) } else { Self::Unavailable(error.into()) }
     }
 }
 

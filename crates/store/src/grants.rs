@@ -23,9 +23,9 @@ sql! {
     ADD = concat!("INSERT INTO grants (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
         ON CONFLICT DO NOTHING");
     FIND = concat!("SELECT ", columns!(), " FROM grants WHERE id = $1");
-    LIST = concat!("SELECT ", columns!(), " FROM grants WHERE user_id = $1 ORDER BY id");
+    LIST = concat!("SELECT ", columns!(), " FROM grants WHERE user_id = $1 ORDER BY created_at, id");
     LIST_FOR = concat!("SELECT ", columns!(), " FROM grants
-        WHERE user_id = $1 AND skill_id = $2 ORDER BY id");
+        WHERE user_id = $1 AND skill_id = $2 ORDER BY created_at, id");
     REVOKE = concat!("UPDATE grants SET revoked_at = $2
         WHERE id = $1 AND (revoked_at IS NULL OR revoked_at > $2) RETURNING ", columns!());
     REVOKE_ALL = concat!("UPDATE grants SET revoked_at = $3

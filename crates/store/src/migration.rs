@@ -72,6 +72,7 @@ fn checksum(text: &str) -> String {
 }
 
 async fn run(conn: &mut Conn, text: &str) -> Result<()> {
+    conn.ready()?;
     let text = dialect(text, conn.is_pg());
     let outcome = match conn.lend() {
         Lent::Lite(c) => sqlx::raw_sql(AssertSqlSafe(text)).execute(c).await.map(drop),

@@ -79,9 +79,9 @@ pub(crate) async fn claim(tx: &mut Tx, kind: Kind, name: &str, owner: UserId) ->
         return Ok(());
     }
     // Somebody else committed between the look and the claim; what was written for it is not to be kept.
+    let conflict = obstacle(tx, kind, name, owner).await?;
     tx.spoil();
-    check(tx, kind, name, owner).await?;
-    Err(Conflict::NameTaken { name: name.to_owned() }.into())
+    Err(conflict.unwrap_or_else(|| Conflict::NameTaken { name: name.to_owned() }).into())
 }
 
 /// Marks `name` as never to be given again.

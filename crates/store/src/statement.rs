@@ -33,23 +33,28 @@ pub(crate) use sql;
 macro_rules! on {
     ($conn:expr, $sql:expr, |$driver:ident, $row:ident, $c:ident, $text:ident| $body:expr) => {{
         let conn: &mut $crate::connection::Conn = &mut *$conn;
-        let outcome = match conn.lend() {
-            $crate::connection::Lent::Lite($c) => {
-                type $driver = sqlx::Sqlite;
-                #[allow(dead_code, reason = "only statements that return rows use it")]
-                type $row = sqlx::sqlite::SqliteRow;
-                let $text = $sql.lite;
-                $body
+        match conn.ready() {
+            Err(error) => Err(error),
+            Ok(()) => {
+                let outcome = match conn.lend() {
+                    $crate::connection::Lent::Lite($c) => {
+                        type $driver = sqlx::Sqlite;
+                        #[allow(dead_code, reason = "only statements that return rows use it")]
+                        type $row = sqlx::sqlite::SqliteRow;
+                        let $text = $sql.lite;
+                        $body
+                    }
+                    $crate::connection::Lent::Pg($c) => {
+                        type $driver = sqlx::Postgres;
+                        #[allow(dead_code, reason = "only statements that return rows use it")]
+                        type $row = sqlx::postgres::PgRow;
+                        let $text = $sql.pg;
+                        $body
+                    }
+                };
+                conn.checked(outcome)
             }
-            $crate::connection::Lent::Pg($c) => {
-                type $driver = sqlx::Postgres;
-                #[allow(dead_code, reason = "only statements that return rows use it")]
-                type $row = sqlx::postgres::PgRow;
-                let $text = $sql.pg;
-                $body
-            }
-        };
-        conn.checked(outcome)
+        }
     }};
 }
 pub(crate) use on;

@@ -1,0 +1,31 @@
+//! The store's tests, in one program: each tells the same story on SQLite and on PostgreSQL.
+
+mod faults;
+mod freshness;
+mod objects;
+mod races;
+mod scale;
+mod story;
+mod story_of_people;
+mod story_of_skills;
+mod world;
+
+/// `both!(claim)`: the async function `claim(TestDatabase)` as one test per database.
+macro_rules! both {
+    ($($claim:ident),* $(,)?) => {$(
+        mod $claim {
+            #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn on_sqlite() {
+                super::$claim(skaas_store::testing::TestDatabase::sqlite()).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn on_postgresql() {
+                if let Some(database) = skaas_store::testing::TestDatabase::postgres() {
+                    super::$claim(database).await;
+                }
+            }
+        }
+    )*};
+}
+pub(crate) use both;

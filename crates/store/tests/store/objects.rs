@@ -1,0 +1,107 @@
+//! Contents and source packs, in a folder and in a bucket.
+
+use bytes::Bytes;
+use rand::{RngCore as _, SeedableRng as _, rngs::StdRng};
+use skaas_domain::id::SourceId;
+use skaas_store::{
+    NewContent, ObjectsConfig, PackPart, Store, StoreConfig, StoreError, contents, testing::TestDatabase,
+};
+
+use crate::world::{at, oid};
+
+fn noise(length: usize) -> Vec<u8> {
+    let mut bytes = vec![0; length];
+    StdRng::seed_from_u64(length as u64).fill_bytes(&mut bytes);
+    bytes
+}
+
+async fn contents_and_packs_come_back_as_they_went(database: TestDatabase) {
+    let store = database.store().await;
+    store.ping().await.unwrap();
+    // The last two go up in parts: one with a rest, one without.
+    let sizes = [0, 1, 1000, (17 << 20) + 5, 24 << 20];
+    let all: Vec<NewContent> = sizes
+        .iter()
+        .zip(1..)
+        .map(|(size, n)| NewContent { tree: oid(n), objects: 4, data: noise(*size).into() })
+        .collect();
+    store.put_contents(all.clone(), at(1)).await.unwrap();
+    store.put_contents(all.clone(), at(2)).await.unwrap();
+    for content in &all {
+        let back = store.get_content(content.tree).await.unwrap();
+        assert!(back == content.data, "{} bytes changed on their way", content.data.len());
+        let row = contents::find(&mut store.read().await.unwrap(), content.tree).await.unwrap().unwrap();
+        assert_eq!(usize::try_from(row.bytes).unwrap(), content.data.len());
+        assert_eq!(row.created_at, at(1), "storing again changes nothing");
+    }
+    let absent = store.get_content(oid(99)).await;
+    assert!(matches!(absent, Err(StoreError::Missing("content"))), "{absent:?}");
+
+    let source = SourceId::new(at(0), &mut StdRng::seed_from_u64(1));
+    let (from, to) = (database.path().join("from"), database.path().join("to"));
+    for (part, size) in [(PackPart::Pack, 20 << 20), (PackPart::Index, 2000)] {
+        std::fs::write(&from, noise(size)).unwrap();
+        store.put_source_pack(source, oid(1), part, &from).await.unwrap();
+        store.get_source_pack(source, oid(1), part, &to).await.unwrap();
+        assert!(std::fs::read(&to).unwrap() == noise(size));
+        std::fs::remove_file(&to).unwrap();
+    }
+    for _ in 0..2 {
+        store.delete_source_pack(source, oid(1)).await.unwrap();
+    }
+    let absent = store.get_source_pack(source, oid(1), PackPart::Pack, &to).await;
+    assert!(matches!(absent, Err(StoreError::Missing(_))), "{absent:?}");
+    assert!(!to.exists(), "nothing half-made is left under the name");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn contents_and_packs_come_back_from_a_folder() {
+    contents_and_packs_come_back_as_they_went(TestDatabase::sqlite()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn contents_and_packs_come_back_from_s3() {
+    if let Some(database) = TestDatabase::sqlite().with_s3() {
+        contents_and_packs_come_back_as_they_went(database).await;
+    }
+}
+
+#[tokio::test]
+async fn an_object_that_was_lost_is_put_back() {
+    let database = TestDatabase::sqlite();
+    let store = database.store().await;
+    let data = Bytes::from_static(b"content");
+    store.put_content(oid(1), 1, data.clone(), at(1)).await.unwrap();
+    let hex = oid(1).to_string();
+    let file = database.path().join("objects/contents").join(&hex[..2]).join(&hex[2..]);
+    std::fs::remove_file(&file).unwrap();
+    assert!(matches!(store.get_content(oid(1)).await, Err(StoreError::Missing(_))));
+    store.put_content(oid(1), 1, data.clone(), at(2)).await.unwrap();
+    assert_eq!(store.get_content(oid(1)).await.unwrap(), data);
+}
+
+#[tokio::test]
+async fn without_object_storage_nothing_is_said_to_be_stored() {
+    let database = TestDatabase::sqlite();
+    let store = database.store().await;
+    let objects = database.path().join("objects");
+    std::fs::remove_dir_all(&objects).unwrap();
+    std::fs::write(&objects, "in the way").unwrap();
+    assert!(store.ping().await.is_err());
+    let refusal = store.put_content(oid(1), 1, Bytes::from_static(b"x"), at(1)).await;
+    assert!(refusal.is_err());
+    let row = contents::find(&mut store.read().await.unwrap(), oid(1)).await.unwrap();
+    assert_eq!(row, None, "no row without its object");
+}
+
+#[tokio::test]
+async fn a_bucket_that_is_not_there_is_an_error_and_not_an_empty_one() {
+    let Some(database) = TestDatabase::sqlite().with_s3() else { return };
+    let ObjectsConfig::S3(mut s3) = database.config().objects.clone() else { panic!("it is S3") };
+    s3.bucket.push_str("-not");
+    let config = StoreConfig { objects: ObjectsConfig::S3(s3), ..database.config().clone() };
+    let store = Store::open(config).await.unwrap();
+    store.migrate().await.unwrap();
+    assert!(store.put_content(oid(1), 1, Bytes::from_static(b"x"), at(1)).await.is_err());
+    assert!(store.ping().await.is_err(), "a missing bucket is not ready");
+}

@@ -1,0 +1,217 @@
+//! Users, tokens, settings, sources: added, found, listed, changed, gone.
+
+use skaas_domain::user::User;
+use skaas_store::{
+    Conflict, Revisions, StoreError, settings,
+    sources::{self, RefChange, SourcePack, SourceRef},
+    tokens, users,
+};
+
+use crate::world::{World, at, oid};
+
+pub(crate) async fn tell(world: &mut World) {
+    names_are_given_once(world).await;
+    tokens_open_until_revoked(world).await;
+    settings_are_shared(world).await;
+    sources_hold_refs_and_packs(world).await;
+    the_deleted_leave_their_name_behind(world).await;
+}
+
+async fn refused(world: &World, user: &User) -> Conflict {
+    let mut tx = world.store.begin().await.unwrap();
+    match users::add(&mut tx, user).await {
+        Err(StoreError::Conflict(conflict)) => conflict,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn names_are_given_once(world: &mut World) {
+    let alice = world.user("alice").await;
+    let bob = world.user("bob").await;
+
+    let name = "alice".to_owned();
+    let same = world.person("alice");
+    assert_eq!(refused(world, &same).await, Conflict::NameTaken { name });
+    let like = world.person("al1ce");
+    let look = Conflict::LookAlike { name: "al1ce".to_owned(), of: "alice".to_owned() };
+    assert_eq!(refused(world, &like).await, look);
+    let mut mail = world.person("carol");
+    mail.email = "ALICE@example.COM".to_owned();
+    assert_eq!(refused(world, &mail).await, Conflict::EmailTaken);
+
+    // A refusal leaves the transaction usable, and nothing behind.
+    let carol = world.person("carol");
+    let mut tx = world.store.begin().await.unwrap();
+    assert!(users::add(&mut tx, &mail).await.is_err());
+    users::add(&mut tx, &carol).await.unwrap();
+    assert_eq!(users::find_by_id(&mut tx, carol.id).await.unwrap(), Some(carol.clone()));
+    tx.commit().await.unwrap();
+
+    let mut conn = world.store.read().await.unwrap();
+    assert_eq!(users::find_by_username(&mut conn, "alice").await.unwrap(), Some(alice.clone()));
+    assert_eq!(users::find_by_username(&mut conn, "Alice").await.unwrap(), None);
+    assert_eq!(users::find_by_email(&mut conn, "bob@EXAMPLE.com").await.unwrap(), Some(bob.clone()));
+    assert_eq!(users::find_by_id(&mut conn, mail.id).await.unwrap(), None);
+    assert_eq!(users::list(&mut conn, "", 2).await.unwrap(), [alice, bob]);
+    assert_eq!(users::list(&mut conn, "bob", 2).await.unwrap(), [carol]);
+}
+
+async fn tokens_open_until_revoked(world: &mut World) {
+    let mut conn = world.store.read().await.unwrap();
+    let alice = users::find_by_username(&mut conn, "alice").await.unwrap().unwrap();
+    let before = world.store.revisions(alice.id).await.unwrap();
+    assert_eq!(before, Revisions { catalogue: 0, user: 1 });
+
+    let (laptop, job) = (world.token(alice.id, "laptop"), world.token(alice.id, "job"));
+    let mut tx = world.store.begin().await.unwrap();
+    tokens::add(&mut tx, &laptop).await.unwrap();
+    tokens::add(&mut tx, &job).await.unwrap();
+    let mut twin = world.token(alice.id, "twin");
+    twin.id_part.clone_from(&laptop.id_part);
+    let refusal = tokens::add(&mut tx, &twin).await;
+    assert!(matches!(refusal, Err(StoreError::Conflict(Conflict::TokenTaken))), "{refusal:?}");
+    tx.commit().await.unwrap();
+
+    let bearer = tokens::find_by_hash(&mut conn, &laptop.hash).await.unwrap().unwrap();
+    assert_eq!((bearer.token, bearer.user, bearer.revision), (laptop.clone(), alice.clone(), 2));
+    assert_eq!(tokens::find_by_hash(&mut conn, &twin.hash).await.unwrap(), None);
+    assert_eq!(tokens::list(&mut conn, alice.id).await.unwrap().len(), 2);
+
+    // Use is noted, newest wins, and nobody's cache is disturbed by it.
+    let mut tx = world.store.begin().await.unwrap();
+    let used = [(laptop.id, at(20)), (laptop.id, at(30)), (job.id, at(10))];
+    tokens::touch(&mut tx, &used).await.unwrap();
+    tokens::touch(&mut tx, &[(laptop.id, at(25))]).await.unwrap();
+    tx.commit().await.unwrap();
+    let bearer = tokens::find_by_hash(&mut conn, &laptop.hash).await.unwrap().unwrap();
+    assert_eq!((bearer.token.last_used_at, bearer.revision), (Some(at(30)), 2));
+    let bearer = tokens::find_by_hash(&mut conn, &job.hash).await.unwrap().unwrap();
+    assert_eq!(bearer.token.last_used_at, Some(at(10)));
+
+    // By id part or id, once; another's token is not there to be revoked.
+    let bob = users::find_by_username(&mut conn, "bob").await.unwrap().unwrap();
+    let mut tx = world.store.begin().await.unwrap();
+    assert_eq!(tokens::revoke(&mut tx, bob.id, &laptop.id_part, at(40)).await.unwrap(), None);
+    let revoked = tokens::revoke(&mut tx, alice.id, &laptop.id_part, at(40)).await.unwrap().unwrap();
+    assert_eq!((revoked.id, revoked.revoked_at), (laptop.id, Some(at(40))));
+    let again = tokens::revoke(&mut tx, alice.id, &laptop.id.to_string(), at(50)).await.unwrap().unwrap();
+    assert_eq!(again.revoked_at, Some(at(40)));
+    assert_eq!(tokens::revoke_all(&mut tx, alice.id, at(60)).await.unwrap(), 1);
+    tx.commit().await.unwrap();
+    for (token, since) in [(&laptop, at(40)), (&job, at(60))] {
+        let bearer = tokens::find_by_hash(&mut conn, &token.hash).await.unwrap().unwrap();
+        assert_eq!((bearer.token.revoked_at, bearer.revision), (Some(since), 3));
+        assert!(!bearer.token.works(since));
+    }
+    assert_eq!(world.store.revisions(bob.id).await.unwrap().user, 2);
+    assert_eq!(world.store.bytes_per_user(alice.id).await.unwrap().tokens, 132 * 2 + 9);
+}
+
+async fn settings_are_shared(world: &mut World) {
+    let mut tx = world.store.begin().await.unwrap();
+    assert_eq!(settings::get(&mut tx, "render_key").await.unwrap(), None);
+    assert!(!settings::compare_and_set(&mut tx, "render_key", Some("0"), "1").await.unwrap());
+    assert!(settings::compare_and_set(&mut tx, "render_key", None, "1").await.unwrap());
+    assert!(!settings::compare_and_set(&mut tx, "render_key", None, "2").await.unwrap());
+    assert!(settings::compare_and_set(&mut tx, "render_key", Some("1"), "2").await.unwrap());
+    assert_eq!(settings::get_or_add(&mut tx, "render_key", "9").await.unwrap(), "2");
+    assert_eq!(settings::get_or_add(&mut tx, "other", "9").await.unwrap(), "9");
+    settings::set(&mut tx, "other", "10").await.unwrap();
+    tx.commit().await.unwrap();
+    let mut conn = world.store.read().await.unwrap();
+    assert_eq!(settings::get(&mut conn, "other").await.unwrap().as_deref(), Some("10"));
+}
+
+async fn sources_hold_refs_and_packs(world: &mut World) {
+    let ann = world.user("ann").await;
+    let source = world.source(ann.id, "tools").await;
+    let mut tx = world.store.begin().await.unwrap();
+    let refusal = sources::add(&mut tx, &source).await;
+    assert!(matches!(refusal, Err(StoreError::Conflict(Conflict::SourceExists))), "{refusal:?}");
+    let problems = vec!["skills/x/SKILL.md:3: no name".to_owned()];
+    sources::set_problems(&mut tx, source.id, &problems).await.unwrap();
+    tx.commit().await.unwrap();
+    let mut conn = world.store.read().await.unwrap();
+    let found = sources::find(&mut conn, ann.id, "tools").await.unwrap().unwrap();
+    assert_eq!(found.problems, problems);
+    assert_eq!(sources::find_by_id(&mut conn, source.id).await.unwrap(), Some(found.clone()));
+    assert_eq!(sources::list(&mut conn, ann.id).await.unwrap(), [found]);
+    assert_eq!(sources::find(&mut conn, ann.id, "other").await.unwrap(), None);
+
+    let change = |name: &str, old: Option<u64>, new: Option<u64>| RefChange {
+        name: format!("refs/heads/{name}"),
+        old: old.map(oid),
+        new: new.map(oid),
+    };
+    let swap = async |changes: &[RefChange]| {
+        let mut tx = world.store.begin().await.unwrap();
+        let outcome = sources::compare_and_swap_refs(&mut tx, source.id, changes).await;
+        // Committed even when refused: a refusal must not have written anything.
+        tx.commit().await.unwrap();
+        outcome
+    };
+    swap(&[change("main", None, Some(1)), change("dev", None, Some(2))]).await.unwrap();
+    for stale in [change("main", None, Some(3)), change("main", Some(9), Some(3)), change("x", Some(1), None)] {
+        let name = stale.name.clone();
+        let refusal = swap(&[change("dev", Some(2), Some(4)), stale]).await.unwrap_err();
+        assert!(matches!(refusal, StoreError::Conflict(Conflict::RefMoved { name: n }) if n == name));
+    }
+    swap(&[change("main", Some(1), Some(5)), change("dev", Some(2), None)]).await.unwrap();
+    let main = SourceRef { name: "refs/heads/main".to_owned(), target: oid(5) };
+    assert_eq!(sources::refs(&mut conn, source.id).await.unwrap(), [main]);
+
+    let pack = |n: u64, seconds: i64| SourcePack {
+        source: source.id,
+        pack: oid(n),
+        bytes: 100,
+        objects: 3,
+        created_at: at(seconds),
+        retired_at: None,
+    };
+    let mut tx = world.store.begin().await.unwrap();
+    for pack in [pack(1, 9), pack(2, 8)] {
+        sources::add_pack(&mut tx, &pack).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    assert_eq!(sources::packs(&mut conn, source.id).await.unwrap(), [pack(2, 8), pack(1, 9)]);
+    let mut tx = world.store.begin().await.unwrap();
+    sources::retire_pack(&mut tx, source.id, oid(2), at(10)).await.unwrap();
+    sources::forget_pack(&mut tx, source.id, oid(1)).await.unwrap();
+    assert_eq!(sources::packs(&mut tx, source.id).await.unwrap(), [pack(1, 9)]);
+    assert_eq!(sources::retired_packs(&mut tx, at(10)).await.unwrap(), []);
+    assert_eq!(sources::retired_packs(&mut tx, at(11)).await.unwrap()[0].retired_at, Some(at(10)));
+    // Pushed again, it is in use again; retired and forgotten, it is not.
+    sources::add_pack(&mut tx, &pack(2, 8)).await.unwrap();
+    assert_eq!(sources::packs(&mut tx, source.id).await.unwrap().len(), 2);
+    sources::retire_pack(&mut tx, source.id, oid(2), at(12)).await.unwrap();
+    sources::forget_pack(&mut tx, source.id, oid(2)).await.unwrap();
+    assert_eq!(sources::retired_packs(&mut tx, at(99)).await.unwrap(), []);
+    tx.commit().await.unwrap();
+}
+
+async fn the_deleted_leave_their_name_behind(world: &mut World) {
+    let dora = world.user("dora").await;
+    let token = world.token(dora.id, "t");
+    let mut tx = world.store.begin().await.unwrap();
+    tokens::add(&mut tx, &token).await.unwrap();
+    users::delete(&mut tx, dora.id, at(70)).await.unwrap();
+    let twice = users::delete(&mut tx, dora.id, at(71)).await;
+    assert!(matches!(twice, Err(StoreError::Missing("user"))), "{twice:?}");
+    tx.commit().await.unwrap();
+
+    let mut conn = world.store.read().await.unwrap();
+    assert_eq!(users::find_by_username(&mut conn, "dora").await.unwrap(), None);
+    assert_eq!(users::find_by_id(&mut conn, dora.id).await.unwrap(), None);
+    assert_eq!(tokens::find_by_hash(&mut conn, &token.hash).await.unwrap(), None);
+    assert_eq!(tokens::list(&mut conn, dora.id).await.unwrap()[0].revoked_at, Some(at(70)));
+    let again = world.person("dora");
+    assert_eq!(refused(world, &again).await, Conflict::NameRetired { name: "dora".to_owned() });
+    let like = world.person("d0ra");
+    assert!(matches!(refused(world, &like).await, Conflict::LookAlike { .. }));
+    // The address is free again.
+    let mut other = world.person("eve");
+    other.email = dora.email;
+    let mut tx = world.store.begin().await.unwrap();
+    users::add(&mut tx, &other).await.unwrap();
+    tx.commit().await.unwrap();
+}

@@ -1,0 +1,383 @@
+//! Listings, releases, stubs, the catalogue, grants and lineages: added, found, listed, changed.
+
+use skaas_domain::{
+    entitlement::{GrantKind, StubReason},
+    id::UserId,
+    listing::{Listing, ListingState},
+    money::{Interval, Price},
+};
+use skaas_store::{
+    Conflict, StoreError,
+    catalogue::{self, Entry},
+    contents, grants,
+    listings::{self, ListingFilter},
+    releases::{self, Added},
+    sources::Source,
+    steps::{self, Advance, Repo},
+    stubs::{self, NewStub},
+};
+
+use crate::world::{World, at, oid, step};
+
+pub(crate) async fn tell(world: &mut World) {
+    let creator = world.user("maker").await;
+    let source = world.source(creator.id, "kit").await;
+    let pro = listings_are_kept_whole(world, &source).await;
+    look_alikes_are_only_ones_own(world, &source).await;
+    deleted_skills_leave_name_and_place_behind(world, &source).await;
+    releases_never_change(world, &pro).await;
+    stubs_are_kept_when_replaced(world, &pro).await;
+    the_catalogue_is_known_at_every_revision(world, &source).await;
+    grants_end_once(world, &pro, creator.id).await;
+    lineages_only_grow(world, &pro).await;
+}
+
+async fn listings_are_kept_whole(world: &mut World, source: &Source) -> Listing {
+    let new = world.new_listing(source, "lint-pro");
+    let mut tx = world.store.begin().await.unwrap();
+    let draft = listings::add(&mut tx, &new).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!((draft.skill, draft.state, draft.price), (new.skill, ListingState::Draft, None));
+    assert_eq!((&draft.description, &draft.features, &draft.tags), (&new.description, &new.features, &new.tags));
+    assert_eq!((draft.creator_name.as_str(), draft.position), ("maker", 0));
+
+    let mut conn = world.store.read().await.unwrap();
+    let paid = Price::new(900, "usd", Interval::Month).unwrap();
+    let mut changed = draft.clone();
+    changed.state = ListingState::Published;
+    changed.published_at = Some(at(9));
+    changed.updated_at = at(9);
+    changed.trial_days = 14;
+    changed.category = None;
+    changed.tags = vec![];
+    changed.problems = vec!["SKILL.md:1: …".to_owned()];
+    for price in [Some(paid), Some(Price::Free), None, Some(paid)] {
+        changed.price = price;
+        let mut tx = world.store.begin().await.unwrap();
+        listings::update(&mut tx, &changed).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(listings::find_by_id(&mut conn, draft.skill).await.unwrap(), Some(changed.clone()));
+    }
+    assert_eq!(listings::find_by_name(&mut conn, "lint-pro").await.unwrap(), Some(changed.clone()));
+    assert_eq!(listings::find_by_name(&mut conn, "lint").await.unwrap(), None);
+
+    // Impossible rows cannot be written in the first place.
+    let mut impossible = changed.clone();
+    impossible.published_at = None;
+    let mut tx = world.store.begin().await.unwrap();
+    assert!(listings::update(&mut tx, &impossible).await.is_err());
+    assert!(matches!(tx.commit().await, Err(StoreError::Aborted)), "a failed transaction says so");
+
+    let other = world.skill(source, "pdf").await;
+    let mut tx = world.store.begin().await.unwrap();
+    listings::move_to(&mut tx, other.skill, source.id, "documents/pdf").await.unwrap();
+    tx.commit().await.unwrap();
+    let folders = listings::folders(&mut conn, source.id).await.unwrap();
+    let folders: Vec<_> = folders.iter().map(|f| (f.name.as_str(), f.folder.as_str())).collect();
+    assert_eq!(folders, [("pdf", "documents/pdf"), ("lint-pro", "skills/lint-pro")]);
+
+    let names = async |filter: ListingFilter| -> Vec<String> {
+        let mut conn = world.store.read().await.unwrap();
+        listings::list(&mut conn, &filter).await.unwrap().into_iter().map(|l| l.name).collect()
+    };
+    let all = ListingFilter::default();
+    assert_eq!(names(all).await, ["lint-pro", "pdf"]);
+    assert_eq!(names(ListingFilter { limit: 1, ..all }).await, ["lint-pro"]);
+    assert_eq!(names(ListingFilter { after: 0, ..all }).await, ["pdf"]);
+    assert_eq!(names(ListingFilter { state: Some(ListingState::Draft), ..all }).await, ["pdf"]);
+    assert_eq!(names(ListingFilter { creator: Some(source.creator), ..all }).await.len(), 2);
+    let nobody = UserId::new(at(0), &mut world.rng);
+    assert!(names(ListingFilter { creator: Some(nobody), ..all }).await.is_empty());
+    assert_eq!(listings::all(&mut conn).await.unwrap().len(), 2);
+    changed
+}
+
+async fn look_alikes_are_only_ones_own(world: &mut World, source: &Source) {
+    let rival = world.user("rival").await;
+    let theirs = world.source(rival.id, "copies").await;
+    let refused = async |new: &listings::NewListing| {
+        let mut tx = world.store.begin().await.unwrap();
+        match listings::add(&mut tx, new).await {
+            Err(StoreError::Conflict(conflict)) => conflict,
+            other => panic!("{other:?}"),
+        }
+    };
+    let mut new = [theirs.clone(), theirs, source.clone()].into_iter().zip(["1int-pro", "lint-pro", "lintpro"]);
+    let mut next = || new.next().map(|(source, name)| (source, name)).unwrap();
+    let (theirs, name) = next();
+    let twin = world_listing(&theirs, name);
+    let look = Conflict::LookAlike { name: "1int-pro".to_owned(), of: "lint-pro".to_owned() };
+    assert_eq!(refused(&twin).await, look);
+    let (theirs, name) = next();
+    let same = world_listing(&theirs, name);
+    assert_eq!(refused(&same).await, Conflict::NameTaken { name: "lint-pro".to_owned() });
+    let (_, name) = next();
+    assert_eq!(world.skill(source, name).await.position, 2, "a refusal uses up no place");
+}
+
+/// A listing with an id of its own, made without the world's generator.
+fn world_listing(source: &Source, name: &str) -> listings::NewListing {
+    use rand::SeedableRng as _;
+    let mut rng = rand::rngs::StdRng::seed_from_u64(name.len() as u64);
+    listings::NewListing {
+        skill: skaas_domain::id::SkillId::new(at(2), &mut rng),
+        name: name.to_owned(),
+        creator: source.creator,
+        source: source.id,
+        folder: String::new(),
+        description: String::new(),
+        features: vec![],
+        category: None,
+        tags: vec![],
+        problems: vec![],
+        created_at: at(2),
+    }
+}
+
+async fn deleted_skills_leave_name_and_place_behind(world: &mut World, source: &Source) {
+    let gone = world.skill(source, "gone").await;
+    let mut tx = world.store.begin().await.unwrap();
+    listings::delete(&mut tx, gone.skill, at(10)).await.unwrap();
+    let twice = listings::delete(&mut tx, gone.skill, at(11)).await;
+    assert!(matches!(twice, Err(StoreError::Missing("skill"))), "{twice:?}");
+    tx.commit().await.unwrap();
+    let mut conn = world.store.read().await.unwrap();
+    assert_eq!(listings::find_by_id(&mut conn, gone.skill).await.unwrap(), None);
+    assert_eq!(listings::find_by_name(&mut conn, "gone").await.unwrap(), None);
+    let mut tx = world.store.begin().await.unwrap();
+    assert!(matches!(listings::update(&mut tx, &gone).await, Err(StoreError::Missing("skill"))));
+    let again = world_listing(source, "gone");
+    let refusal = listings::add(&mut tx, &again).await;
+    let retired = matches!(&refusal, Err(StoreError::Conflict(Conflict::NameRetired { name })) if name == "gone");
+    assert!(retired, "{refusal:?}");
+    drop(tx);
+    assert_eq!(world.skill(source, "next").await.position, gone.position + 1);
+}
+
+async fn releases_never_change(world: &mut World, pro: &Listing) {
+    let (one, two) = (oid(101), oid(102));
+    world.content(one).await;
+    world.content(two).await;
+    world.content(one).await;
+    let mut conn = world.store.read().await.unwrap();
+    let content = contents::find(&mut conn, one).await.unwrap().unwrap();
+    assert_eq!((content.objects, content.bytes, content.created_at), (3, 40, at(3)));
+    assert_eq!(contents::find(&mut conn, oid(999)).await.unwrap(), None);
+
+    let new = world.new_release(pro.skill, "1.0.0", one);
+    let mut tx = world.store.begin().await.unwrap();
+    let Added::New(first) = releases::add(&mut tx, &new).await.unwrap() else { panic!("it is new") };
+    tx.commit().await.unwrap();
+    assert_eq!((first.seq, first.tree, first.commit, &first.notes), (0, one, new.commit, &new.notes));
+    assert_eq!((first.source_commit, first.files, first.bytes), (Some(oid(7)), 2, 1234));
+
+    let same = world.new_release(pro.skill, "1.0.0", one);
+    let other = world.new_release(pro.skill, "1.0.0", two);
+    let later = world.new_release(pro.skill, "1.1.0", two);
+    let mut tx = world.store.begin().await.unwrap();
+    assert_eq!(releases::add(&mut tx, &same).await.unwrap(), Added::Same(first.clone()));
+    let refusal = releases::add(&mut tx, &other).await;
+    let taken = matches!(&refusal, Err(StoreError::Conflict(Conflict::VersionTaken { version })) if version == "1.0.0");
+    assert!(taken, "{refusal:?}");
+    let Added::New(second) = releases::add(&mut tx, &later).await.unwrap() else { panic!("it is new") };
+    tx.commit().await.unwrap();
+
+    assert_eq!(releases::list(&mut conn, pro.skill).await.unwrap(), [first.clone(), second.clone()]);
+    assert_eq!(releases::latest(&mut conn, pro.skill).await.unwrap(), Some(second.clone()));
+    assert_eq!(releases::find(&mut conn, first.id).await.unwrap(), Some(first.clone()));
+    assert_eq!(releases::find(&mut conn, same.id).await.unwrap(), None);
+    let found = releases::find_by_version(&mut conn, pro.skill, "1.1.0").await.unwrap();
+    assert_eq!(found, Some(second.clone()));
+    let raw = releases::find_commit_raw(&mut conn, first.id).await.unwrap();
+    assert_eq!(raw, Some(new.commit_raw));
+    let heads = releases::all(&mut conn).await.unwrap();
+    let heads: Vec<_> = heads.iter().map(|r| (r.skill, r.id, r.seq, r.version.as_str(), r.tree)).collect();
+    assert_eq!(heads, [(pro.skill, first.id, 0, "1.0.0", one), (pro.skill, second.id, 1, "1.1.0", two)]);
+
+    // A release of content that is not stored cannot be.
+    let hollow = world.new_release(pro.skill, "9.0.0", oid(404));
+    let mut tx = world.store.begin().await.unwrap();
+    let outcome = async {
+        releases::add(&mut tx, &hollow).await?;
+        tx.commit().await
+    };
+    assert!(outcome.await.is_err());
+    assert_eq!(releases::latest(&mut conn, pro.skill).await.unwrap(), Some(second));
+}
+
+async fn stubs_are_kept_when_replaced(world: &mut World, pro: &Listing) {
+    let stub = |reason, n: u64| NewStub {
+        skill: pro.skill,
+        reason,
+        tree: oid(n),
+        version: format!("0.0.{n}"),
+        commit: oid(n + 10_000),
+        commit_raw: n.to_string().into_bytes(),
+        created_at: at(12),
+    };
+    for n in [201, 202, 203] {
+        world.content(oid(n)).await;
+    }
+    let set = async |new: NewStub| {
+        let mut tx = world.store.begin().await.unwrap();
+        stubs::set_current(&mut tx, &new).await.unwrap();
+        let revision = tx.bump_catalogue().await.unwrap();
+        tx.commit().await.unwrap();
+        revision
+    };
+    set(stub(StubReason::Lapsed, 203)).await;
+    let first = set(stub(StubReason::NotPurchased, 201)).await;
+    let second = set(stub(StubReason::NotPurchased, 202)).await;
+    assert_eq!(second, first + 1);
+    let mut conn = world.store.read().await.unwrap();
+    let current = stubs::current(&mut conn, pro.skill, StubReason::NotPurchased).await.unwrap().unwrap();
+    assert_eq!((current.tree, current.catalogue_revision, current.commit_raw), (oid(202), second, b"202".to_vec()));
+    // The earlier one is still known, and comes back with a later revision.
+    let old = stubs::find_by_commit(&mut conn, pro.skill, oid(10_201)).await.unwrap().unwrap();
+    assert_eq!((old.tree, old.catalogue_revision), (oid(201), first));
+    assert_eq!(stubs::find_by_tree(&mut conn, pro.skill, oid(201)).await.unwrap(), Some(old));
+    set(stub(StubReason::NotPurchased, 201)).await;
+    let current = stubs::current(&mut conn, pro.skill, StubReason::NotPurchased).await.unwrap().unwrap();
+    assert_eq!(current.tree, oid(201));
+    assert_eq!(stubs::current(&mut conn, pro.skill, StubReason::Revoked).await.unwrap(), None);
+    assert_eq!(stubs::find_by_commit(&mut conn, pro.skill, oid(1)).await.unwrap(), None);
+    let heads = stubs::all_current(&mut conn).await.unwrap();
+    let heads: Vec<_> = heads.iter().map(|s| (s.reason, s.tree)).collect();
+    assert_eq!(heads, [(StubReason::Lapsed, oid(203)), (StubReason::NotPurchased, oid(201))]);
+}
+
+async fn the_catalogue_is_known_at_every_revision(world: &mut World, source: &Source) {
+    let skill = world.skill(source, "shown").await;
+    let put = async |writes: &[(i64, Option<&str>)]| {
+        let mut tx = world.store.begin().await.unwrap();
+        let mut revision = tx.bump_catalogue().await.unwrap();
+        for (position, fragment) in writes {
+            if let Some(id) = fragment {
+                catalogue::add_fragment(&mut tx, id, &format!("text of {id}")).await.unwrap();
+            }
+            revision = catalogue::put_entry(&mut tx, *position, skill.skill, *fragment).await.unwrap();
+        }
+        assert_eq!(catalogue::revision(&mut tx).await.unwrap(), revision, "one transaction is one revision");
+        tx.commit().await.unwrap();
+        revision
+    };
+    let one = put(&[(0, Some("f0")), (1, Some("f1"))]).await;
+    let two = put(&[(1, None), (5, Some("f0")), (5, Some("f5"))]).await;
+    let three = put(&[(1, Some("f1b"))]).await;
+    assert_eq!((two, three), (one + 1, one + 2));
+
+    let mut conn = world.store.snapshot().await.unwrap();
+    let shown = |entries: &[Entry]| -> Vec<(i64, i64, Option<String>)> {
+        entries.iter().map(|e| (e.position, e.revision - one, e.fragment.clone())).collect()
+    };
+    let is = |position, revision, id: &str| (position, revision, (!id.is_empty()).then(|| id.to_owned()));
+    assert_eq!(shown(&catalogue::entries_at(&mut conn, one - 1).await.unwrap()), []);
+    let at_one = catalogue::entries_at(&mut conn, one).await.unwrap();
+    assert_eq!(shown(&at_one), [is(0, 0, "f0"), is(1, 0, "f1")]);
+    let at_two = catalogue::entries_at(&mut conn, two).await.unwrap();
+    assert_eq!(shown(&at_two), [is(0, 0, "f0"), is(1, 1, ""), is(5, 1, "f5")]);
+    let changes = catalogue::changes_between(&mut conn, one, three).await.unwrap();
+    assert_eq!(shown(&changes), [is(1, 2, "f1b"), is(5, 1, "f5")]);
+    assert_eq!(shown(&catalogue::changes_between(&mut conn, three, three).await.unwrap()), []);
+
+    assert_eq!(catalogue::fragment(&mut conn, "f1").await.unwrap().as_deref(), Some("text of f1"));
+    assert_eq!(catalogue::fragment(&mut conn, "none").await.unwrap(), None);
+    let wanted = ["f0", "f5", "none", "f0"].map(str::to_owned);
+    let texts = catalogue::fragments(&mut conn, &wanted).await.unwrap();
+    assert_eq!((texts.len(), texts["f5"].as_str()), (2, "text of f5"));
+    let mut ids: Vec<_> = catalogue::fragments_at(&mut conn, two).await.unwrap().into_keys().collect();
+    ids.sort();
+    assert_eq!(ids, ["f0", "f5"]);
+    drop(conn);
+
+    let mut tx = world.store.begin().await.unwrap();
+    catalogue::add_fragment(&mut tx, "f0", "text of f0").await.unwrap();
+    let twin = catalogue::add_fragment(&mut tx, "f0", "another").await;
+    assert!(matches!(twin, Err(StoreError::Corrupt { .. })), "{twin:?}");
+}
+
+async fn grants_end_once(world: &mut World, pro: &Listing, owner: UserId) {
+    let bob = world.user("bella").await;
+    let trial = world.grant(bob.id, pro.skill, GrantKind::Trial);
+    let mut gift = world.grant(bob.id, pro.skill, GrantKind::Gift);
+    (gift.grant.until, gift.grant.updates_until) = (None, None);
+    let mut tx = world.store.begin().await.unwrap();
+    for record in [&trial, &gift] {
+        grants::add(&mut tx, record).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    let mut conn = world.store.read().await.unwrap();
+    assert_eq!(grants::list(&mut conn, bob.id).await.unwrap(), [trial.grant.clone(), gift.grant.clone()]);
+    assert_eq!(grants::list_for(&mut conn, bob.id, pro.skill).await.unwrap().len(), 2);
+    assert_eq!(grants::list_for(&mut conn, owner, pro.skill).await.unwrap(), []);
+    assert_eq!(grants::records(&mut conn, bob.id).await.unwrap(), [trial.clone(), gift.clone()]);
+    assert_eq!(grants::find(&mut conn, gift.grant.id).await.unwrap(), Some(gift.clone()));
+    assert_eq!(world.store.revisions(bob.id).await.unwrap().user, 2);
+
+    // Whatever became of the first trial, there is no second.
+    let again = world.grant(bob.id, pro.skill, GrantKind::Trial);
+    let mut tx = world.store.begin().await.unwrap();
+    let revoked = grants::revoke(&mut tx, trial.grant.id, at(30)).await.unwrap().unwrap();
+    assert_eq!(revoked.revoked_at, Some(at(30)));
+    assert_eq!(grants::revoke(&mut tx, trial.grant.id, at(31)).await.unwrap(), None, "once is enough");
+    let refusal = grants::add(&mut tx, &again).await;
+    assert!(matches!(refusal, Err(StoreError::Conflict(Conflict::TrialUsed))), "{refusal:?}");
+    tx.commit().await.unwrap();
+
+    let mut short = world.grant(bob.id, pro.skill, GrantKind::Seat);
+    short.grant.until = Some(at(35));
+    let mut tx = world.store.begin().await.unwrap();
+    grants::add(&mut tx, &short).await.unwrap();
+    let ended = grants::revoke_all(&mut tx, bob.id, pro.skill, at(40)).await.unwrap();
+    assert_eq!(ended.iter().map(|g| g.id).collect::<Vec<_>>(), [gift.grant.id]);
+    assert_eq!(grants::revoke_all(&mut tx, bob.id, pro.skill, at(41)).await.unwrap(), []);
+    tx.commit().await.unwrap();
+    let ends: Vec<_> = grants::list(&mut conn, bob.id).await.unwrap().iter().map(|g| g.revoked_at).collect();
+    assert_eq!(ends, [Some(at(30)), Some(at(40)), None]);
+    assert_eq!(world.store.revisions(bob.id).await.unwrap().user, 4);
+
+    let nobody = UserId::new(at(0), &mut world.rng);
+    let stray = world.grant(nobody, pro.skill, GrantKind::Gift);
+    let mut tx = world.store.begin().await.unwrap();
+    assert!(matches!(grants::add(&mut tx, &stray).await, Err(StoreError::Missing("user"))));
+    assert_eq!(grants::revoke(&mut tx, stray.grant.id, at(1)).await.unwrap(), None);
+    drop(tx);
+    assert_eq!(world.store.bytes_per_user(bob.id).await.unwrap().grant_rows, 3);
+}
+
+async fn lineages_only_grow(world: &mut World, pro: &Listing) {
+    let user = world.user("fetcher").await.id;
+    let (market, skill) = (Repo::Marketplace, Repo::Skill(pro.skill));
+    let advance = async |repo, expected, new: &steps::Step| {
+        let mut tx = world.store.begin().await.unwrap();
+        let outcome = steps::advance(&mut tx, user, repo, expected, new).await.unwrap();
+        tx.commit().await.unwrap();
+        outcome
+    };
+    let mut conn = world.store.read().await.unwrap();
+    assert_eq!(steps::tip(&mut conn, user, market).await.unwrap(), None);
+    assert_eq!(advance(market, Some((0, oid(9))), &step(1, 1)).await, Advance::Lost(None));
+    assert_eq!(advance(market, None, &step(1, 1)).await, Advance::Lost(None), "a chain begins at 0");
+    assert_eq!(world.store.revisions(user).await.unwrap().user, 1, "what was lost is no change");
+    assert_eq!(advance(market, None, &step(0, 0)).await, Advance::Advanced);
+    assert_eq!(advance(market, None, &step(0, 5)).await, Advance::Lost(Some(step(0, 0))));
+    assert_eq!(advance(market, Some((0, oid(5))), &step(1, 1)).await, Advance::Lost(Some(step(0, 0))));
+    assert_eq!(advance(market, Some((0, oid(0))), &step(1, 1)).await, Advance::Advanced);
+    assert_eq!(advance(market, Some((1, oid(1))), &step(3, 3)).await, Advance::Lost(Some(step(1, 1))));
+    assert_eq!(advance(skill, None, &step(0, 70)).await, Advance::Advanced);
+    assert_eq!(world.store.revisions(user).await.unwrap().user, 4);
+
+    assert_eq!(steps::tip(&mut conn, user, market).await.unwrap(), Some(step(1, 1)));
+    assert_eq!(steps::list(&mut conn, user, market).await.unwrap(), [step(0, 0), step(1, 1)]);
+    assert_eq!(steps::tips(&mut conn, user).await.unwrap(), [(market, step(1, 1)), (skill, step(0, 70))]);
+    let found = steps::find_by_commit(&mut conn, user, market, oid(0)).await.unwrap();
+    assert_eq!(found, Some(step(0, 0)));
+    assert_eq!(steps::find_by_commit(&mut conn, user, skill, oid(0)).await.unwrap(), None);
+    // Nobody else's lineage is touched.
+    assert_eq!(steps::tips(&mut conn, pro.creator).await.unwrap(), []);
+
+    let size = world.store.bytes_per_user(user).await.unwrap();
+    assert_eq!(size.step_rows, 3);
+    // repo, raw commit, state, fixed part of each row; delta and root of the one that has them.
+    assert_eq!(size.steps, (11 + 8 + 7 + 86) * 2 + (3 + 20) + (30 + 9 + 8 + 86));
+}
