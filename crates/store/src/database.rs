@@ -35,7 +35,11 @@ const POOL_WAIT: Duration = Duration::from_secs(8);
 #[derive(Clone)]
 enum Db {
     /// One connection writes; the rest are kept from it.
-    Lite { writer: SqlitePool, readers: SqlitePool, watcher: Arc<Watcher> },
+    Lite {
+        writer: SqlitePool,
+        readers: SqlitePool,
+        watcher: Arc<Watcher>,
+    },
     Pg(PgPool),
 }
 
@@ -185,8 +189,7 @@ async fn open_sqlite(path: &Path, readers: u32) -> Result<Db> {
             // wrong from then on, so the connection is given up.
             .before_acquire(|conn, _| Box::pin(std::future::ready(Ok(!conn.is_in_transaction()))))
     };
-    let writing =
-        options.clone().journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Normal);
+    let writing = options.clone().journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Normal);
     let writer = pool(1).connect_with(writing).await?;
     let readers = pool(readers).connect_with(options.pragma("query_only", "ON")).await?;
     let watcher = Arc::new(Watcher::open(&path)?);

@@ -143,12 +143,9 @@ impl From<sqlx::Error> for StoreError {
                 let code = database.code().map(Cow::into_owned).unwrap_or_default();
                 of_code(&code, error)
             }
-            E::Io(_)
-            | E::Tls(_)
-            | E::Protocol(_)
-            | E::PoolClosed
-            | E::WorkerCrashed
-            | E::BeginFailed => Self::Unavailable(error.into()),
+            E::Io(_) | E::Tls(_) | E::Protocol(_) | E::PoolClosed | E::WorkerCrashed | E::BeginFailed => {
+                Self::Unavailable(error.into())
+            }
             E::PoolTimedOut => Self::Busy(error.into()),
             E::ColumnDecode { index, .. } => {
                 let what = format!("column {index}");

@@ -73,18 +73,7 @@ pub async fn add(tx: &mut Tx, record: &GrantRecord) -> Result<()> {
     let added = execute!(
         tx,
         ADD,
-        [
-            id,
-            user,
-            skill,
-            kind,
-            starts_at,
-            until,
-            updates_until,
-            revoked_at,
-            record.note,
-            record.created_at
-        ]
+        [id, user, skill, kind, starts_at, until, updates_until, revoked_at, record.note, record.created_at]
     )?;
     match (added, kind) {
         (1, _) => Ok(()),

@@ -68,7 +68,9 @@ fn dialect(text: &str, pg: bool) -> String {
 }
 
 fn checksum(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    let digest = Sha256::digest(text.as_bytes());
+    let half = digest.first_chunk::<16>().expect("a SHA-256 has 32 bytes");
+    format!("{:032x}", u128::from_be_bytes(*half))
 }
 
 async fn run(conn: &mut Conn, text: &str) -> Result<()> {

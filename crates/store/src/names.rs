@@ -71,14 +71,20 @@ pub(crate) async fn check(tx: &mut Tx, kind: Kind, name: &str, owner: UserId) ->
     }
 }
 
-/// Claims `name` for `owner`, who must exist. Skill names are claimed under the catalogue's lock, so that
-/// two look-alikes cannot be claimed side by side; usernames have a unique index for that.
+/// Claims `name` for `owner`, who must exist, if nothing is in the way. Skill names are claimed under the
+/// catalogue's lock, so that two look-alikes cannot be claimed side by side; usernames have a unique index
+/// for that.
 pub(crate) async fn claim(tx: &mut Tx, kind: Kind, name: &str, owner: UserId) -> Result<()> {
     check(tx, kind, name, owner).await?;
+    enter(tx, kind, name, owner).await
+}
+
+/// The second half of [`claim`], for whoever has checked. When somebody else was quicker, nothing of the
+/// transaction is kept: it may hold what was written for the name.
+pub(crate) async fn enter(tx: &mut Tx, kind: Kind, name: &str, owner: UserId) -> Result<()> {
     if execute!(tx, ADD_NAME, [kind.as_str(), name, name::skeleton(name), owner])? == 1 {
         return Ok(());
     }
-    // Somebody else committed between the look and the claim; what was written for it is not to be kept.
     let conflict = obstacle(tx, kind, name, owner).await?;
     tx.spoil();
     Err(conflict.unwrap_or_else(|| Conflict::NameTaken { name: name.to_owned() }).into())

@@ -12,8 +12,8 @@ use std::{
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use object_store::{
-    BackoffConfig, ClientOptions, ObjectStore, ObjectStoreExt as _, PutPayload, RetryConfig,
-    WriteMultipart, aws::AmazonS3Builder, local::LocalFileSystem, path::Path as Key,
+    BackoffConfig, ClientOptions, ObjectStore, ObjectStoreExt as _, PutPayload, RetryConfig, WriteMultipart,
+    aws::AmazonS3Builder, local::LocalFileSystem, path::Path as Key,
 };
 use skaas_domain::id::SourceId;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -81,7 +81,7 @@ impl Objects {
             backoff: BackoffConfig::default(),
         };
         let client = ClientOptions::new()
-            .with_timeout(Duration::from_secs(120))
+            .with_timeout(Duration::from_mins(2))
             .with_connect_timeout(Duration::from_secs(5));
         let mut builder = AmazonS3Builder::new()
             .with_bucket_name(&config.bucket)

@@ -146,10 +146,7 @@ pub async fn advance(
     }
     tx.bump_user(user).await?;
     let Step { seq, commit, commit_raw, tree, root, state, delta, created_at } = step;
-    let added = execute!(
-        tx,
-        ADD,
-        [user, repo, seq, commit, commit_raw, tree, root, state, delta, created_at]
-    )?;
+    let added =
+        execute!(tx, ADD, [user, repo, seq, commit, commit_raw, tree, root, state, delta, created_at])?;
     if added == 1 { Ok(Advance::Advanced) } else { Ok(Advance::Lost(tip(tx, user, repo).await?)) }
 }

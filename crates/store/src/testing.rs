@@ -14,9 +14,7 @@ use std::{
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, postgres::PgConnectOptions};
 use tempfile::TempDir;
 
-use crate::{
-    Conn, DatabaseConfig, ObjectsConfig, Result, S3Config, Store, StoreConfig, connection::Lent,
-};
+use crate::{Conn, DatabaseConfig, ObjectsConfig, Result, S3Config, Store, StoreConfig, connection::Lent};
 
 /// Names the cluster.
 const DATABASE_URL: &str = "SKAAS_TEST_DATABASE_URL";

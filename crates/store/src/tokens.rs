@@ -131,8 +131,9 @@ pub async fn touch(tx: &mut Tx, used: &[(TokenId, Timestamp)]) -> Result<()> {
     used.sort_by_key(|(id, at)| (*id, std::cmp::Reverse(*at)));
     used.dedup_by_key(|(id, _)| *id);
     for batch in used.chunks(1000) {
-        let rows = batch.iter().map(|(id, at)| serde_json::json!([id, at.as_microsecond()]));
-        execute!(tx, TOUCH, [serde_json::Value::from_iter(rows)])?;
+        let rows: serde_json::Value =
+            batch.iter().map(|(id, at)| serde_json::json!([id, at.as_microsecond()])).collect();
+        execute!(tx, TOUCH, [rows])?;
     }
     Ok(())
 }

@@ -44,7 +44,7 @@ pub async fn add(tx: &mut Tx, user: &User) -> Result<()> {
         names::check(tx, Kind::User, &user.username, user.id).await?;
         return Err(Conflict::EmailTaken.into());
     }
-    names::claim(tx, Kind::User, &user.username, user.id).await
+    names::enter(tx, Kind::User, &user.username, user.id).await
 }
 
 /// The user of this name, unless deleted.

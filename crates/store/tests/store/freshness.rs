@@ -47,7 +47,8 @@ async fn equal_marks_mean_that_nobody_committed_anything() {
 #[tokio::test]
 async fn another_process_writes_when_told_to() {
     let Some(path) = std::env::var_os("SKAAS_TEST_WRITE_TO") else { return };
-    let objects = skaas_store::ObjectsConfig::Folder { path: std::path::Path::new(&path).with_extension("o") };
+    let objects =
+        skaas_store::ObjectsConfig::Folder { path: std::path::Path::new(&path).with_extension("o") };
     let database = DatabaseConfig::Sqlite { path: path.into() };
     let store = skaas_store::Store::open(skaas_store::StoreConfig::new(database, objects)).await.unwrap();
     store.migrate().await.unwrap();

@@ -1,5 +1,7 @@
 //! The store's tests, in one program: each tells the same story on SQLite and on PostgreSQL.
 
+#![expect(clippy::unwrap_used, reason = "all of it is tests, also what is not marked as one")]
+
 mod faults;
 mod freshness;
 mod objects;

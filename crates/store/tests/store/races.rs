@@ -206,7 +206,8 @@ async fn of_two_look_alikes_one_is_taken(database: TestDatabase) {
         for n in 0..2 {
             let creator = world.user(&format!("creator-{round}-{n}")).await.id;
             let source = world.source(creator, "kit").await;
-            listings_of.push(world.new_listing(&source, [&format!("lint{round}"), &format!("1int{round}")][n]));
+            listings_of
+                .push(world.new_listing(&source, [&format!("lint{round}"), &format!("1int{round}")][n]));
         }
         let added = together(2, |n| {
             let (store, new) = (store.clone(), listings_of[n].clone());

@@ -21,7 +21,10 @@ async fn every_function_does_what_it_says(database: TestDatabase) {
     assert!(about.database_bytes > 100_000 && about.objects.starts_with("folder /"), "{about:?}");
     assert_eq!(about.counts.schema_version, 1);
     let counts = about.counts;
-    assert!(counts.users >= 4 && counts.steps == 3 && counts.releases == 2 && counts.content_bytes > 0, "{counts:?}");
+    assert!(
+        counts.users >= 4 && counts.steps == 3 && counts.releases == 2 && counts.content_bytes > 0,
+        "{counts:?}"
+    );
 
     world.store.close().await;
     assert!(world.store.ping().await.is_err());

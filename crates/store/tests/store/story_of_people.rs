@@ -36,7 +36,7 @@ async fn names_are_given_once(world: &mut World) {
     let look = Conflict::LookAlike { name: "al1ce".to_owned(), of: "alice".to_owned() };
     assert_eq!(refused(world, &like).await, look);
     let mut mail = world.person("carol");
-    mail.email = "ALICE@example.COM".to_owned();
+    "ALICE@example.COM".clone_into(&mut mail.email);
     assert_eq!(refused(world, &mail).await, Conflict::EmailTaken);
 
     // A refusal leaves the transaction usable, and nothing behind.
@@ -151,7 +151,8 @@ async fn sources_hold_refs_and_packs(world: &mut World) {
         outcome
     };
     swap(&[change("main", None, Some(1)), change("dev", None, Some(2))]).await.unwrap();
-    for stale in [change("main", None, Some(3)), change("main", Some(9), Some(3)), change("x", Some(1), None)] {
+    for stale in [change("main", None, Some(3)), change("main", Some(9), Some(3)), change("x", Some(1), None)]
+    {
         let name = stale.name.clone();
         let refusal = swap(&[change("dev", Some(2), Some(4)), stale]).await.unwrap_err();
         assert!(matches!(refusal, StoreError::Conflict(Conflict::RefMoved { name: n }) if n == name));

@@ -10,7 +10,7 @@ use skaas_store::{
     Conflict, StoreError,
     catalogue::{self, Entry},
     contents, grants,
-    listings::{self, ListingFilter},
+    listings::{self, ListingFilter, NewListing},
     releases::{self, Added},
     sources::Source,
     steps::{self, Advance, Repo},
@@ -38,7 +38,10 @@ async fn listings_are_kept_whole(world: &mut World, source: &Source) -> Listing 
     let draft = listings::add(&mut tx, &new).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!((draft.skill, draft.state, draft.price), (new.skill, ListingState::Draft, None));
-    assert_eq!((&draft.description, &draft.features, &draft.tags), (&new.description, &new.features, &new.tags));
+    assert_eq!(
+        (&draft.description, &draft.features, &draft.tags),
+        (&new.description, &new.features, &new.tags)
+    );
     assert_eq!((draft.creator_name.as_str(), draft.position), ("maker", 0));
 
     let mut conn = world.store.read().await.unwrap();
@@ -92,46 +95,24 @@ async fn listings_are_kept_whole(world: &mut World, source: &Source) -> Listing 
     changed
 }
 
+/// Why a draft is refused.
+async fn refused(world: &World, new: &NewListing) -> Conflict {
+    let mut tx = world.store.begin().await.unwrap();
+    match listings::add(&mut tx, new).await {
+        Err(StoreError::Conflict(conflict)) => conflict,
+        other => panic!("{other:?}"),
+    }
+}
+
 async fn look_alikes_are_only_ones_own(world: &mut World, source: &Source) {
     let rival = world.user("rival").await;
     let theirs = world.source(rival.id, "copies").await;
-    let refused = async |new: &listings::NewListing| {
-        let mut tx = world.store.begin().await.unwrap();
-        match listings::add(&mut tx, new).await {
-            Err(StoreError::Conflict(conflict)) => conflict,
-            other => panic!("{other:?}"),
-        }
-    };
-    let mut new = [theirs.clone(), theirs, source.clone()].into_iter().zip(["1int-pro", "lint-pro", "lintpro"]);
-    let mut next = || new.next().map(|(source, name)| (source, name)).unwrap();
-    let (theirs, name) = next();
-    let twin = world_listing(&theirs, name);
+    let twin = world.new_listing(&theirs, "1int-pro");
     let look = Conflict::LookAlike { name: "1int-pro".to_owned(), of: "lint-pro".to_owned() };
-    assert_eq!(refused(&twin).await, look);
-    let (theirs, name) = next();
-    let same = world_listing(&theirs, name);
-    assert_eq!(refused(&same).await, Conflict::NameTaken { name: "lint-pro".to_owned() });
-    let (_, name) = next();
-    assert_eq!(world.skill(source, name).await.position, 2, "a refusal uses up no place");
-}
-
-/// A listing with an id of its own, made without the world's generator.
-fn world_listing(source: &Source, name: &str) -> listings::NewListing {
-    use rand::SeedableRng as _;
-    let mut rng = rand::rngs::StdRng::seed_from_u64(name.len() as u64);
-    listings::NewListing {
-        skill: skaas_domain::id::SkillId::new(at(2), &mut rng),
-        name: name.to_owned(),
-        creator: source.creator,
-        source: source.id,
-        folder: String::new(),
-        description: String::new(),
-        features: vec![],
-        category: None,
-        tags: vec![],
-        problems: vec![],
-        created_at: at(2),
-    }
+    assert_eq!(refused(world, &twin).await, look);
+    let same = world.new_listing(&theirs, "lint-pro");
+    assert_eq!(refused(world, &same).await, Conflict::NameTaken { name: "lint-pro".to_owned() });
+    assert_eq!(world.skill(source, "lintpro").await.position, 2, "a refusal uses up no place");
 }
 
 async fn deleted_skills_leave_name_and_place_behind(world: &mut World, source: &Source) {
@@ -146,11 +127,9 @@ async fn deleted_skills_leave_name_and_place_behind(world: &mut World, source: &
     assert_eq!(listings::find_by_name(&mut conn, "gone").await.unwrap(), None);
     let mut tx = world.store.begin().await.unwrap();
     assert!(matches!(listings::update(&mut tx, &gone).await, Err(StoreError::Missing("skill"))));
-    let again = world_listing(source, "gone");
-    let refusal = listings::add(&mut tx, &again).await;
-    let retired = matches!(&refusal, Err(StoreError::Conflict(Conflict::NameRetired { name })) if name == "gone");
-    assert!(retired, "{refusal:?}");
     drop(tx);
+    let again = world.new_listing(source, "gone");
+    assert_eq!(refused(world, &again).await, Conflict::NameRetired { name: "gone".to_owned() });
     assert_eq!(world.skill(source, "next").await.position, gone.position + 1);
 }
 
@@ -231,7 +210,10 @@ async fn stubs_are_kept_when_replaced(world: &mut World, pro: &Listing) {
     assert_eq!(second, first + 1);
     let mut conn = world.store.read().await.unwrap();
     let current = stubs::current(&mut conn, pro.skill, StubReason::NotPurchased).await.unwrap().unwrap();
-    assert_eq!((current.tree, current.catalogue_revision, current.commit_raw), (oid(202), second, b"202".to_vec()));
+    assert_eq!(
+        (current.tree, current.catalogue_revision, current.commit_raw),
+        (oid(202), second, b"202".to_vec())
+    );
     // The earlier one is still known, and comes back with a later revision.
     let old = stubs::find_by_commit(&mut conn, pro.skill, oid(10_201)).await.unwrap().unwrap();
     assert_eq!((old.tree, old.catalogue_revision), (oid(201), first));
