@@ -1,1 +1,40 @@
-//! laid out below
+//! Use cases: what a person or a program can ask of skaas, each an `async fn verb(app, …) -> Result<_, Error>`.
+//!
+//! Invariants
+//! - Every answer about access comes from [`skaas_domain::entitlement::decide`]; nothing here has a rule of
+//!   its own, and nothing keeps an answer except under a key that holds every input of it.
+//! - No HTTP types, no HTML, no SQL. Clock and randomness come from [`App`].
+
+mod app;
+mod authentication;
+mod catalogue;
+mod contents;
+mod error;
+mod limits;
+mod oid;
+mod render;
+mod viewer;
+
+pub mod fetch;
+pub mod grants;
+pub mod health;
+pub mod lineage;
+pub mod listings;
+pub mod publication;
+pub mod push;
+pub mod tokens;
+pub mod users;
+
+pub use app::{App, AppConfig, Parts};
+pub use authentication::{Presented, authenticate};
+pub use error::{Error, Result};
+pub use limits::{Limits, PackSlot};
+pub use render::Voice;
+pub use skaas_git::{
+    rope::{Pieces, Rope},
+    upload_pack::Version as ProtocolVersion,
+};
+pub use skaas_store::{
+    DatabaseConfig, Description, Migrated, ObjectsConfig, S3Config, Store, StoreConfig, StoreError,
+};
+pub use viewer::Viewer;

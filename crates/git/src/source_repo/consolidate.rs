@@ -24,6 +24,7 @@ const MANY_PACKS: usize = 20;
 pub struct Consolidated {
     folder: tempfile::TempDir,
     name: Option<PackName>,
+    objects: u32,
     replaces: Vec<PackName>,
 }
 
@@ -31,6 +32,11 @@ impl Consolidated {
     /// The new pack; `None` when nothing is reachable any more.
     pub fn name(&self) -> Option<PackName> {
         self.name
+    }
+
+    /// How many objects the new pack holds.
+    pub fn objects(&self) -> u32 {
+        self.objects
     }
 
     /// The packs it replaces, itself never among them.
@@ -67,7 +73,7 @@ impl SourceRepo {
         let live = reachable(&set, tips)?;
         let mut replaces = set.names();
         if live.is_empty() {
-            return Ok(Consolidated { folder, name: None, replaces });
+            return Ok(Consolidated { folder, name: None, objects: 0, replaces });
         }
         let path = folder.path().join("merged");
         let io = |error| RepoError::io("write", &path, error);
@@ -84,17 +90,19 @@ impl SourceRepo {
         let index = encode_index(&written.entries, written.checksum);
         write_synced(&folder.path().join(name.index_file()), &index)?;
         replaces.retain(|old| *old != name);
-        Ok(Consolidated { folder, name: Some(name), replaces })
+        let objects = u32::try_from(live.len()).expect("a pack counts its objects in 32 bits");
+        Ok(Consolidated { folder, name: Some(name), objects, replaces })
     }
 
     /// Takes the merged pack up, then lets the replaced ones go. A crash in between leaves both,
     /// which is merely larger.
     pub fn accept_consolidated(&self, merged: Consolidated) -> Result<Option<PackName>, RepoError> {
-        if let Some(name) = merged.name.filter(|name| !self.packs().contains(name)) {
-            self.move_in(merged.folder.path(), name)?;
+        let Consolidated { folder, name, replaces, .. } = merged;
+        if let Some(name) = name.filter(|name| !self.packs().contains(name)) {
+            self.move_in(folder.path(), name)?;
         }
-        self.remove_packs(&merged.replaces)?;
-        Ok(merged.name)
+        self.remove_packs(&replaces)?;
+        Ok(name)
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use gix_hash::ObjectId;
 
 use super::object_check::{TreeEntry, tree_entries};
-use super::pack_set::{PackSet, ReadMemory, Reader};
+use super::pack_set::{MOST_WORK, PackSet, ReadMemory, Reader};
 use super::{RepoError, SourceRepo};
 use crate::object::{Kind, ParsedCommit, Signature};
 
@@ -80,7 +80,18 @@ pub enum SnapshotError {
     },
     /// The repository could not be read.
     #[error(transparent)]
-    Repo(#[from] RepoError),
+    Repo(RepoError),
+}
+
+impl From<RepoError> for SnapshotError {
+    fn from(error: RepoError) -> Self {
+        match error {
+            RepoError::TooMuchWork { .. } => {
+                Self::TooLarge { what: "bytes of work on deltas", limit: MOST_WORK }
+            }
+            error => Self::Repo(error),
+        }
+    }
 }
 
 /// One commit, listed. Keeps reading from the packs it was made with, whatever happens to the
@@ -132,6 +143,12 @@ impl Snapshot {
 }
 
 impl SourceRepo {
+    /// The commit that `tip` is, or that a tag `tip` points at.
+    pub fn peel(&self, tip: ObjectId) -> Result<ObjectId, SnapshotError> {
+        let set = self.set();
+        peel(&mut Reader::new(&set), tip).map(|(commit, _)| commit)
+    }
+
     /// Lists the commit that `tip` is, or that a tag `tip` points at.
     pub fn snapshot(&self, tip: ObjectId, limits: &SnapshotLimits) -> Result<Snapshot, SnapshotError> {
         let set = self.set();
@@ -176,17 +193,12 @@ pub(super) fn tag_target(data: &[u8]) -> Option<ObjectId> {
 }
 
 fn author_of(data: &[u8]) -> (Signature, i64) {
-    let unknown = (Signature { name: String::new(), email: String::new() }, 0);
     let line = data.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"author "));
-    let Some(line) = line.map(String::from_utf8_lossy) else {
-        return unknown;
-    };
-    let Some((name, (email, date))) =
-        line.split_once(" <").and_then(|(name, rest)| Some((name, rest.split_once("> ")?)))
-    else {
-        return unknown;
-    };
-    let seconds = date.split(' ').next().and_then(|seconds| seconds.parse().ok()).unwrap_or(0);
+    let text = String::from_utf8_lossy(line.unwrap_or_default());
+    // Both separators are there in every commit that was accepted.
+    let (name, rest) = text.split_once(" <").unwrap_or_default();
+    let (email, when) = rest.split_once("> ").unwrap_or_default();
+    let seconds = when.split(' ').next().and_then(|seconds| seconds.parse().ok()).unwrap_or(0);
     (Signature { name: name.to_owned(), email: email.to_owned() }, seconds)
 }
 

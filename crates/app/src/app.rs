@@ -1,0 +1,118 @@
+//! Owns what use cases share: the store, the clock, random numbers, caches, bounds. Refuses to do anything
+//! by itself.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex},
+};
+
+use jiff::Timestamp;
+use rand::RngCore;
+use skaas_domain::clock::Clock;
+use skaas_store::Store;
+
+use crate::{
+    authentication::Authentication,
+    catalogue::Catalogues,
+    contents::Contents,
+    error::Result,
+    limits::{Limits, Places, TokenRate},
+    push::SourceLocks,
+    render::Voice,
+};
+
+/// What an operator decides about a node.
+#[derive(Debug, Clone)]
+pub struct AppConfig {
+    /// What texts say about this installation.
+    pub voice: Voice,
+    /// A folder for what may be lost at any time: packs under way, copies of sources.
+    pub scratch: PathBuf,
+    /// Bounds.
+    pub limits: Limits,
+}
+
+/// What the outside hands in.
+pub struct Parts {
+    /// Database and object storage, migrated.
+    pub store: Store,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Fit for secrets.
+    pub rng: Box<dyn RngCore + Send>,
+}
+
+/// One node of skaas. Cheap to clone; clones share everything.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+/// What all clones of an [`App`] share.
+pub struct Inner {
+    pub(crate) config: AppConfig,
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<dyn Clock>,
+    rng: Mutex<Box<dyn RngCore + Send>>,
+    pub(crate) authentication: Authentication,
+    pub(crate) catalogues: Catalogues,
+    pub(crate) contents: Contents,
+    pub(crate) rate: TokenRate,
+    pub(crate) packs: Places,
+    pub(crate) pushes: Places,
+    pub(crate) source_locks: SourceLocks,
+}
+
+impl std::ops::Deref for App {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl App {
+    /// A node over `parts`. Nothing is read or written yet.
+    pub fn new(config: AppConfig, parts: Parts) -> Self {
+        let Parts { store, clock, rng } = parts;
+        let limits = config.limits;
+        Self(Arc::new(Inner {
+            authentication: Authentication::new(),
+            catalogues: Catalogues::new(store.clone(), config.voice.clone()),
+            contents: Contents::new(store.clone(), limits.content_bytes, limits.patience),
+            rate: TokenRate::new(&limits),
+            packs: Places::new(limits.concurrent_packs, limits.patience),
+            pushes: Places::new(limits.concurrent_pushes, limits.patience),
+            source_locks: SourceLocks::default(),
+            rng: Mutex::new(rng),
+            config,
+            store,
+            clock,
+        }))
+    }
+
+    /// What texts say about this installation.
+    pub fn voice(&self) -> &Voice {
+        &self.config.voice
+    }
+
+    /// The bounds this node runs under.
+    pub fn limits(&self) -> &Limits {
+        &self.config.limits
+    }
+
+    /// The present moment.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Work with random numbers.
+    pub(crate) fn with_rng<T>(&self, work: impl FnOnce(&mut dyn RngCore) -> T) -> T {
+        let mut rng = self.rng.lock().expect("no one panics while drawing numbers");
+        work(&mut **rng)
+    }
+
+    /// What is to be done every minute or so: write down when tokens were used, forget idle ones.
+    pub async fn tidy(&self) -> Result<()> {
+        self.rate.sweep();
+        self.authentication.write_last_used(&self.store).await
+    }
+}

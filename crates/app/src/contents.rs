@@ -1,0 +1,114 @@
+//! Owns the release contents held in memory: bundles by the id of their tree. Refuses to hold more bytes
+//! than it was given, counting those that slow readers still keep alive.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use moka::future::Cache;
+use skaas_git::{ObjectId, bundle::Bundle};
+use skaas_store::{NewContent, Store};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::error::{Error, Result};
+use crate::oid::stored;
+
+/// The budget is counted in blocks of this many bytes: a semaphore counts to 2^29 at least.
+const BLOCK: u64 = 4096;
+
+/// Bundles, loaded once and shared by all requests.
+pub(crate) struct Contents {
+    store: Store,
+    kept: Cache<ObjectId, Bundle>,
+    budget: Arc<Semaphore>,
+    total: u64,
+    patience: Duration,
+}
+
+/// Stored bytes together with their part of the budget, which is given back with the last slice.
+struct Held {
+    bytes: Bytes,
+    _part: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Contents {
+    pub(crate) fn new(store: Store, total: u64, patience: Duration) -> Self {
+        let kept = Cache::builder()
+            .max_capacity(total / 2)
+            .weigher(|_, bundle: &Bundle| u32::try_from(bundle.entries().len() + 256).unwrap_or(u32::MAX))
+            .build();
+        let blocks = usize::try_from(total / BLOCK).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
+        Self { store, kept, budget: Arc::new(Semaphore::new(blocks)), total, patience }
+    }
+
+    /// The bundle of `tree`, from memory or from object storage.
+    pub(crate) async fn get(&self, tree: ObjectId) -> Result<Bundle> {
+        if let Some(bundle) = self.kept.get(&tree).await {
+            return Ok(bundle);
+        }
+        self.kept
+            .try_get_with(tree, self.load(tree))
+            .await
+            .map_err(|shared: Arc<Error>| Arc::try_unwrap(shared).unwrap_or_else(Error::internal))
+    }
+
+    async fn load(&self, tree: ObjectId) -> Result<Bundle> {
+        let bytes = self.store.get_content(stored(tree)).await?;
+        let bytes = self.hold(bytes).await?;
+        let bundle = Bundle::decode(bytes).map_err(Error::internal)?;
+        if bundle.tree() != tree {
+            return Err(Error::internal(format!("content of {tree} is that of {}", bundle.tree())));
+        }
+        metrics::gauge!("skaas_content_bytes").set(self.used() as f64);
+        Ok(bundle)
+    }
+
+    /// Takes the bytes' part of the budget, waiting for slow readers for a while.
+    async fn hold(&self, bytes: Bytes) -> Result<Bytes> {
+        let blocks = u32::try_from((bytes.len() as u64).div_ceil(BLOCK)).unwrap_or(u32::MAX);
+        let budget = Arc::clone(&self.budget);
+        let part = match Arc::clone(&self.budget).try_acquire_many_owned(blocks) {
+            Ok(part) => part,
+            Err(_) => {
+                self.kept.run_pending_tasks().await;
+                let wait = tokio::time::timeout(self.patience, budget.acquire_many_owned(blocks));
+                match wait.await {
+                    Ok(Ok(part)) => part,
+                    Ok(Err(_)) | Err(_) => return Err(Error::Busy { retry_after: self.patience }),
+                }
+            }
+        };
+        Ok(Bytes::from_owner(Held { bytes, _part: part }))
+    }
+
+    /// Bytes of the budget in use.
+    pub(crate) fn used(&self) -> u64 {
+        self.total.saturating_sub(self.budget.available_permits() as u64 * BLOCK)
+    }
+
+    /// Writes a bundle to object storage. Equal content is stored once.
+    pub(crate) async fn put(&self, bundle: &Bundle, now: Timestamp) -> Result<()> {
+        self.put_all([bundle], now).await
+    }
+
+    /// Writes many bundles, several at once.
+    pub(crate) async fn put_all(
+        &self,
+        bundles: impl IntoIterator<Item = &Bundle>,
+        now: Timestamp,
+    ) -> Result<()> {
+        let contents = bundles.into_iter().map(|bundle| NewContent {
+            tree: stored(bundle.tree()),
+            objects: i64::try_from(bundle.objects().len()).unwrap_or(i64::MAX),
+            data: bundle.encode().into(),
+        });
+        self.store.put_contents(contents.collect(), now).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,74 @@
+//! Owns what can go wrong in a use case, in two voices: a sentence for the caller, a source chain for the
+//! operator. Refuses to know HTTP: the edge maps kinds to status codes.
+
+use std::time::Duration;
+
+use skaas_store::StoreError;
+
+/// Why a use case gave no result. `Display` is fit for the caller; sources are for the log only.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No token, or one that opens nothing.
+    #[error("sign in with an api token of yours as the password")]
+    Unauthenticated,
+    /// Known, but not allowed.
+    #[error("{0}")]
+    Forbidden(String),
+    /// Absent, or not to be known about: both read the same.
+    #[error("{0}")]
+    NotFound(String),
+    /// The input cannot be taken.
+    #[error("{0}")]
+    Invalid(String),
+    /// Fine by itself, but not beside what is already there.
+    #[error("{0}")]
+    Conflict(String),
+    /// Larger than the limit it names.
+    #[error("{0}")]
+    TooLarge(String),
+    /// Too often.
+    #[error("too many requests with this token; try again in {} s", retry_after.as_secs().max(1))]
+    RateLimited {
+        /// When the next one will be taken.
+        retry_after: Duration,
+    },
+    /// All places are taken for the moment.
+    #[error("the server is busy; try again in {} s", retry_after.as_secs().max(1))]
+    Busy {
+        /// When it is worth trying again.
+        retry_after: Duration,
+    },
+    /// The database or the object storage did not answer as it should.
+    #[error("something went wrong on the server; nothing was changed, try again")]
+    Store(#[source] StoreError),
+    /// A rule of our own did not hold.
+    #[error("something went wrong on the server; nothing was changed, try again")]
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Error {
+    /// An [`Error::Internal`] from anything.
+    pub fn internal(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Internal(source.into())
+    }
+
+    /// Whether the operator should be told: it is our fault, not the caller's.
+    pub fn is_fault(&self) -> bool {
+        matches!(self, Self::Store(_) | Self::Internal(_))
+    }
+}
+
+impl From<StoreError> for Error {
+    /// What a person can act on becomes a sentence for them; the rest is the operator's.
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Conflict(conflict) => Self::Conflict(format!("{conflict}; nothing was changed")),
+            StoreError::Missing(what) => Self::NotFound(format!("there is no such {what}")),
+            StoreError::Busy(_) => Self::Busy { retry_after: Duration::from_secs(1) },
+            fault => Self::Store(fault),
+        }
+    }
+}
+
+/// What a use case returns.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

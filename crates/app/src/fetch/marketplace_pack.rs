@@ -1,0 +1,176 @@
+//! Owns which objects of a personal marketplace go into a pack: the file as a difference where the client has
+//! the one before it, else whole. Refuses to name a base that the client was not just shown to have.
+
+use std::collections::HashSet;
+
+use skaas_git::{
+    ObjectId,
+    object::{Kind, hash_object},
+    pack::{ObjectFilter, Pack, PackItem, delta_entry, write_pack},
+    rope::Rope,
+    upload_pack::{AllowedObjects, Plan},
+};
+use skaas_store::steps::Step;
+
+use super::{Known, Opened};
+use crate::{
+    app::App,
+    error::{Error, Result},
+    lineage::{Files, MarketplaceState, document_at, files_at},
+    oid::oid,
+};
+
+/// The objects of the file as it is now.
+struct Present(HashSet<ObjectId>);
+
+impl AllowedObjects for Present {
+    fn tree_or_blob_allowed(&self, id: &ObjectId) -> bool {
+        self.0.contains(id)
+    }
+}
+
+pub(super) fn allowed_objects(state: &MarketplaceState) -> Box<dyn AllowedObjects + Send + Sync> {
+    let mut ids: HashSet<ObjectId> = state.files.trees.trees.iter().map(|tree| tree.id).collect();
+    ids.insert(state.document.id());
+    ids.insert(hash_object(Kind::Blob, state.files.readme.as_bytes()));
+    Box::new(Present(ids))
+}
+
+/// One step's part of a pack.
+struct Part<'a> {
+    row: &'a Step,
+    files: Files,
+    file: Option<Rope>,
+}
+
+/// The pack of a plan; `None` when it names what may no longer be sent.
+pub(super) async fn make(
+    app: &App,
+    state: &MarketplaceState,
+    opened: &Opened,
+    known: &Known,
+    plan: &Plan,
+) -> Result<Option<Pack>> {
+    let tip = opened.served.tip_id();
+    let plain = plan.has.is_empty() && plan.objects.is_empty() && plan.filter.is_none();
+    if plain && plan.commits == [tip] {
+        return Ok(Some(state.clone_pack(&opened.served.tip.commit_raw).clone()));
+    }
+    let filter = plan.filter.unwrap_or_default();
+    let mut available: HashSet<ObjectId> = plan.delta_bases.iter().copied().collect();
+    let mut parts = Vec::with_capacity(plan.commits.len());
+    // From the oldest on: each may then build on the one before it in this very pack.
+    for id in plan.commits.iter().rev() {
+        let Some(row) = known.row(id).filter(|_| known.permitted_tree(id).is_some()) else { return Ok(None) };
+        let (blob, files) = files_at(app, row)?;
+        let file = if keeps_file(filter) {
+            Some(file_entry(app, state, known, row, blob, &available).await?)
+        } else {
+            None
+        };
+        available.insert(*id);
+        parts.push(Part { row, files, file });
+    }
+    let mut items = Vec::with_capacity(parts.len() * 5);
+    for part in parts.iter().rev() {
+        items.push(PackItem::Raw { kind: Kind::Commit, data: &part.row.commit_raw });
+    }
+    let mut written = HashSet::new();
+    for part in &parts {
+        push_files(&mut items, &mut written, &part.files, filter);
+        items.extend(part.file.clone().map(PackItem::Entry));
+    }
+    push_wanted(&mut items, &mut written, state, plan);
+    Ok(Some(write_pack(&items)))
+}
+
+/// Depth of the marketplace file below the root: `.claude-plugin/marketplace.json`.
+const FILE_DEPTH: u32 = 2;
+
+fn keeps_file(filter: ObjectFilter) -> bool {
+    filter.blob_limit.is_none() && filter.tree_depth.is_none_or(|depth| depth > FILE_DEPTH)
+}
+
+fn push_files<'a>(
+    items: &mut Vec<PackItem<'a>>,
+    written: &mut HashSet<ObjectId>,
+    files: &'a Files,
+    filter: ObjectFilter,
+) {
+    for tree in &files.trees.trees {
+        if filter.tree_depth.is_none_or(|depth| tree.depth < depth) && written.insert(tree.id) {
+            items.push(PackItem::Raw { kind: Kind::Tree, data: &tree.data });
+        }
+    }
+    let keeps_readme = filter.blob_limit.is_none() && filter.tree_depth.is_none_or(|depth| depth > 1);
+    if keeps_readme && written.insert(hash_object(Kind::Blob, files.readme.as_bytes())) {
+        items.push(PackItem::Raw { kind: Kind::Blob, data: files.readme.as_bytes() });
+    }
+}
+
+/// Objects wanted by id, of the state as it is now. The whole is so small that a tree brings all of it.
+fn push_wanted<'a>(
+    items: &mut Vec<PackItem<'a>>,
+    written: &mut HashSet<ObjectId>,
+    state: &'a MarketplaceState,
+    plan: &Plan,
+) {
+    let trees = &state.files.trees.trees;
+    let wants_tree = trees.iter().any(|tree| plan.objects.contains(&tree.id));
+    let everything = wants_tree && plan.filter.is_none();
+    for tree in trees {
+        if (everything || plan.objects.contains(&tree.id)) && written.insert(tree.id) {
+            items.push(PackItem::Raw { kind: Kind::Tree, data: &tree.data });
+        }
+    }
+    let readme = state.files.readme.as_bytes();
+    let readme_id = hash_object(Kind::Blob, readme);
+    if (everything || plan.objects.contains(&readme_id)) && written.insert(readme_id) {
+        items.push(PackItem::Raw { kind: Kind::Blob, data: readme });
+    }
+    let file = state.document.id();
+    if (everything || plan.objects.contains(&file)) && written.insert(file) {
+        items.push(PackItem::Entry(state.document.entry()));
+    }
+}
+
+/// The marketplace file of one step: a difference to the step before where the client has that, or gets it in
+/// this pack; else whole.
+async fn file_entry(
+    app: &App,
+    state: &MarketplaceState,
+    known: &Known,
+    row: &Step,
+    blob: ObjectId,
+    available: &HashSet<ObjectId>,
+) -> Result<Rope> {
+    let before = known.rows.iter().find(|before| before.seq + 1 == row.seq);
+    if let Some(before) = before.filter(|before| available.contains(&oid(before.commit))) {
+        let (base, _) = files_at(app, before)?;
+        if base == blob {
+            return whole(app, state, row, blob).await;
+        }
+        if let Some(delta) = &row.delta {
+            return Ok(Rope::from(delta_entry(base, delta)));
+        }
+        if let Some(delta) = made_delta(app, before, row).await? {
+            return Ok(Rope::from(delta_entry(base, &delta)));
+        }
+    }
+    whole(app, state, row, blob).await
+}
+
+async fn made_delta(app: &App, before: &Step, row: &Step) -> Result<Option<Vec<u8>>> {
+    let (old, new) = (document_at(app, before).await?, document_at(app, row).await?);
+    Ok(old.zip(new).and_then(|(old, new)| new.delta_from(&old)))
+}
+
+async fn whole(app: &App, state: &MarketplaceState, row: &Step, blob: ObjectId) -> Result<Rope> {
+    if state.document.id() == blob {
+        return Ok(state.document.entry());
+    }
+    match document_at(app, row).await? {
+        Some(document) => Ok(document.entry()),
+        None => Err(Error::internal(format!("step {} is permitted but cannot be rendered again", row.seq))),
+    }
+}

@@ -1,0 +1,226 @@
+//! Use cases of git's fetch: which repo, which refs, which pack. Owns that every answer is decided anew for
+//! this request. Refuses HTTP and packet formats: the first is the server's, the second the git crate's.
+
+mod marketplace_pack;
+mod skill_pack;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use skaas_git::{
+    ObjectId,
+    object::ParsedCommit,
+    pack::Pack,
+    rope::{Rope, RopeBuilder},
+    upload_pack::{
+        AllowedObjects, Answer, Command, Commit, FetchRequest, History, Limits, Plan, Version, advertise,
+        answer, error_reply, ls_refs, parse_v0, parse_v2,
+    },
+};
+use skaas_store::steps::{self, Repo, Step};
+
+use crate::{
+    app::App,
+    error::{Error, Result},
+    limits::PackSlot,
+    lineage::{Served, State, served},
+    oid::oid,
+    viewer::Viewer,
+};
+
+/// A repo of somebody's personal space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target<'a> {
+    /// The personal marketplace.
+    Marketplace,
+    /// A skill by its name.
+    Skill(&'a str),
+}
+
+/// A repo as one user sees it for the length of one request.
+pub struct Opened {
+    viewer: Arc<Viewer>,
+    served: Arc<Served>,
+}
+
+/// An answer's body, and the place among the packs in flight that it takes.
+pub struct Reply {
+    /// The body.
+    pub body: Rope,
+    /// To be kept until the body is sent; none for small answers.
+    pub slot: Option<PackSlot>,
+}
+
+impl From<Bytes> for Reply {
+    fn from(body: Bytes) -> Self {
+        Self { body: Rope::from(body), slot: None }
+    }
+}
+
+/// Opens a repo for `viewer`. `owner` is the username in the URL, `None` for `/me/…`.
+///
+/// # Errors
+/// [`Error::NotFound`], in the same words for another user's space, an absent user's, an absent skill and a
+/// hidden one.
+pub async fn open(app: &App, viewer: Arc<Viewer>, owner: Option<&str>, target: Target<'_>) -> Result<Opened> {
+    if owner.is_some_and(|owner| owner != viewer.user().username) {
+        return Err(no_such_repo());
+    }
+    let repo = match target {
+        Target::Marketplace => Repo::Marketplace,
+        Target::Skill(name) => {
+            let catalogue = app.catalogues.current();
+            Repo::Skill(catalogue.find(name).ok_or_else(no_such_repo)?.listing.skill)
+        }
+    };
+    let served = served(app, &viewer, repo).await?.ok_or_else(no_such_repo)?;
+    Ok(Opened { viewer, served })
+}
+
+/// What is answered for everything that is not there to be seen.
+pub fn no_such_repo() -> Error {
+    Error::NotFound("there is no such repository here for you; `/me/marketplace.git` is always yours".into())
+}
+
+/// The body of `info/refs?service=git-upload-pack`.
+pub fn info_refs(opened: &Opened, version: Version) -> Bytes {
+    let boundary = boundary(&opened.served);
+    advertise(version, &opened.served.refs, boundary.as_slice())
+}
+
+/// The tip where it is a boundary: everything below it is only for those who have it already.
+fn boundary(served: &Served) -> Option<ObjectId> {
+    let parents = ParsedCommit::parse(&served.tip.commit_raw).map_or(0, |commit| commit.parents.len());
+    (parents > 0).then(|| served.tip_id())
+}
+
+/// Answers one POST to `git-upload-pack`.
+///
+/// # Errors
+/// [`Error::Invalid`] for what is not the protocol's. A well-formed request for something that is not given
+/// is answered within the protocol, in a sentence that git shows.
+pub async fn upload_pack(app: &App, opened: &Opened, version: Version, body: &[u8]) -> Result<Reply> {
+    let malformed = |error: skaas_git::upload_pack::ProtocolError| Error::Invalid(error.to_string());
+    let limits = Limits::default();
+    let request = match version {
+        Version::V2 => match parse_v2(body, &limits).map_err(malformed)? {
+            Command::Probe => return Ok(Bytes::new().into()),
+            Command::LsRefs(request) => return Ok(ls_refs(&request, &opened.served.refs).into()),
+            Command::Fetch(request) => *request,
+        },
+        Version::V0 | Version::V1 => parse_v0(body, &limits).map_err(malformed)?,
+    };
+    fetch(app, opened, &request).await
+}
+
+async fn fetch(app: &App, opened: &Opened, request: &FetchRequest) -> Result<Reply> {
+    let known = Known::read(app, opened, request).await?;
+    let history = History { steps: &known.steps, roots: &known.roots };
+    match answer(request, &opened.served.refs, &history, &*known.objects) {
+        Answer::Reply(reply) => Ok(reply.into()),
+        Answer::Pack(plan) => send(app, opened, &known, &plan).await,
+    }
+}
+
+/// What of a repo's past and content one request has to be judged by.
+struct Known {
+    rows: Vec<Step>,
+    steps: Vec<Commit>,
+    roots: Vec<Commit>,
+    objects: Box<dyn AllowedObjects + Send + Sync>,
+}
+
+impl Known {
+    /// Reads no more than the request needs: for a fresh clone that is nothing.
+    async fn read(app: &App, opened: &Opened, request: &FetchRequest) -> Result<Self> {
+        let served = &opened.served;
+        let rows = if request.needs_history(&served.refs) {
+            let mut conn = app.store.read().await?;
+            let mut rows = steps::list(&mut conn, opened.viewer.user().id, served.repo).await?;
+            // Another node may have gone on since this request was decided; its steps are not ours to judge.
+            rows.retain(|row| row.seq <= served.tip.seq);
+            rows
+        } else {
+            vec![served.tip.clone()]
+        };
+        let permitted = |row: &Step| match &served.state {
+            State::Skill(state) => state.permits(row),
+            State::Marketplace(_) => crate::lineage::is_renderable(app, row),
+        };
+        let steps: Vec<Commit> =
+            rows.iter().map(|row| commit_of(row, permitted(row))).collect::<Result<_>>()?;
+        let mut roots: Vec<Commit> = rows.iter().filter_map(|row| root_of(row, permitted(row))).collect();
+        if let State::Skill(state) = &served.state {
+            roots.extend(
+                state.permitted().iter().map(|release| parentless(oid(release.commit), oid(release.tree))),
+            );
+        }
+        roots.sort_unstable_by_key(|root| root.id);
+        roots.dedup_by_key(|root| root.id);
+        let mut known = Self { rows, steps, roots, objects: Box::new(()) };
+        if known.has_other_wants(request) {
+            known.objects = match &served.state {
+                State::Skill(_) => skill_pack::allowed_objects(app, &known).await?,
+                State::Marketplace(state) => marketplace_pack::allowed_objects(state),
+            };
+        }
+        Ok(known)
+    }
+
+    /// Whether something is wanted by id that is no commit: the later wants of a partial clone.
+    fn has_other_wants(&self, request: &FetchRequest) -> bool {
+        let is_commit =
+            |want: &ObjectId| self.steps.iter().chain(&self.roots).any(|commit| commit.id == *want);
+        !request.wants.iter().all(is_commit)
+    }
+
+    /// The tree of a commit, if it may be sent now.
+    fn permitted_tree(&self, commit: &ObjectId) -> Option<ObjectId> {
+        let mut all = self.steps.iter().chain(&self.roots);
+        all.find(|known| known.id == *commit && known.permitted).map(|known| known.tree)
+    }
+
+    fn tree(&self, commit: &ObjectId) -> Option<ObjectId> {
+        self.steps.iter().chain(&self.roots).find(|known| known.id == *commit).map(|known| known.tree)
+    }
+
+    fn row(&self, commit: &ObjectId) -> Option<&Step> {
+        self.rows.iter().find(|row| oid(row.commit) == *commit)
+    }
+}
+
+fn parentless(id: ObjectId, tree: ObjectId) -> Commit {
+    Commit { id, tree, parents: Vec::new(), permitted: true }
+}
+
+fn commit_of(row: &Step, permitted: bool) -> Result<Commit> {
+    let parsed = ParsedCommit::parse(&row.commit_raw).map_err(Error::internal)?;
+    Ok(Commit { id: oid(row.commit), tree: oid(row.tree), parents: parsed.parents, permitted })
+}
+
+fn root_of(row: &Step, permitted: bool) -> Option<Commit> {
+    let root = row.root.filter(|root| *root != row.commit)?;
+    Some(Commit { permitted, ..parentless(oid(root), oid(row.tree)) })
+}
+
+/// Makes the body of an answer that holds a pack.
+async fn send(app: &App, opened: &Opened, known: &Known, plan: &Plan) -> Result<Reply> {
+    let slot = PackSlot::new(app.packs.take().await?);
+    let made = match &opened.served.state {
+        State::Skill(state) => skill_pack::make(app, state, known, plan).await?,
+        State::Marketplace(state) => marketplace_pack::make(app, state, opened, known, plan).await?,
+    };
+    let Some(pack) = made else {
+        return Ok(error_reply("what you asked for has just changed; try again").into());
+    };
+    metrics::counter!("skaas_git_sent_bytes_total").increment(pack.len());
+    Ok(Reply { body: body(plan, &pack), slot: Some(slot) })
+}
+
+fn body(plan: &Plan, pack: &Pack) -> Rope {
+    let mut body = RopeBuilder::new();
+    body.push_slice(&plan.prelude);
+    body.push_rope(&pack.framed(plan.side_band));
+    body.push_slice(&plan.trailer);
+    body.finish()
+}

@@ -1,0 +1,151 @@
+//! Use cases about grants: give access, list it, take it back.
+
+use jiff::{SignedDuration, Timestamp};
+use skaas_domain::{
+    entitlement::{Access, Grant, GrantKind, ReleaseRef, decide},
+    id::GrantId,
+    listing::Listing,
+};
+use skaas_store::{Conn, grants, grants::GrantRecord, listings, releases};
+
+use crate::{
+    app::App,
+    error::{Error, Result},
+    listings::absent,
+    users,
+};
+
+/// Access to be given.
+#[derive(Debug, Clone)]
+pub struct NewGrant {
+    /// To whom, by username.
+    pub username: String,
+    /// To what, by name.
+    pub skill: String,
+    /// Why.
+    pub kind: GrantKind,
+    /// When it ends. A trial without one lasts as long as the listing says.
+    pub until: Option<Timestamp>,
+    /// Releases published later are not covered.
+    pub updates_until: Option<Timestamp>,
+    /// Why it was made, for people.
+    pub note: String,
+}
+
+/// A grant with the name of its skill.
+#[derive(Debug, Clone)]
+pub struct Named {
+    /// The grant.
+    pub record: GrantRecord,
+    /// What it is for.
+    pub skill: String,
+}
+
+/// Gives access.
+pub async fn add(app: &App, new: NewGrant) -> Result<Named> {
+    let user = users::find(app, &new.username).await?;
+    let now = app.now();
+    let mut tx = app.store.begin().await?;
+    let listing = listings::find_by_name(&mut tx, &new.skill).await?.ok_or_else(|| absent(&new.skill))?;
+    let until = match (new.kind, new.until) {
+        (GrantKind::Trial, None) => Some(trial_end(&listing, now)?),
+        (_, until) => until,
+    };
+    let grant = Grant {
+        id: app.with_rng(|rng| GrantId::new(now, rng)),
+        user: user.id,
+        skill: listing.skill,
+        kind: new.kind,
+        starts_at: now,
+        until,
+        updates_until: new.updates_until,
+        revoked_at: None,
+    };
+    let record = GrantRecord { grant, note: new.note, created_at: now };
+    grants::add(&mut tx, &record).await?;
+    tx.commit().await?;
+    let grant = &record.grant;
+    tracing::info!(event = "grant_added", user_id = %user.id, skill_id = %grant.skill, grant_id = %grant.id);
+    Ok(Named { record, skill: listing.name })
+}
+
+fn trial_end(listing: &Listing, now: Timestamp) -> Result<Timestamp> {
+    if listing.trial_days == 0 {
+        return Err(Error::Conflict(format!(
+            "{name} offers no trial; say how long with --until, or `listing set {name} --trial-days 14`",
+            name = listing.name
+        )));
+    }
+    let length = SignedDuration::from_hours(24 * i64::from(listing.trial_days));
+    now.checked_add(length).map_err(Error::internal)
+}
+
+/// A user's grants, oldest first; only those for `skill` when it is given.
+pub async fn list(app: &App, username: &str, skill: Option<&str>) -> Result<Vec<Named>> {
+    let user = users::find(app, username).await?;
+    let mut conn = app.store.snapshot().await?;
+    let only = match skill {
+        None => None,
+        Some(name) => Some(listings::find_by_name(&mut conn, name).await?.ok_or_else(|| absent(name))?.skill),
+    };
+    let mut named = Vec::new();
+    for record in grants::records(&mut conn, user.id).await? {
+        if only.is_none_or(|only| only == record.grant.skill) {
+            let skill = skill_name(&mut conn, &record.grant).await?;
+            named.push(Named { record, skill });
+        }
+    }
+    Ok(named)
+}
+
+async fn skill_name(conn: &mut Conn, grant: &Grant) -> Result<String> {
+    let listing = listings::find_by_id(conn, grant.skill).await?;
+    Ok(listing.map_or_else(|| grant.skill.to_string(), |listing| listing.name))
+}
+
+/// Takes back whatever still holds of a user's grants, for one skill or for all; returns those it ended.
+pub async fn revoke(app: &App, username: &str, skill: Option<&str>) -> Result<Vec<Named>> {
+    let skills: Vec<String> = match skill {
+        Some(name) => vec![name.to_owned()],
+        None => {
+            let mut names: Vec<String> =
+                list(app, username, None).await?.into_iter().map(|named| named.skill).collect();
+            names.sort();
+            names.dedup();
+            names
+        }
+    };
+    let user = users::find(app, username).await?;
+    let now = app.now();
+    let mut tx = app.store.begin().await?;
+    let mut ended = Vec::new();
+    for name in skills {
+        let Some(listing) = listings::find_by_name(&mut tx, &name).await? else {
+            if skill.is_some() {
+                return Err(absent(&name));
+            }
+            continue;
+        };
+        for grant in grants::revoke_all(&mut tx, user.id, listing.skill, now).await? {
+            let record = grants::find(&mut tx, grant.id).await?;
+            ended.extend(record.map(|record| Named { record, skill: name.clone() }));
+        }
+    }
+    tx.commit().await?;
+    tracing::info!(event = "grants_revoked", user_id = %user.id, count = ended.len());
+    Ok(ended)
+}
+
+/// What a user may have of a skill now: the same decision as every channel's.
+pub async fn access(app: &App, username: &str, skill: &str) -> Result<Access> {
+    let user = users::find(app, username).await?;
+    let mut conn = app.store.snapshot().await?;
+    let listing = listings::find_by_name(&mut conn, skill).await?.ok_or_else(|| absent(skill))?;
+    let grants = grants::list_for(&mut conn, user.id, listing.skill).await?;
+    let releases: Vec<ReleaseRef> = releases::list(&mut conn, listing.skill)
+        .await?
+        .into_iter()
+        .map(|release| ReleaseRef { id: release.id, published_at: release.published_at })
+        .collect();
+    Ok(decide(user.id, &listing.terms(), &grants, &releases, app.now()).access)
+}

@@ -1,0 +1,259 @@
+//! Owns the state of a personal marketplace: the base text with this user's entries put in. Refuses to keep
+//! the rendered text: a step stores what is needed to render it again, and the difference to the one before.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use skaas_domain::{
+    entitlement::{Access, StubReason, decide},
+    id::SkillId,
+};
+use skaas_git::{
+    ObjectId,
+    object::{Kind, hash_object},
+    pack::{Pack, PackItem, write_pack},
+    splice::{Document, Fragment},
+    tree_build::{Leaf, LeafMode, TreeSet, build_trees},
+};
+use skaas_store::{Tx, catalogue, steps::Step};
+
+use super::commit_date;
+use crate::{
+    app::App,
+    catalogue::{Catalogue, Offered, shown_to_all},
+    error::{Error, Result},
+    oid::{oid, stored},
+    render::{Voice, marketplace_step},
+    viewer::Viewer,
+};
+
+/// Where every client looks for the marketplace's file.
+pub(crate) const FILE: &str = ".claude-plugin/marketplace.json";
+const README: &str = "README.md";
+/// A difference larger than this is not kept with its step: it is made again when somebody needs it.
+const KEPT_DELTA: usize = 64 * 1024;
+
+/// What a step showed, as it is stored with it: all that is needed to render it again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Shown {
+    /// Of which catalogue revision the base text was.
+    catalogue: i64,
+    /// Under which texts of ours: a digest of [`Voice::key`].
+    voice: String,
+    /// The id of the marketplace file.
+    blob: String,
+    /// This user's own entries by place; `null` shows nothing there.
+    own: BTreeMap<usize, Option<String>>,
+}
+
+/// An entry that differs from what everybody sees.
+struct Own {
+    id: String,
+    text: String,
+    fragment: Arc<Fragment>,
+}
+
+/// What one user is served as their marketplace.
+pub(crate) struct MarketplaceState {
+    shown: Shown,
+    own: BTreeMap<usize, Option<Own>>,
+    dated: i64,
+    pub(crate) document: Document,
+    pub(crate) files: Files,
+    /// What a fresh clone is sent: the same until the state changes, and a megabyte to hash.
+    clone_pack: OnceLock<Pack>,
+}
+
+/// The tree around a marketplace file.
+pub(crate) struct Files {
+    pub(crate) trees: TreeSet,
+    pub(crate) readme: String,
+}
+
+impl Files {
+    fn around(voice: &Voice, blob: ObjectId) -> Result<Self> {
+        let readme = voice.readme();
+        let leaf = |path, id| Leaf { path, mode: LeafMode::Regular, id };
+        let readme_id = hash_object(Kind::Blob, readme.as_bytes());
+        let trees = build_trees([leaf(FILE, blob), leaf(README, readme_id)]).map_err(Error::internal)?;
+        Ok(Self { trees, readme })
+    }
+
+    /// Everything but the marketplace file itself.
+    pub(crate) fn items(&self) -> impl Iterator<Item = PackItem<'_>> {
+        let trees = self.trees.trees.iter().map(|tree| PackItem::Raw { kind: Kind::Tree, data: &tree.data });
+        trees.chain([PackItem::Raw { kind: Kind::Blob, data: self.readme.as_bytes() }])
+    }
+}
+
+impl MarketplaceState {
+    /// The state for `viewer` at `now`, and until when time alone leaves it as it is.
+    pub(crate) async fn decide(
+        app: &App,
+        viewer: &Viewer,
+        catalogue: &Catalogue,
+        now: Timestamp,
+    ) -> Result<(Self, Option<Timestamp>)> {
+        let (own, changes_at) = own_entries(app.voice(), viewer, catalogue, now)?;
+        let mut shown = Shown {
+            catalogue: catalogue.revision,
+            voice: voice_digest(app.voice()),
+            blob: String::new(),
+            own: own.iter().map(|(slot, own)| (*slot, own.as_ref().map(|own| own.id.clone()))).collect(),
+        };
+        let overrides = own
+            .iter()
+            .map(|(slot, own)| (*slot, own.as_ref().map(|own| Arc::clone(&own.fragment))))
+            .collect();
+        let base = Arc::clone(&catalogue.base);
+        // Hashing megabytes holds up whoever else runs on this thread.
+        let document = tokio::task::spawn_blocking(move || Document::new(base, &overrides))
+            .await
+            .map_err(Error::internal)?;
+        shown.blob = document.id().to_string();
+        let files = Files::around(app.voice(), document.id())?;
+        Ok((
+            Self { shown, own, dated: catalogue.dated, document, files, clone_pack: OnceLock::new() },
+            changes_at,
+        ))
+    }
+
+    /// The pack of a fresh clone whose tip is `commit`; made once.
+    pub(crate) fn clone_pack(&self, commit: &[u8]) -> &Pack {
+        self.clone_pack.get_or_init(|| {
+            let mut items = vec![PackItem::Raw { kind: Kind::Commit, data: commit }];
+            items.extend(self.files.items());
+            items.push(PackItem::Entry(self.document.entry()));
+            write_pack(&items)
+        })
+    }
+
+    pub(super) fn is_shown_by(&self, tip: &Step) -> bool {
+        tip.tree == stored(self.files.trees.root)
+    }
+
+    pub(super) async fn next_step(&self, app: &App, tip: Option<&Step>, now: Timestamp) -> Result<Step> {
+        let date = tip.map_or(0, |tip| commit_date(&tip.commit_raw)).max(self.dated);
+        let tree = self.files.trees.root;
+        let commit = marketplace_step(tree, tip.map(|tip| oid(tip.commit)), date);
+        let delta = match tip {
+            None => None,
+            Some(tip) => {
+                let old = document_at(app, tip).await?;
+                old.and_then(|old| self.document.delta_from(&old)).filter(|delta| delta.len() <= KEPT_DELTA)
+            }
+        };
+        Ok(Step {
+            seq: tip.map_or(0, |tip| tip.seq + 1),
+            commit: stored(commit.id),
+            commit_raw: commit.data,
+            tree: stored(tree),
+            root: None,
+            state: serde_json::to_string(&self.shown).map_err(Error::internal)?,
+            delta,
+            created_at: now,
+        })
+    }
+
+    pub(super) async fn write_fragments(&self, tx: &mut Tx) -> Result<()> {
+        for own in self.own.values().flatten() {
+            catalogue::add_fragment(tx, &own.id, &own.text).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Renders what a step showed; `None` when it was rendered by texts of ours that are no more.
+pub(crate) async fn document_at(app: &App, step: &Step) -> Result<Option<Document>> {
+    let shown: Shown = serde_json::from_str(&step.state).map_err(Error::internal)?;
+    if shown.voice != voice_digest(app.voice()) {
+        return Ok(None);
+    }
+    let blob = ObjectId::from_hex(shown.blob.as_bytes()).map_err(Error::internal)?;
+    let base = app.catalogues.base_at(shown.catalogue).await?;
+    let mut overrides = BTreeMap::new();
+    for (slot, id) in shown.own {
+        let fragment = match id {
+            None => None,
+            Some(id) => Some(app.catalogues.fragment(&id).await?),
+        };
+        overrides.insert(slot, fragment);
+    }
+    Ok(Some(Document::with_id(base, &overrides, blob)))
+}
+
+/// Whether a step can be rendered again.
+pub(crate) fn is_renderable(app: &App, step: &Step) -> bool {
+    serde_json::from_str::<Shown>(&step.state).is_ok_and(|shown| shown.voice == voice_digest(app.voice()))
+}
+
+/// The tree around what a step showed.
+pub(crate) fn files_at(app: &App, step: &Step) -> Result<(ObjectId, Files)> {
+    let shown: Shown = serde_json::from_str(&step.state).map_err(Error::internal)?;
+    let blob = ObjectId::from_hex(shown.blob.as_bytes()).map_err(Error::internal)?;
+    Ok((blob, Files::around(app.voice(), blob)?))
+}
+
+fn voice_digest(voice: &Voice) -> String {
+    hash_object(Kind::Blob, voice.key().as_bytes()).to_hex_with_len(12).to_string()
+}
+
+type OwnEntries = BTreeMap<usize, Option<Own>>;
+
+/// The entries in which this user's marketplace differs from what everybody sees.
+fn own_entries(
+    voice: &Voice,
+    viewer: &Viewer,
+    catalogue: &Catalogue,
+    now: Timestamp,
+) -> Result<(OwnEntries, Option<Timestamp>)> {
+    let user = viewer.user().id;
+    let mut entries = BTreeMap::new();
+    let mut changes_at: Option<Timestamp> = None;
+    let mut concerned: Vec<SkillId> =
+        viewer.granted().chain(catalogue.made_by(user).iter().copied()).collect();
+    concerned.sort_unstable();
+    concerned.dedup();
+    for skill in concerned {
+        let Some(offered) = catalogue.skill(skill) else { continue };
+        let decision =
+            decide(user, &offered.listing.terms(), viewer.grants(skill), &offered.release_refs, now);
+        changes_at = [changes_at, decision.changes_at].into_iter().flatten().min();
+        if let Some(own) = own_entry(voice, offered, decision.access)? {
+            entries.insert(offered.slot()?, own);
+        }
+    }
+    Ok((entries, changes_at))
+}
+
+/// How one entry differs: `None` not at all, `Some(None)` nothing is shown.
+fn own_entry(voice: &Voice, offered: &Offered, access: Access) -> Result<Option<Option<Own>>> {
+    let to_all = shown_to_all(&offered.listing, !offered.releases.is_empty());
+    let (version, locked) = match access {
+        Access::Hidden => return Ok(to_all.is_some().then_some(None)),
+        Access::Full { release, .. } => {
+            let latest = offered.releases.last().is_some_and(|last| last.id == release);
+            if to_all == Some(false) && latest {
+                return Ok(None);
+            }
+            (offered.release(release)?.version.clone(), false)
+        }
+        Access::Stub { reason: StubReason::NotPurchased } if to_all == Some(true) => return Ok(None),
+        Access::Stub { reason } => {
+            let stub = voice.stub(&offered.listing, reason).map_err(Error::internal)?;
+            (stub.version.to_string(), true)
+        }
+    };
+    let text = voice.entry(&offered.listing, &version, locked);
+    let fragment = voice.fragment(&offered.listing, &version, locked);
+    Ok(Some(Some(Own { id: fragment_id(&text), text, fragment })))
+}
+
+/// The id under which a fragment's text is stored: that of the text as a blob.
+pub(crate) fn fragment_id(text: &str) -> String {
+    hash_object(Kind::Blob, text.as_bytes()).to_string()
+}

@@ -1,0 +1,151 @@
+//! Owns what a user is served of a repo now: the state their entitlement gives, and the lineage that leads
+//! to it. Refuses to rewrite a step: a lineage only grows.
+//!
+//! A lineage is advanced lazily, at fetch: if the state to serve differs from the tip's, one step is written
+//! by compare-and-swap, so that all nodes agree.
+
+mod marketplace;
+mod skill;
+
+use jiff::Timestamp;
+use skaas_git::{ObjectId, upload_pack::Refs};
+use skaas_store::steps::{self, Advance, Repo, Step};
+use std::sync::Arc;
+
+pub(crate) use marketplace::{Files, MarketplaceState, document_at, files_at, fragment_id, is_renderable};
+pub(crate) use skill::{SkillState, release_root};
+
+use crate::{
+    app::App,
+    error::{Error, Result},
+    oid::oid,
+    viewer::Viewer,
+};
+
+/// How often a lost race is run again. Each loss means that somebody else advanced, so a few are plenty.
+const TRIES: usize = 8;
+
+/// The state of one repo, as decided for one user at one moment.
+pub(crate) enum State {
+    Marketplace(Box<MarketplaceState>),
+    Skill(Box<SkillState>),
+}
+
+/// What one user is served of one repo, for as long as nothing that decides it changes.
+pub(crate) struct Served {
+    catalogue: i64,
+    changes_at: Option<Timestamp>,
+    pub(crate) repo: Repo,
+    pub(crate) tip: Step,
+    pub(crate) refs: Refs,
+    pub(crate) state: State,
+}
+
+impl Served {
+    fn holds(&self, catalogue: i64, now: Timestamp) -> bool {
+        self.catalogue == catalogue && self.changes_at.is_none_or(|moment| now < moment)
+    }
+
+    /// The newest step's commit.
+    pub(crate) fn tip_id(&self) -> ObjectId {
+        oid(self.tip.commit)
+    }
+}
+
+/// Decides the state of `repo` for `viewer` and advances the lineage to it; `None` when there is nothing
+/// that this user may know of.
+pub(crate) async fn served(app: &App, viewer: &Viewer, repo: Repo) -> Result<Option<Arc<Served>>> {
+    let catalogue = app.catalogues.current();
+    let now = app.now();
+    if let Some(served) = viewer.served(repo)
+        && served.holds(catalogue.revision, now)
+    {
+        return Ok(Some(served));
+    }
+    let (state, changes_at) = match repo {
+        Repo::Marketplace => {
+            let (state, changes_at) = MarketplaceState::decide(app, viewer, &catalogue, now).await?;
+            (State::Marketplace(Box::new(state)), changes_at)
+        }
+        Repo::Skill(skill) => match SkillState::decide(app, viewer, &catalogue, skill, now)? {
+            None => return Ok(None),
+            Some((state, changes_at)) => (State::Skill(Box::new(state)), changes_at),
+        },
+    };
+    let tip = advance(app, viewer, repo, &state, now).await?;
+    let refs = Refs { head: Some(oid(tip.commit)), tags: state.tags() };
+    let served = Arc::new(Served { catalogue: catalogue.revision, changes_at, repo, tip, refs, state });
+    viewer.keep_served(repo, Arc::clone(&served));
+    Ok(Some(served))
+}
+
+async fn advance(app: &App, viewer: &Viewer, repo: Repo, state: &State, now: Timestamp) -> Result<Step> {
+    let user = viewer.user().id;
+    for _ in 0..TRIES {
+        let mut conn = app.store.read().await?;
+        let tip = steps::tip(&mut conn, user, repo).await?;
+        drop(conn);
+        if let Some(tip) = &tip
+            && state.is_shown_by(tip)
+        {
+            return Ok(tip.clone());
+        }
+        let next = state.next_step(app, tip.as_ref(), now).await?;
+        let mut tx = app.store.begin().await?;
+        state.write_parts(&mut tx).await?;
+        let expected = tip.as_ref().map(|tip| (tip.seq, tip.commit));
+        match steps::advance(&mut tx, user, repo, expected, &next).await? {
+            Advance::Lost(_) => {}
+            Advance::Advanced => {
+                tx.commit().await?;
+                metrics::counter!("skaas_lineage_steps_total", "repo" => state.kind()).increment(1);
+                return Ok(next);
+            }
+        }
+    }
+    Err(Error::Busy { retry_after: app.limits().patience })
+}
+
+impl State {
+    /// A word for metrics.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Marketplace(_) => "marketplace",
+            Self::Skill(_) => "skill",
+        }
+    }
+
+    fn is_shown_by(&self, tip: &Step) -> bool {
+        match self {
+            Self::Marketplace(state) => state.is_shown_by(tip),
+            Self::Skill(state) => state.is_shown_by(tip),
+        }
+    }
+
+    async fn next_step(&self, app: &App, tip: Option<&Step>, now: Timestamp) -> Result<Step> {
+        match self {
+            Self::Marketplace(state) => state.next_step(app, tip, now).await,
+            Self::Skill(state) => state.next_step(app, tip, now).await,
+        }
+    }
+
+    /// Writes what the step will name besides itself.
+    async fn write_parts(&self, tx: &mut skaas_store::Tx) -> Result<()> {
+        match self {
+            Self::Marketplace(state) => state.write_fragments(tx).await,
+            Self::Skill(_) => Ok(()),
+        }
+    }
+
+    fn tags(&self) -> Vec<(String, ObjectId)> {
+        match self {
+            Self::Marketplace(_) => Vec::new(),
+            Self::Skill(state) => state.tags(),
+        }
+    }
+}
+
+/// The date of a commit in seconds since 1970; 0 when its bytes are none.
+fn commit_date(raw: &[u8]) -> i64 {
+    skaas_git::object::ParsedCommit::parse(raw).map_or(0, |commit| commit.date)
+}

@@ -1,0 +1,125 @@
+//! Use cases about listings: show them, change how a skill is offered.
+
+use skaas_domain::{
+    listing::{InvalidLabel, Listing, ListingState, MAX_TRIAL_DAYS, check_label, check_tags},
+    money::Price,
+};
+use skaas_store::{
+    listings,
+    releases::{self, Release},
+};
+
+use crate::{
+    app::App,
+    error::{Error, Result},
+    publication::{Revision, store_contents, write},
+};
+
+/// What is to change of a listing; `None` leaves it as it is.
+#[derive(Debug, Clone, Default)]
+pub struct Change {
+    /// A new price. Those who paid another keep what they bought.
+    pub price: Option<Price>,
+    /// Length of the trial in days; 0 is none.
+    pub trial_days: Option<u16>,
+    /// The shelf it stands on.
+    pub category: Option<String>,
+    /// Words to find it by, in place of those it has.
+    pub tags: Option<Vec<String>>,
+    /// Whether it is offered.
+    pub state: Option<ListingState>,
+}
+
+/// A listing with its releases, oldest first.
+#[derive(Debug, Clone)]
+pub struct Details {
+    /// The listing.
+    pub listing: Listing,
+    /// Everything released of it.
+    pub releases: Vec<Release>,
+}
+
+/// One listing.
+pub async fn find(app: &App, name: &str) -> Result<Details> {
+    let mut conn = app.store.read().await?;
+    let listing = listings::find_by_name(&mut conn, name).await?.ok_or_else(|| absent(name))?;
+    let releases = releases::list(&mut conn, listing.skill).await?;
+    Ok(Details { listing, releases })
+}
+
+/// All listings, in the order in which they came.
+pub async fn list(app: &App) -> Result<Vec<Details>> {
+    let mut conn = app.store.snapshot().await?;
+    let mut all = Vec::new();
+    for listing in listings::all(&mut conn).await? {
+        let releases = releases::list(&mut conn, listing.skill).await?;
+        all.push(Details { listing, releases });
+    }
+    Ok(all)
+}
+
+/// Changes how a skill is offered; the listing as it is afterwards.
+pub async fn set(app: &App, name: &str, change: &Change) -> Result<Details> {
+    let change = checked(change)?;
+    loop {
+        let Details { listing: before, releases } = find(app, name).await?;
+        if change.state == Some(ListingState::Published) && releases.is_empty() {
+            return Err(Error::Conflict(nothing_to_publish(&before)));
+        }
+        let after = applied(app, &before, &change);
+        let latest = releases.last().map(|release| release.version.as_str());
+        let revision = Revision::render(app.voice(), Some(before), after.clone(), None, latest, Vec::new())?;
+        let revisions = [revision];
+        store_contents(app, &revisions).await?;
+        let mut tx = app.store.begin().await?;
+        if write(app, &mut tx, &revisions).await? {
+            tx.commit().await?;
+            tracing::info!(event = "listing_set", skill_id = %after.skill, state = after.state.as_str());
+            return Ok(Details { listing: after, releases });
+        }
+    }
+}
+
+fn checked(change: &Change) -> Result<Change> {
+    let invalid = |error: InvalidLabel| Error::Invalid(format!("{error}; nothing was changed"));
+    let mut change = change.clone();
+    if let Some(days) = change.trial_days.filter(|days| *days > MAX_TRIAL_DAYS) {
+        return Err(invalid(InvalidLabel::Trial(days)));
+    }
+    if let Some(category) = &change.category {
+        check_label(category).map_err(invalid)?;
+    }
+    if let Some(tags) = change.tags.take() {
+        change.tags = Some(check_tags(&tags).map_err(invalid)?);
+    }
+    Ok(change)
+}
+
+fn applied(app: &App, before: &Listing, change: &Change) -> Listing {
+    let now = app.now();
+    let mut after = before.clone();
+    after.updated_at = now;
+    after.price = change.price.or(after.price);
+    after.trial_days = change.trial_days.unwrap_or(after.trial_days);
+    after.category = change.category.clone().or(after.category);
+    after.tags = change.tags.clone().unwrap_or(after.tags);
+    after.state = change.state.unwrap_or(after.state);
+    if after.state == ListingState::Published {
+        after.published_at = after.published_at.or(Some(now));
+    }
+    after
+}
+
+fn nothing_to_publish(listing: &Listing) -> String {
+    let mut text = format!("{} has no release yet, so there is nothing to publish", listing.name);
+    for problem in &listing.problems {
+        text.push_str("\n  ");
+        text.push_str(problem);
+    }
+    text + "\nmend what is named above, if anything, and push again"
+}
+
+pub(crate) fn absent(name: &str) -> Error {
+    let name: String = name.chars().take(64).collect();
+    Error::NotFound(format!("there is no skill {name:?}; `skaas-server admin listing show` lists all"))
+}

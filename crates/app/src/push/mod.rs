@@ -1,0 +1,504 @@
+//! Use cases of git's push into a hosted source: take a pack in, move refs, cut releases, say what became of
+//! each skill. Owns that all of it becomes true in one transaction, or nothing does.
+
+mod cutting;
+mod own_fetch;
+mod report_lines;
+mod source_copy;
+
+use std::{
+    collections::HashMap,
+    io::{BufReader, Read},
+    sync::{Arc, Mutex, Weak},
+};
+
+use bytes::Bytes;
+use flate2::read::GzDecoder;
+use jiff::Timestamp;
+use skaas_domain::{
+    id::{SkillId, SourceId},
+    name::check_source_name,
+};
+use skaas_git::{
+    ObjectId,
+    receive_pack::{
+        ParseLimits, PushRequest, RefCommand, RefRules, Report, SidebandWriter, add_verdicts, advertise,
+        judge, parse_commands, settle_atomic,
+    },
+    source_repo::{IngestLimits, Ingested, PackName, Snapshot, SnapshotLimits, SourceRepo},
+};
+use skaas_store::{
+    Conflict, StoreError, listings,
+    listings::ListingFilter,
+    releases::{self, Release},
+    sources::{self, RefChange, Source, SourcePack},
+};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+
+pub use self::own_fetch::{own_pack, own_refs};
+use self::{
+    cutting::{Before, Cutting, Pushed, cut},
+    source_copy::blocking,
+};
+use crate::{
+    app::App,
+    error::{Error, Result},
+    fetch::no_such_repo,
+    oid::{oid, stored},
+    publication::{Revision, store_contents, write},
+    viewer::Viewer,
+};
+
+/// The branch that releases are cut from.
+pub const MAIN: &str = "refs/heads/main";
+/// How often a push is prepared again because something it builds on changed meanwhile.
+const TRIES: usize = 6;
+
+/// Pushes to one source wait for one another on a node; between nodes the refs decide.
+#[derive(Default)]
+pub(crate) struct SourceLocks(Mutex<HashMap<SourceId, Weak<tokio::sync::Mutex<()>>>>);
+
+impl SourceLocks {
+    fn of(&self, source: SourceId) -> Arc<tokio::sync::Mutex<()>> {
+        let mut locks = self.0.lock().expect("no one panics while holding it");
+        locks.retain(|_, lock| lock.strong_count() > 0);
+        let known = locks.get(&source).and_then(Weak::upgrade);
+        known.unwrap_or_else(|| {
+            let lock = Arc::new(tokio::sync::Mutex::new(()));
+            locks.insert(source, Arc::downgrade(&lock));
+            lock
+        })
+    }
+}
+
+/// Leave to push, and the place that it takes.
+pub struct Admitted {
+    viewer: Arc<Viewer>,
+    source_name: String,
+    _place: OwnedSemaphorePermit,
+}
+
+/// What a push is answered with.
+pub enum Received {
+    /// The flush that git sends to learn whether it is let in: an empty answer.
+    Probe,
+    /// The answer in pieces as they come about. That nobody listens any more stops nothing.
+    Answer(mpsc::UnboundedReceiver<Bytes>),
+}
+
+/// Whether `viewer` may push to this source: it is theirs, and could be.
+fn check_owner(viewer: &Viewer, creator: &str, source_name: &str) -> Result<()> {
+    if viewer.user().username != creator {
+        return Err(no_such_repo());
+    }
+    check_source_name(source_name).map_err(|error| Error::Invalid(error.to_string()))
+}
+
+/// The body of `info/refs?service=git-receive-pack`. A source that is not there yet is shown empty: the first
+/// push makes it.
+pub async fn info_refs(app: &App, viewer: &Viewer, creator: &str, source_name: &str) -> Result<Bytes> {
+    check_owner(viewer, creator, source_name)?;
+    let mut conn = app.store.read().await?;
+    let refs = match sources::find(&mut conn, viewer.user().id, source_name).await? {
+        None => Vec::new(),
+        Some(source) => sources::refs(&mut conn, source.id).await?,
+    };
+    let refs: Vec<(String, ObjectId)> = refs.into_iter().map(|r| (r.name, oid(r.target))).collect();
+    Ok(advertise(&refs))
+}
+
+/// Takes a place for a push, before its body is read.
+pub async fn admit(app: &App, viewer: Arc<Viewer>, creator: &str, source_name: &str) -> Result<Admitted> {
+    check_owner(&viewer, creator, source_name)?;
+    let place = app.pushes.take().await?;
+    Ok(Admitted { viewer, source_name: source_name.to_owned(), _place: place })
+}
+
+/// A push's body in a file, at its start.
+pub struct Spool {
+    /// The file.
+    pub file: std::fs::File,
+    /// Whether it is gzipped.
+    pub gzip: bool,
+}
+
+/// A file for a push's body; it vanishes when it is closed.
+pub fn spool_file(app: &App) -> Result<std::fs::File> {
+    std::fs::create_dir_all(&app.config.scratch).map_err(Error::internal)?;
+    tempfile::tempfile_in(&app.config.scratch).map_err(Error::internal)
+}
+
+/// The body as it was meant.
+type Body = BufReader<Box<dyn Read + Send>>;
+
+fn body_of(spool: Spool, limit: u64) -> Body {
+    let file: Box<dyn Read + Send> = match spool.gzip {
+        true => Box::new(GzDecoder::new(spool.file).take(limit)),
+        false => Box::new(spool.file),
+    };
+    BufReader::with_capacity(1 << 18, file)
+}
+
+/// Takes a push.
+///
+/// # Errors
+/// [`Error::Invalid`] for what is not the protocol's. Everything later is said within the protocol.
+pub async fn receive(app: &App, admitted: Admitted, spool: Spool) -> Result<Received> {
+    let limit = app.limits().push_bytes + (8 << 20);
+    let (request, pack) = blocking(move || {
+        let mut reader = body_of(spool, limit);
+        parse_commands(&mut reader, &ParseLimits::default()).map(|request| (request, reader))
+    })
+    .await?
+    .map_err(|error| Error::Invalid(error.to_string()))?;
+    if request.is_probe() {
+        return Ok(Received::Probe);
+    }
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let line = Line { writer: SidebandWriter::new(&request.capabilities), sender };
+    let app = app.clone();
+    tokio::spawn(async move {
+        let push = Push { app: &app, admitted: &admitted, request: &request, line: &line };
+        let report = push.run(pack).await;
+        line.send(line.writer.report(&report));
+    });
+    Ok(Received::Answer(receiver))
+}
+
+/// The way back to the pusher.
+#[derive(Clone)]
+struct Line {
+    writer: SidebandWriter,
+    sender: mpsc::UnboundedSender<Bytes>,
+}
+
+impl Line {
+    fn send(&self, bytes: Bytes) {
+        if !bytes.is_empty() {
+            // A pusher who has gone away stops nothing: the push was received whole.
+            let _ = self.sender.send(bytes);
+        }
+    }
+
+    fn progress(&self, text: &str) {
+        self.send(self.writer.progress(text));
+    }
+
+    fn message(&self, text: &str) {
+        self.send(self.writer.message(text));
+    }
+}
+
+struct Push<'a> {
+    app: &'a App,
+    admitted: &'a Admitted,
+    request: &'a PushRequest,
+    line: &'a Line,
+}
+
+/// A push whose pack is in: what is left is to make it true.
+struct TakenIn {
+    source: Source,
+    new_source: bool,
+    pack: Option<SourcePack>,
+    changes: Vec<RefChange>,
+    snapshots: Vec<(Arc<Snapshot>, Vec<String>)>,
+}
+
+impl Push<'_> {
+    async fn run(&self, pack: Body) -> Report {
+        let outcome = self.try_run(pack).await;
+        let (word, report) = match outcome {
+            Ok(report) => ("taken", report),
+            Err(error) => {
+                if error.is_fault() {
+                    tracing::error!(event = "push_failed", source_name = %self.admitted.source_name, causes = ?error);
+                }
+                ("refused", Report::refused(&self.request.commands, error.to_string()))
+            }
+        };
+        metrics::counter!("skaas_pushes_total", "outcome" => word).increment(1);
+        report
+    }
+
+    async fn try_run(&self, pack: Body) -> Result<Report> {
+        let commands = &self.request.commands;
+        let (source, new_source) = self.source().await?;
+        let lock = self.app.source_locks.of(source.id);
+        let _one_at_a_time = lock.lock().await;
+        let refs = self.refs(source.id).await?;
+        let mut verdicts = judge(commands, RefRules { refs: &refs, default_branch: Some(MAIN) });
+        if verdicts.iter().all(Result::is_err) {
+            return Ok(Report::new(commands, verdicts));
+        }
+        let repo = source_copy::open(self.app, source.id).await?;
+        let ingested = match self.request.expects_pack() {
+            true => Some(self.ingest(&repo, pack).await?),
+            false => None,
+        };
+        add_verdicts(&mut verdicts, repo.check_tips(ingested.as_ref(), commands).map_err(Error::internal)?);
+        if self.request.capabilities.atomic {
+            settle_atomic(&mut verdicts);
+        }
+        if verdicts.iter().all(Result::is_err) {
+            return Ok(Report::new(commands, verdicts));
+        }
+        let kept = match &ingested {
+            Some(ingested) => source_copy::keep(self.app, source.id, ingested, self.app.now()).await?,
+            None => None,
+        };
+        let name = match ingested {
+            Some(ingested) => repo.accept(ingested).map_err(Error::internal)?,
+            None => None,
+        };
+        let accepted: Vec<&RefCommand> =
+            commands.iter().zip(&verdicts).filter(|(_, verdict)| verdict.is_ok()).map(|(c, _)| c).collect();
+        let snapshots = self.snapshots(&repo, &refs, &accepted).await;
+        let outcome = match snapshots {
+            Ok(snapshots) => {
+                let changes = accepted.iter().map(|command| change_of(command)).collect();
+                let taken = TakenIn { source, new_source, pack: kept, changes, snapshots };
+                self.commit(&taken).await
+            }
+            Err(error) => Err(error),
+        };
+        if let (Err(_), Some(name)) = (&outcome, name) {
+            self.forget(&repo, name);
+        }
+        outcome?;
+        self.consolidate(&repo).await;
+        Ok(Report::new(commands, verdicts))
+    }
+
+    /// The source, or the one that this push is to make.
+    async fn source(&self) -> Result<(Source, bool)> {
+        let creator = self.admitted.viewer.user().id;
+        let mut conn = self.app.store.read().await?;
+        if let Some(source) = sources::find(&mut conn, creator, &self.admitted.source_name).await? {
+            return Ok((source, false));
+        }
+        let now = self.app.now();
+        let id = self.app.with_rng(|rng| SourceId::new(now, rng));
+        let name = self.admitted.source_name.clone();
+        Ok((Source { id, creator, name, problems: Vec::new(), created_at: now }, true))
+    }
+
+    async fn refs(&self, source: SourceId) -> Result<Vec<(String, ObjectId)>> {
+        let mut conn = self.app.store.read().await?;
+        let refs = sources::refs(&mut conn, source).await?;
+        Ok(refs.into_iter().map(|r| (r.name, oid(r.target))).collect())
+    }
+
+    async fn ingest(&self, repo: &Arc<SourceRepo>, pack: Body) -> Result<Ingested> {
+        let (repo, line) = (Arc::clone(repo), self.line.clone());
+        let limits = IngestLimits { pack_bytes: self.app.limits().push_bytes, ..IngestLimits::default() };
+        let ingested = blocking(move || {
+            repo.ingest(pack, &limits, &mut |progress| line.progress(&report_lines::ingest(progress)))
+        });
+        ingested.await?.map_err(|error| match error.is_internal() {
+            true => Error::internal(error),
+            false => Error::Invalid(error.to_string()),
+        })
+    }
+
+    /// The commits from which releases may be cut: main where it moved, and every tag that was pushed. With
+    /// each the short names of the tags that point at it.
+    async fn snapshots(
+        &self,
+        repo: &Arc<SourceRepo>,
+        refs: &[(String, ObjectId)],
+        accepted: &[&RefCommand],
+    ) -> Result<Vec<(Arc<Snapshot>, Vec<String>)>> {
+        let mut after: HashMap<&str, ObjectId> = refs.iter().map(|(n, id)| (n.as_str(), *id)).collect();
+        for command in accepted {
+            after.insert(&command.name, command.new);
+        }
+        let moved = |command: &&&RefCommand| {
+            !command.is_delete() && (command.name == MAIN || command.name.starts_with("refs/tags/"))
+        };
+        let mut by_commit: Vec<Arc<Snapshot>> = Vec::new();
+        for command in accepted.iter().filter(moved) {
+            let (repo, tip) = (Arc::clone(repo), command.new);
+            let snapshot = blocking(move || repo.snapshot(tip, &SnapshotLimits::default())).await?;
+            match snapshot {
+                Ok(snapshot) if by_commit.iter().all(|other| other.commit != snapshot.commit) => {
+                    by_commit.push(Arc::new(snapshot));
+                }
+                Ok(_) => {}
+                // A tag of a file, a tree too large to list: the ref is kept, nothing is released.
+                Err(error) => self.line.message(&format!("warning: {}: {error}\n", command.name)),
+            }
+        }
+        let mut peeled: HashMap<ObjectId, Vec<String>> = HashMap::new();
+        for (name, id) in after {
+            let Some(short) = name.strip_prefix("refs/tags/") else { continue };
+            let repo = Arc::clone(repo);
+            if let Ok(commit) = blocking(move || repo.peel(id)).await? {
+                peeled.entry(commit).or_default().push(short.to_owned());
+            }
+        }
+        let tags = |snapshot: &Arc<Snapshot>| peeled.get(&snapshot.commit).cloned().unwrap_or_default();
+        Ok(by_commit.iter().map(|snapshot| (Arc::clone(snapshot), tags(snapshot))).collect())
+    }
+
+    /// Cuts releases and writes everything in one transaction; prepares again when what it builds on changed.
+    async fn commit(&self, taken: &TakenIn) -> Result<()> {
+        let mut refused: HashMap<String, String> = HashMap::new();
+        for _ in 0..TRIES {
+            let cutting = self.cut_all(taken, &refused).await?;
+            let revisions = report_lines::take_revisions(cutting);
+            let (told, revisions) = revisions;
+            store_contents(self.app, &revisions).await?;
+            match self.write_all(taken, &told, &revisions).await {
+                Ok(true) => {
+                    report_lines::tell(self.line, self.app.voice(), &told);
+                    return Ok(());
+                }
+                Ok(false) => {}
+                Err(StoreError::Conflict(conflict)) => match name_in(&conflict) {
+                    Some(name) if !refused.contains_key(&name) => {
+                        refused.insert(name, conflict.to_string());
+                    }
+                    _ => return Err(StoreError::Conflict(conflict).into()),
+                },
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Error::Busy { retry_after: self.app.limits().patience })
+    }
+
+    async fn write_all(
+        &self,
+        taken: &TakenIn,
+        told: &report_lines::Told,
+        revisions: &[Revision],
+    ) -> Result<bool, StoreError> {
+        let mut tx = self.app.store.begin().await?;
+        if taken.new_source {
+            sources::add(&mut tx, &taken.source).await?;
+        }
+        if let Some(pack) = &taken.pack {
+            sources::add_pack(&mut tx, pack).await?;
+        }
+        sources::compare_and_swap_refs(&mut tx, taken.source.id, &taken.changes).await?;
+        sources::set_problems(&mut tx, taken.source.id, &told.problems()).await?;
+        if !write(self.app, &mut tx, revisions).await? {
+            return Ok(false);
+        }
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// Cuts from each commit in turn; what one releases is before the next.
+    async fn cut_all(&self, taken: &TakenIn, refused: &HashMap<String, String>) -> Result<Vec<Cutting>> {
+        let mut all = Vec::new();
+        for (snapshot, tags) in &taken.snapshots {
+            let mut before = self.before().await?;
+            before.refused.clone_from(refused);
+            let (app, line, snapshot, tags) =
+                (self.app.clone(), self.line.clone(), Arc::clone(snapshot), tags.clone());
+            let (viewer, source, source_name) =
+                (Arc::clone(&self.admitted.viewer), taken.source.id, self.admitted.source_name.clone());
+            let now: Timestamp = app.now();
+            let cutting = blocking(move || {
+                let pushed = Pushed {
+                    creator: viewer.user(),
+                    source,
+                    source_name: &source_name,
+                    snapshot: &snapshot,
+                    tags: &tags,
+                    now,
+                };
+                let mut progress = report_lines::Reading::new(&line);
+                cut(&app, &pushed, &before, &mut |done, total| progress.tell(done, total))
+            });
+            all.push(cutting.await??);
+        }
+        Ok(all)
+    }
+
+    async fn before(&self) -> Result<Before> {
+        let creator = self.admitted.viewer.user().id;
+        let mut conn = self.app.store.snapshot().await?;
+        let filter = ListingFilter { creator: Some(creator), state: None, after: -1, limit: u32::MAX };
+        let listings = listings::list(&mut conn, &filter).await?;
+        let mut by_skill: HashMap<SkillId, Vec<Release>> = HashMap::new();
+        for listing in &listings {
+            by_skill.insert(listing.skill, releases::list(&mut conn, listing.skill).await?);
+        }
+        let listings = listings.into_iter().map(|listing| (listing.name.clone(), listing)).collect();
+        Ok(Before { listings, releases: by_skill, refused: HashMap::new() })
+    }
+
+    fn forget(&self, repo: &SourceRepo, name: PackName) {
+        if let Err(error) = repo.remove_packs(&[name]) {
+            tracing::warn!(event = "stray_pack", reason = %error);
+        }
+    }
+
+    /// Merges many small packs into one. It changes nothing that anybody sees, so a failure is only logged.
+    async fn consolidate(&self, repo: &Arc<SourceRepo>) {
+        if repo.wants_consolidation()
+            && let Err(error) = self.try_consolidate(repo).await
+        {
+            tracing::warn!(event = "consolidation_failed", causes = ?error);
+        }
+    }
+
+    async fn try_consolidate(&self, repo: &Arc<SourceRepo>) -> Result<()> {
+        let creator = self.admitted.viewer.user().id;
+        let mut conn = self.app.store.read().await?;
+        let source = sources::find(&mut conn, creator, &self.admitted.source_name).await?;
+        let Some(source) = source.map(|source| source.id) else { return Ok(()) };
+        let tips: Vec<ObjectId> =
+            sources::refs(&mut conn, source).await?.into_iter().map(|r| oid(r.target)).collect();
+        drop(conn);
+        let worker = Arc::clone(repo);
+        let merged = blocking(move || worker.consolidate(&tips)).await?.map_err(Error::internal)?;
+        let (Some(name), Some(pack), Some(index)) = (merged.name(), merged.pack_path(), merged.index_path())
+        else {
+            return Ok(());
+        };
+        source_copy::put(&self.app.store, source, name, &pack, &index).await?;
+        let bytes = std::fs::metadata(&pack).map_err(Error::internal)?.len();
+        let now = self.app.now();
+        let mut tx = self.app.store.begin().await?;
+        let known: Vec<PackName> =
+            sources::packs(&mut tx, source).await?.iter().map(|pack| PackName(oid(pack.pack))).collect();
+        let mut expected: Vec<PackName> = repo.packs();
+        expected.retain(|pack| *pack != name);
+        if known.len() != expected.len() || !expected.iter().all(|pack| known.contains(pack)) {
+            return Ok(());
+        }
+        let row = SourcePack {
+            source,
+            pack: stored(name.0),
+            bytes: i64::try_from(bytes).unwrap_or(i64::MAX),
+            objects: i64::from(merged.objects()),
+            created_at: now,
+            retired_at: None,
+        };
+        sources::add_pack(&mut tx, &row).await?;
+        for old in merged.replaces() {
+            sources::retire_pack(&mut tx, source, stored(old.0), now).await?;
+        }
+        tx.commit().await?;
+        repo.accept_consolidated(merged).map_err(Error::internal)?;
+        Ok(())
+    }
+}
+
+fn change_of(command: &RefCommand) -> RefChange {
+    let some = |id: ObjectId| (!id.is_null()).then(|| stored(id));
+    RefChange { name: command.name.clone(), old: some(command.old), new: some(command.new) }
+}
+
+/// The skill's name that a conflict is about.
+fn name_in(conflict: &Conflict) -> Option<String> {
+    match conflict {
+        Conflict::NameTaken { name } | Conflict::NameRetired { name } | Conflict::LookAlike { name, .. } => {
+            Some(name.clone())
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,106 @@
+//! Owns this node's copy of a source's packs: made from object storage when it is missing, lost without harm.
+//! Refuses to be the place where packs live.
+
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use jiff::Timestamp;
+use skaas_domain::id::SourceId;
+use skaas_git::source_repo::{Ingested, PackName, SourceRepo};
+use skaas_store::{PackPart, Store, sources, sources::SourcePack};
+
+use crate::{
+    app::App,
+    error::{Error, Result},
+    oid::{oid, stored},
+};
+
+fn folder(app: &App, source: SourceId) -> PathBuf {
+    app.config.scratch.join("sources").join(source.to_string())
+}
+
+/// Opens the copy, with the packs that the database names and no others: what a push left behind that was
+/// never committed must not be built upon. The caller holds off other pushes to this source on this node.
+pub(super) async fn open(app: &App, source: SourceId) -> Result<Arc<SourceRepo>> {
+    let dir = folder(app, source);
+    let opened = dir.clone();
+    let repo = Arc::new(blocking(move || SourceRepo::open(opened)).await?.map_err(Error::internal)?);
+    let mut conn = app.store.read().await?;
+    let packs = sources::packs(&mut conn, source).await?;
+    drop(conn);
+    let here = repo.packs();
+    let named: HashSet<PackName> = packs.iter().map(|pack| PackName(oid(pack.pack))).collect();
+    let strays: Vec<PackName> = here.iter().copied().filter(|pack| !named.contains(pack)).collect();
+    if !strays.is_empty() {
+        let repo = Arc::clone(&repo);
+        blocking(move || repo.remove_packs(&strays)).await?.map_err(Error::internal)?;
+    }
+    for pack in packs {
+        let name = PackName(oid(pack.pack));
+        if here.contains(&name) {
+            continue;
+        }
+        fetch(&app.store, source, pack.pack, name, &dir).await?;
+        let repo = Arc::clone(&repo);
+        blocking(move || repo.add_pack(name)).await?.map_err(Error::internal)?;
+    }
+    Ok(repo)
+}
+
+async fn fetch(
+    store: &Store,
+    source: SourceId,
+    pack: skaas_store::Oid,
+    name: PackName,
+    dir: &Path,
+) -> Result<()> {
+    // The index last: a folder with a pack and no index is one that nobody reads.
+    store.get_source_pack(source, pack, PackPart::Pack, &dir.join(name.pack_file())).await?;
+    store.get_source_pack(source, pack, PackPart::Index, &dir.join(name.index_file())).await?;
+    Ok(())
+}
+
+/// Copies a quarantined pack to where packs live; the row that makes it count is the caller's to write.
+pub(super) async fn keep(
+    app: &App,
+    source: SourceId,
+    ingested: &Ingested,
+    now: Timestamp,
+) -> Result<Option<SourcePack>> {
+    let (Some(name), Some(pack), Some(index)) =
+        (ingested.name(), ingested.pack_path(), ingested.index_path())
+    else {
+        return Ok(None);
+    };
+    put(&app.store, source, name, &pack, &index).await?;
+    Ok(Some(SourcePack {
+        source,
+        pack: stored(name.0),
+        bytes: i64::try_from(ingested.pack_bytes()).unwrap_or(i64::MAX),
+        objects: i64::from(ingested.objects()),
+        created_at: now,
+        retired_at: None,
+    }))
+}
+
+/// Copies both files of a pack to where packs live.
+pub(super) async fn put(
+    store: &Store,
+    source: SourceId,
+    name: PackName,
+    pack: &Path,
+    index: &Path,
+) -> Result<()> {
+    let id = stored(name.0);
+    store.put_source_pack(source, id, PackPart::Pack, pack).await?;
+    store.put_source_pack(source, id, PackPart::Index, index).await?;
+    Ok(())
+}
+
+/// Work that blocks its thread.
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(Error::internal)
+}

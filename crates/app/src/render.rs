@@ -1,0 +1,180 @@
+//! Owns how listings become bytes for clients: entries of the marketplace file, stubs, commits. Refuses to
+//! know users: what it makes is shared by all of them.
+
+use std::sync::Arc;
+
+use skaas_domain::{
+    entitlement::StubReason,
+    layout::{LaidContent, LaidFile},
+    listing::Listing,
+    marketplace::{self, EntryInput},
+    stub::{StubInput, stub},
+    version::Version,
+};
+use skaas_git::{
+    ObjectId,
+    bundle::{Bundle, BundleError, BundleFile},
+    object::{CommitSpec, RawCommit, Signature},
+    splice::Fragment,
+};
+
+/// Raised whenever a text below changes: every node then renders the catalogue anew at its next start.
+const TEMPLATES: u32 = 1;
+
+/// What the texts say about this installation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Voice {
+    /// Where people reach it: no slash at the end.
+    pub public_url: String,
+    /// What clients call the personal marketplace.
+    pub marketplace_name: String,
+}
+
+/// A stub as it is stored and served.
+#[derive(Debug, Clone)]
+pub(crate) struct RenderedStub {
+    pub(crate) reason: StubReason,
+    pub(crate) version: Version,
+    pub(crate) bundle: Bundle,
+    pub(crate) commit: RawCommit,
+}
+
+impl Voice {
+    /// Names everything that the rendered texts depend on besides the listings.
+    pub(crate) fn key(&self) -> String {
+        format!("{TEMPLATES} {} {}", self.marketplace_name, self.public_url)
+    }
+
+    /// Reads back what [`Voice::key`] wrote; `None` for a key of other templates.
+    pub(crate) fn from_key(key: &str) -> Option<Self> {
+        let mut parts = key.splitn(3, ' ');
+        let (_, name, url) = (parts.next()?, parts.next()?, parts.next()?);
+        Some(Self { public_url: url.to_owned(), marketplace_name: name.to_owned() })
+    }
+
+    /// Where a skill's repo is: without any user's name, so that all users share the bytes.
+    pub fn source_url(&self, name: &str) -> String {
+        format!("{}/me/skills/{name}.git", self.public_url)
+    }
+
+    /// Where a skill is bought.
+    pub fn buy_url(&self, name: &str) -> String {
+        format!("{}/buy/{name}", self.public_url)
+    }
+
+    /// A skill's page.
+    pub fn page_url(&self, name: &str) -> String {
+        format!("{}/skills/{name}", self.public_url)
+    }
+
+    /// Everything before the first entry of a personal marketplace.
+    pub(crate) fn head(&self) -> String {
+        let about = "Your skills: what you own in full, the rest as stubs with a /buy command.";
+        marketplace::head(&self.marketplace_name, "skaas", about)
+    }
+
+    /// The README beside the marketplace file.
+    pub(crate) fn readme(&self) -> String {
+        format!(
+            "# Your marketplace\n\nServed by {} for you alone: what you own comes whole, the rest as stubs that \
+             say how to buy it.\n\nAdd it once, by the address you cloned it from; every later purchase, update \
+             and lapse arrives with a pull.\n",
+            self.public_url
+        )
+    }
+
+    /// One skill's entry, as shown to those who receive `version`.
+    pub(crate) fn fragment(&self, listing: &Listing, version: &str, locked: bool) -> Arc<Fragment> {
+        Arc::new(Fragment::new(marketplace::SEPARATOR, &self.entry(listing, version, locked)))
+    }
+
+    /// The text of [`Voice::fragment`], without the separator.
+    pub(crate) fn entry(&self, listing: &Listing, version: &str, locked: bool) -> String {
+        marketplace::entry(&EntryInput {
+            name: &listing.name,
+            description: &listing.description,
+            version,
+            source_url: &self.source_url(&listing.name),
+            category: listing.category.as_deref(),
+            tags: &listing.tags,
+            homepage: Some(&self.page_url(&listing.name)),
+            creator: &listing.creator_name,
+            price: listing.price.map(|price| price.to_string()),
+            locked,
+        })
+    }
+
+    /// What someone without entitlement receives. Equal listings give equal bytes.
+    pub(crate) fn stub(&self, listing: &Listing, reason: StubReason) -> Result<RenderedStub, BundleError> {
+        let price = listing.price.map(|price| price.to_string());
+        let made = stub(&StubInput {
+            name: &listing.name,
+            description: &listing.description,
+            features: &listing.features,
+            price: price.as_deref(),
+            buy_url: &self.buy_url(&listing.name),
+            reason,
+            creator: &listing.creator_name,
+        });
+        let bundle = bundle_of(&made.files, |_| &[])?;
+        let commit = stub_commit(listing, bundle.tree());
+        Ok(RenderedStub { reason, version: made.version, bundle, commit })
+    }
+}
+
+/// The bundle of laid-out files; `source` gives the bytes of those that are taken over unchanged.
+pub(crate) fn bundle_of<'a>(
+    files: &'a [LaidFile],
+    source: impl Fn(usize) -> &'a [u8],
+) -> Result<Bundle, BundleError> {
+    Bundle::build(files.iter().map(|file| BundleFile {
+        path: &file.path,
+        executable: file.executable,
+        content: match &file.content {
+            LaidContent::Source(index) => source(*index),
+            LaidContent::Made(bytes) => bytes,
+        },
+    }))
+}
+
+/// A creator as the author of commits. The address is no mailbox: theirs is nobody's business.
+pub(crate) fn creator_signature(username: &str) -> Signature {
+    Signature { name: username.to_owned(), email: format!("{username}@users.noreply.skaas") }
+}
+
+/// This server as the author of commits.
+pub(crate) fn own_signature() -> Signature {
+    Signature { name: "skaas".into(), email: "marketplace@users.noreply.skaas".into() }
+}
+
+/// The root commit of a release: the same bytes for everybody who receives it.
+pub(crate) fn release_commit(tree: ObjectId, creator: &str, published_at: i64, notes: &str) -> RawCommit {
+    CommitSpec { tree, parents: &[], author: &creator_signature(creator), date: published_at, message: notes }
+        .encode()
+}
+
+/// The root commit of a stub: the same bytes for everybody who receives it.
+pub(crate) fn stub_commit(listing: &Listing, tree: ObjectId) -> RawCommit {
+    CommitSpec {
+        tree,
+        parents: &[],
+        author: &creator_signature(&listing.creator_name),
+        date: listing.created_at.as_second(),
+        message: &format!("{}: how to get it\n", listing.name),
+    }
+    .encode()
+}
+
+/// A step of a skill's lineage: the state's tree upon the previous step and the state's own root.
+pub(crate) fn skill_step(tree: ObjectId, previous: ObjectId, root: ObjectId, date: i64) -> RawCommit {
+    let parents = [previous, root];
+    let author = own_signature();
+    CommitSpec { tree, parents: &parents, author: &author, date, message: "Your copy changed\n" }.encode()
+}
+
+/// A step of a marketplace's lineage; the first has no parent.
+pub(crate) fn marketplace_step(tree: ObjectId, previous: Option<ObjectId>, date: i64) -> RawCommit {
+    let author = own_signature();
+    CommitSpec { tree, parents: previous.as_slice(), author: &author, date, message: "Your marketplace\n" }
+        .encode()
+}

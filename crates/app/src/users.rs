@@ -1,0 +1,64 @@
+//! Use cases about people: add, find, list, delete.
+
+use skaas_domain::{
+    id::UserId,
+    name::check_username,
+    user::{User, check_email},
+};
+use skaas_store::users;
+
+use crate::{
+    app::App,
+    error::{Error, Result},
+};
+
+/// Adds a user under a name that nobody has or had, and that looks like nobody's.
+pub async fn add(app: &App, username: &str, email: &str) -> Result<User> {
+    check_username(username).map_err(|error| Error::Invalid(error.to_string()))?;
+    let email = check_email(email).map_err(|error| Error::Invalid(error.to_string()))?;
+    let now = app.now();
+    let id = app.with_rng(|rng| UserId::new(now, rng));
+    let user = User { id, username: username.to_owned(), email, created_at: now };
+    let mut tx = app.store.begin().await?;
+    users::add(&mut tx, &user).await?;
+    tx.commit().await?;
+    tracing::info!(event = "user_added", user_id = %id);
+    Ok(user)
+}
+
+/// The user of this name.
+pub async fn find(app: &App, username: &str) -> Result<User> {
+    let mut conn = app.store.read().await?;
+    users::find_by_username(&mut conn, username).await?.ok_or_else(|| absent(username))
+}
+
+/// All users, by name.
+pub async fn list(app: &App) -> Result<Vec<User>> {
+    const PAGE: u32 = 1000;
+    let mut all: Vec<User> = Vec::new();
+    loop {
+        let mut conn = app.store.read().await?;
+        let after = all.last().map_or("", |user| user.username.as_str());
+        let page = users::list(&mut conn, after, PAGE).await?;
+        let last = page.len() < PAGE as usize;
+        all.extend(page);
+        if last {
+            return Ok(all);
+        }
+    }
+}
+
+/// Deletes a user: the address is erased, the tokens stop at once, the name is never given again.
+pub async fn delete(app: &App, username: &str) -> Result<User> {
+    let user = find(app, username).await?;
+    let mut tx = app.store.begin().await?;
+    users::delete(&mut tx, user.id, app.now()).await?;
+    tx.commit().await?;
+    tracing::info!(event = "user_deleted", user_id = %user.id);
+    Ok(user)
+}
+
+pub(crate) fn absent(username: &str) -> Error {
+    let username: String = username.chars().take(64).collect();
+    Error::NotFound(format!("there is no user {username:?}; `skaas-server admin user list` shows all"))
+}

@@ -1,0 +1,98 @@
+//! Owns one user as seen through one token, with everything of theirs that decides what they are served.
+//! Refuses to change: when the user's revision moves, a new viewer takes its place.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+use jiff::Timestamp;
+use skaas_domain::{
+    entitlement::Grant,
+    id::SkillId,
+    user::{TokenRecord, User},
+};
+use skaas_store::{Mark, steps::Repo, tokens::Bearer};
+
+use crate::lineage::Served;
+
+/// A signed-in user at one revision of theirs.
+pub struct Viewer {
+    bearer: Bearer,
+    grants: HashMap<SkillId, Vec<Grant>>,
+    seen: Mutex<Option<Mark>>,
+    used_at: AtomicI64,
+    served: Mutex<HashMap<Repo, Arc<Served>>>,
+}
+
+impl Viewer {
+    pub(crate) fn new(bearer: Bearer, grants: Vec<Grant>) -> Self {
+        let mut by_skill: HashMap<SkillId, Vec<Grant>> = HashMap::new();
+        for grant in grants {
+            by_skill.entry(grant.skill).or_default().push(grant);
+        }
+        Self {
+            bearer,
+            grants: by_skill,
+            seen: Mutex::new(None),
+            used_at: AtomicI64::new(i64::MIN),
+            served: Mutex::default(),
+        }
+    }
+
+    /// Who.
+    pub fn user(&self) -> &User {
+        &self.bearer.user
+    }
+
+    /// Through which token.
+    pub fn token(&self) -> &TokenRecord {
+        &self.bearer.token
+    }
+
+    /// The user's revision that all of this is of.
+    pub(crate) fn revision(&self) -> i64 {
+        self.bearer.revision
+    }
+
+    /// Everything ever granted for a skill.
+    pub(crate) fn grants(&self, skill: SkillId) -> &[Grant] {
+        self.grants.get(&skill).map_or(&[], Vec::as_slice)
+    }
+
+    /// The skills for which anything was ever granted.
+    pub(crate) fn granted(&self) -> impl Iterator<Item = SkillId> {
+        self.grants.keys().copied()
+    }
+
+    /// The database's mark at which this was last known to be true.
+    pub(crate) fn seen(&self) -> Option<Mark> {
+        *self.seen.lock().expect("no one panics while holding it")
+    }
+
+    pub(crate) fn see(&self, mark: Option<Mark>) {
+        *self.seen.lock().expect("no one panics while holding it") = mark;
+    }
+
+    /// Remembers a use; whether it is worth writing down.
+    pub(crate) fn note_use(&self, now: Timestamp, grain: i64) -> bool {
+        let second = now.as_second();
+        let before = self.used_at.load(Ordering::Relaxed);
+        let due = second.saturating_sub(before) >= grain;
+        if due {
+            self.used_at.store(second, Ordering::Relaxed);
+        }
+        due
+    }
+
+    pub(crate) fn served(&self, key: Repo) -> Option<Arc<Served>> {
+        self.served.lock().expect("no one panics while holding it").get(&key).cloned()
+    }
+
+    pub(crate) fn keep_served(&self, key: Repo, served: Arc<Served>) {
+        self.served.lock().expect("no one panics while holding it").insert(key, served);
+    }
+}

@@ -1,0 +1,231 @@
+//! Owns `skaas-server admin`: what an operator does by hand, for people and with `--json` for programs.
+//! Refuses rules of its own: each command is one use case.
+
+mod show;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use skaas_app::{App, grants, listings, tokens, users};
+use skaas_domain::{
+    entitlement,
+    listing::ListingState,
+    money::{self, Price},
+};
+
+use crate::{
+    arguments::{Admin, Grant, GrantKind, Interval, Listing, ListingSet, Place, Token, User},
+    installation, output,
+    until::moment,
+};
+
+/// Runs one command beside a running server, or without one.
+pub(crate) async fn run(place: &Place, command: Admin) -> anyhow::Result<()> {
+    let app = installation::beside_the_server(place).await?;
+    match command {
+        Admin::User(command) => user(&app, command).await,
+        Admin::Token(command) => token(&app, command).await,
+        Admin::Listing(Listing::Set(options)) => listing_set(&app, &options).await,
+        Admin::Listing(Listing::Show { skill, json }) => listing_show(&app, skill.as_deref(), json).await,
+        Admin::Grant(command) => grant(&app, command).await,
+    }
+}
+
+fn refused(error: impl std::fmt::Display) -> anyhow::Error {
+    skaas_app::Error::Invalid(format!("{error}; nothing was changed")).into()
+}
+
+fn moment_of(app: &App, text: Option<&str>) -> anyhow::Result<Option<Timestamp>> {
+    text.map(|text| moment(text, app.now()).map_err(refused)).transpose()
+}
+
+async fn user(app: &App, command: User) -> anyhow::Result<()> {
+    match command {
+        User::Add { username, email, json } => {
+            let user = users::add(app, &username, &email).await?;
+            if json {
+                return output::json(&show::user(&user));
+            }
+            output::line(&format!("Added {} ({})", user.username, user.id));
+            output::note(&format!("next: skaas-server admin token create {}", user.username));
+        }
+        User::List { json } => {
+            let all = users::list(app).await?;
+            if json {
+                return output::json(&all.iter().map(show::user).collect::<Vec<_>>());
+            }
+            let rows: Vec<Vec<String>> = all
+                .iter()
+                .map(|user| vec![user.username.clone(), user.email.clone(), show::moment(user.created_at)])
+                .collect();
+            output::table(
+                &["USERNAME", "E-MAIL", "SINCE"],
+                &rows,
+                "No users yet: `admin user add NAME --email …`",
+            );
+        }
+        User::Delete { username, yes, json } => {
+            if !yes {
+                return Err(refused(format!(
+                    "deleting {username} erases the address, stops every token and retires the name for ever: say --yes"
+                )));
+            }
+            let user = users::delete(app, &username).await?;
+            if json {
+                return output::json(&json!({ "id": user.id, "username": user.username, "deleted": true }));
+            }
+            output::line(&format!("Deleted {}; the name is never given again", user.username));
+        }
+    }
+    Ok(())
+}
+
+async fn token(app: &App, command: Token) -> anyhow::Result<()> {
+    match command {
+        Token::Create { username, name, expires, json } => {
+            let expires = moment_of(app, expires.as_deref())?;
+            let created = tokens::create(app, &username, &name, expires).await?;
+            if json {
+                let mut value = show::token(&created.record, app.now());
+                value["token"] = Value::from(created.token.reveal());
+                value["username"] = Value::from(username);
+                return output::json(&value);
+            }
+            output::line(created.token.reveal());
+            output::note("This is the only time the token is shown. Give it to git as the password.");
+        }
+        Token::List { username, json } => {
+            let all = tokens::list(app, &username).await?;
+            let now = app.now();
+            if json {
+                return output::json(&all.iter().map(|token| show::token(token, now)).collect::<Vec<_>>());
+            }
+            let rows: Vec<Vec<String>> = all.iter().map(|token| show::token_row(token, now)).collect();
+            let empty = format!("{username} has no tokens: `admin token create {username}`");
+            output::table(&["TOKEN", "NAME", "STATE", "CREATED", "LAST USED", "EXPIRES"], &rows, &empty);
+        }
+        Token::Revoke { username, token, json } => {
+            let revoked = tokens::revoke(app, &username, token.as_deref()).await?;
+            let now = app.now();
+            if json {
+                return output::json(
+                    &revoked.iter().map(|token| show::token(token, now)).collect::<Vec<_>>(),
+                );
+            }
+            for token in &revoked {
+                output::line(&format!("Revoked {} ({})", token.id_part, token.name));
+            }
+            if revoked.is_empty() {
+                output::note(&format!("{username} has no tokens; nothing was changed"));
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn listing_set(app: &App, options: &ListingSet) -> anyhow::Result<()> {
+    let interval = match options.interval {
+        Interval::Once => money::Interval::Once,
+        Interval::Month => money::Interval::Month,
+        Interval::Year => money::Interval::Year,
+    };
+    let price = options.price.map(|minor| Price::new(minor, &options.currency, interval).map_err(refused));
+    let state = match (options.publish, options.withdraw, options.quarantine) {
+        (true, ..) => Some(ListingState::Published),
+        (_, true, _) => Some(ListingState::Withdrawn),
+        (_, _, true) => Some(ListingState::Quarantined),
+        _ => None,
+    };
+    let change = listings::Change {
+        price: price.transpose()?,
+        trial_days: options.trial_days,
+        category: options.category.clone(),
+        tags: (!options.tags.is_empty()).then(|| options.tags.clone()),
+        state,
+    };
+    let details = listings::set(app, &options.skill, &change).await?;
+    if options.json {
+        return output::json(&show::listing(app, &details));
+    }
+    output::line(&show::listing_text(app, &details));
+    if details.listing.state == ListingState::Published && details.listing.price.is_none() {
+        output::note(
+            "It has no price, so it can only be granted: --price 900 --currency USD, or --price 0 for free.",
+        );
+    }
+    Ok(())
+}
+
+async fn listing_show(app: &App, skill: Option<&str>, as_json: bool) -> anyhow::Result<()> {
+    if let Some(skill) = skill {
+        let details = listings::find(app, skill).await?;
+        if as_json {
+            return output::json(&show::listing(app, &details));
+        }
+        output::line(&show::listing_text(app, &details));
+        return Ok(());
+    }
+    let all = listings::list(app).await?;
+    if as_json {
+        return output::json(&all.iter().map(|details| show::listing(app, details)).collect::<Vec<_>>());
+    }
+    let rows: Vec<Vec<String>> = all.iter().map(show::listing_row).collect();
+    let empty = "No skills yet: a creator pushes one to /s/{creator}/{source}.git";
+    output::table(&["SKILL", "STATE", "VERSION", "PRICE", "CREATOR"], &rows, empty);
+    Ok(())
+}
+
+async fn grant(app: &App, command: Grant) -> anyhow::Result<()> {
+    match command {
+        Grant::Add { username, skill, kind, until, updates_until, json } => {
+            let new = grants::NewGrant {
+                username,
+                skill,
+                kind: kind_of(kind),
+                until: moment_of(app, until.as_deref())?,
+                updates_until: moment_of(app, updates_until.as_deref())?,
+                note: "given by the operator".into(),
+            };
+            let username = new.username.clone();
+            let named = grants::add(app, new).await?;
+            if json {
+                return output::json(&show::grant(&named, app.now()));
+            }
+            let until = named.record.grant.until.map_or("for ever".into(), |end| format!("until {end}"));
+            output::line(&format!("{username} has {} {until}; the next pull brings it", named.skill));
+        }
+        Grant::List { username, skill, json } => {
+            let all = grants::list(app, &username, skill.as_deref()).await?;
+            let now = app.now();
+            if json {
+                return output::json(&all.iter().map(|named| show::grant(named, now)).collect::<Vec<_>>());
+            }
+            let rows: Vec<Vec<String>> = all.iter().map(|named| show::grant_row(named, now)).collect();
+            let empty = format!("{username} has no grants: `admin grant add {username} SKILL --kind gift`");
+            output::table(&["SKILL", "KIND", "STATE", "SINCE", "UNTIL", "UPDATES UNTIL"], &rows, &empty);
+        }
+        Grant::Revoke { username, skill, json } => {
+            let ended = grants::revoke(app, &username, skill.as_deref()).await?;
+            let now = app.now();
+            if json {
+                return output::json(&ended.iter().map(|named| show::grant(named, now)).collect::<Vec<_>>());
+            }
+            for named in &ended {
+                output::line(&format!("Revoked the {} of {}", named.record.grant.kind.as_str(), named.skill));
+            }
+            if ended.is_empty() {
+                output::note(&format!("{username} has nothing of that to take back; nothing was changed"));
+            }
+        }
+    }
+    Ok(())
+}
+
+const fn kind_of(kind: GrantKind) -> entitlement::GrantKind {
+    match kind {
+        GrantKind::Gift => entitlement::GrantKind::Gift,
+        GrantKind::Trial => entitlement::GrantKind::Trial,
+        GrantKind::Purchase => entitlement::GrantKind::Purchase,
+        GrantKind::Subscription => entitlement::GrantKind::Subscription,
+        GrantKind::Seat => entitlement::GrantKind::Seat,
+    }
+}

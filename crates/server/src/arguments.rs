@@ -1,0 +1,313 @@
+//! Owns the command line of `skaas-server`: its words, help and examples. Refuses to do anything.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+
+/// Supplies, governs and powers agent skills.
+#[derive(Debug, Parser)]
+#[command(name = "skaas-server", version, about, max_term_width = 100, arg_required_else_help = true)]
+#[command(after_help = "Examples:\n  skaas-server serve --listen 127.0.0.1:8080 --data ./skaas-data\n  \
+    skaas-server admin user add alice --email alice@example.com\n\n\
+    Exit codes: 0 done; 1 failed; 2 wrong arguments; 3 wrong configuration; 4 not found; 5 conflict.")]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Which installation is meant; understood by every command.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Place {
+    /// A configuration file; `skaas.toml` in this folder is read without being named
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Folder of the embedded database and of objects
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// `postgresql://…` instead of the embedded database
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) database_url: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve until SIGTERM or Ctrl-C
+    #[command(after_help = "Examples:\n  skaas-server serve --data ./skaas-data\n  \
+        skaas-server serve --listen 127.0.0.1:0 --port-file ./port")]
+    Serve(Serve),
+    /// Bring the database up to this version, and stop
+    #[command(after_help = "Examples:\n  skaas-server migrate --data ./skaas-data\n  \
+        DATABASE_URL=postgresql://skaas@localhost/skaas skaas-server migrate --json")]
+    Migrate {
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Administer users, tokens, listings and grants; works beside a running server
+    #[command(subcommand)]
+    Admin(Admin),
+    /// A tour on a server of its own: publish, clone, grant, pull
+    #[command(after_help = "Examples:\n  skaas-server demo\n  skaas-server demo --exit --data ./demo-data")]
+    Demo(Demo),
+    /// Look for what is wrong with this installation, and say what to do
+    #[command(after_help = "Examples:\n  skaas-server doctor\n  skaas-server doctor --json")]
+    Doctor {
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the configuration in force, or the commented defaults
+    #[command(after_help = "Examples:\n  skaas-server config\n  skaas-server config --defaults > skaas.toml")]
+    Config {
+        /// The default file, which explains every key
+        #[arg(long)]
+        defaults: bool,
+    },
+}
+
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Serve {
+    /// Address and port; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Where people reach this server, such as `https://skills.example.com`
+    #[arg(long, value_name = "URL")]
+    pub(crate) public_url: Option<String>,
+    /// Write the chosen port to this file once connections are taken
+    #[arg(long, value_name = "FILE")]
+    pub(crate) port_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Demo {
+    /// End after the tour
+    #[arg(long)]
+    pub(crate) exit: bool,
+    /// Listen on this port of 127.0.0.1 (default: a free one)
+    #[arg(long, value_name = "N")]
+    pub(crate) port: Option<u16>,
+}
+
+/// What an operator does by hand. Every command takes `--json`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Admin {
+    /// Users: add, list
+    #[command(subcommand)]
+    User(User),
+    /// Api tokens: create, list, revoke
+    #[command(subcommand)]
+    Token(Token),
+    /// Listings: set, show
+    #[command(subcommand)]
+    Listing(Listing),
+    /// Grants: add, list, revoke
+    #[command(subcommand)]
+    Grant(Grant),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum User {
+    /// Add a user
+    #[command(after_help = "Examples:\n  skaas-server admin user add alice --email alice@example.com\n  \
+        skaas-server admin user add ann --email ann@example.com --json")]
+    Add {
+        /// Lower-case letters, digits and single hyphens
+        username: String,
+        /// Where mail reaches them
+        #[arg(long)]
+        email: String,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// List users
+    #[command(
+        after_help = "Examples:\n  skaas-server admin user list\n  skaas-server admin user list --json"
+    )]
+    List {
+        /// Print one JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Delete a user; the name is never given again
+    #[command(after_help = "Examples:\n  skaas-server admin user delete alice --yes\n  \
+        skaas-server admin user delete alice --yes --json")]
+    Delete {
+        /// Whose account
+        username: String,
+        /// Really
+        #[arg(long)]
+        yes: bool,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Token {
+    /// Create an api token; it is printed this once
+    #[command(after_help = "Examples:\n  skaas-server admin token create alice --name laptop\n  \
+        skaas-server admin token create alice --expires 90d --json")]
+    Create {
+        /// Whose
+        username: String,
+        /// What to call it: a device, a job
+        #[arg(long, default_value = "admin")]
+        name: String,
+        /// When it stops working: `12h`, `90d`, `1y`, or an RFC 3339 time
+        #[arg(long, value_name = "DURATION")]
+        expires: Option<String>,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// List a user's tokens
+    #[command(
+        after_help = "Examples:\n  skaas-server admin token list alice\n  skaas-server admin token list alice --json"
+    )]
+    List {
+        /// Whose
+        username: String,
+        /// Print one JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Revoke one token, or all of a user's
+    #[command(after_help = "Examples:\n  skaas-server admin token revoke alice Xy12Ab9Q\n  \
+        skaas-server admin token revoke alice")]
+    Revoke {
+        /// Whose
+        username: String,
+        /// `tok_…` or the 8 characters behind `sk_live_`; all tokens when left out
+        token: Option<String>,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Interval {
+    Once,
+    Month,
+    Year,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Listing {
+    /// Change how a skill is offered
+    #[command(
+        after_help = "Examples:\n  skaas-server admin listing set lint-pro --price 900 --currency USD --publish\n  \
+        skaas-server admin listing set lint-pro --category review --tag lint --tag ci"
+    )]
+    Set(Box<ListingSet>),
+    /// Show one listing, or all
+    #[command(
+        after_help = "Examples:\n  skaas-server admin listing show\n  skaas-server admin listing show lint-pro --json"
+    )]
+    Show {
+        /// Which; all when left out
+        skill: Option<String>,
+        /// Print JSON: an object for one, an array for all
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ListingSet {
+    /// The skill's name
+    pub(crate) skill: String,
+    /// Price in minor units (cents); 0 is free for everybody
+    #[arg(long, value_name = "MINOR UNITS")]
+    pub(crate) price: Option<i64>,
+    /// ISO 4217 code of the price
+    #[arg(long, default_value = "USD", requires = "price")]
+    pub(crate) currency: String,
+    /// How often the price is paid
+    #[arg(long, value_enum, default_value = "once", requires = "price")]
+    pub(crate) interval: Interval,
+    /// Length of the trial in days; 0 is none
+    #[arg(long, value_name = "N")]
+    pub(crate) trial_days: Option<u16>,
+    /// The shelf it stands on
+    #[arg(long, value_name = "WORD")]
+    pub(crate) category: Option<String>,
+    /// Words to find it by; replaces those it has
+    #[arg(long = "tag", value_name = "WORD")]
+    pub(crate) tags: Vec<String>,
+    /// Offer it to everybody
+    #[arg(long, conflicts_with_all = ["withdraw", "quarantine"])]
+    pub(crate) publish: bool,
+    /// Offer it no longer; whoever has it keeps it
+    #[arg(long, conflicts_with = "quarantine")]
+    pub(crate) withdraw: bool,
+    /// Hold its content back from everybody
+    #[arg(long)]
+    pub(crate) quarantine: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum GrantKind {
+    Gift,
+    Trial,
+    Purchase,
+    Subscription,
+    Seat,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Grant {
+    /// Give a user access to a skill
+    #[command(after_help = "Examples:\n  skaas-server admin grant add bob lint-pro --kind gift\n  \
+        skaas-server admin grant add bob lint-pro --kind subscription --until 30d --json")]
+    Add {
+        /// Who
+        username: String,
+        /// What
+        skill: String,
+        /// Why
+        #[arg(long, value_enum)]
+        kind: GrantKind,
+        /// When it ends: `14d`, `1y`, or an RFC 3339 time; a trial's default is the listing's
+        #[arg(long, value_name = "TIME")]
+        until: Option<String>,
+        /// Releases published later are not covered: `1y`, or an RFC 3339 time
+        #[arg(long, value_name = "TIME")]
+        updates_until: Option<String>,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// List a user's grants
+    #[command(
+        after_help = "Examples:\n  skaas-server admin grant list bob\n  skaas-server admin grant list bob lint-pro --json"
+    )]
+    List {
+        /// Whose
+        username: String,
+        /// Only for this skill
+        skill: Option<String>,
+        /// Print one JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Revoke a user's grants for a skill, or all of them
+    #[command(after_help = "Examples:\n  skaas-server admin grant revoke bob lint-pro\n  \
+        skaas-server admin grant revoke bob --json")]
+    Revoke {
+        /// Whose
+        username: String,
+        /// Only for this skill
+        skill: Option<String>,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}

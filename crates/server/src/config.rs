@@ -1,0 +1,337 @@
+//! Owns the configuration: one commented default file, a file of the operator's, the environment, in that
+//! order. Refuses wrong values at the start, with the name, the reason and an example.
+
+use std::{fmt, net::SocketAddr, path::PathBuf};
+
+use config::{Config, File, FileFormat};
+use serde::Deserialize;
+
+/// The defaults and the manual.
+pub(crate) const DEFAULTS: &str = include_str!("../../../skaas.default.toml");
+
+/// Each key with the environment variable that sets it.
+const VARIABLES: &[(&str, &str)] = &[
+    ("public_url", "SKAAS_PUBLIC_URL"),
+    ("listen", "SKAAS_LISTEN"),
+    ("data_dir", "SKAAS_DATA_DIR"),
+    ("grace_seconds", "SKAAS_GRACE_SECONDS"),
+    ("database.url", "DATABASE_URL"),
+    ("database.connections", "SKAAS_DATABASE_CONNECTIONS"),
+    ("objects.bucket", "S3_BUCKET"),
+    ("objects.endpoint", "S3_ENDPOINT"),
+    ("objects.region", "S3_REGION"),
+    ("objects.access_key_id", "S3_ACCESS_KEY_ID"),
+    ("objects.secret_access_key", "S3_SECRET_ACCESS_KEY"),
+    ("objects.prefix", "S3_PREFIX"),
+    ("objects.allow_http", "S3_ALLOW_HTTP"),
+    ("limits.token_burst", "SKAAS_TOKEN_BURST"),
+    ("limits.token_per_second", "SKAAS_TOKEN_PER_SECOND"),
+    ("limits.concurrent_packs", "SKAAS_CONCURRENT_PACKS"),
+    ("limits.concurrent_pushes", "SKAAS_CONCURRENT_PUSHES"),
+    ("limits.content_memory_mib", "SKAAS_CONTENT_MEMORY_MIB"),
+    ("limits.stall_seconds", "SKAAS_STALL_SECONDS"),
+    ("limits.push_mib", "SKAAS_PUSH_MIB"),
+    ("log.level", "SKAAS_LOG"),
+    ("log.format", "SKAAS_LOG_FORMAT"),
+];
+
+/// Keys whose values are never shown.
+const SECRETS: &[&str] = &["database.url", "objects.access_key_id", "objects.secret_access_key"];
+
+/// Everything an operator can set. `skaas.default.toml` says what each key means.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    pub(crate) public_url: String,
+    pub(crate) listen: SocketAddr,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) grace_seconds: u64,
+    pub(crate) database: Database,
+    pub(crate) objects: Objects,
+    pub(crate) limits: Limits,
+    pub(crate) log: Log,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Database {
+    pub(crate) url: String,
+    pub(crate) connections: u32,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Objects {
+    pub(crate) bucket: String,
+    pub(crate) endpoint: String,
+    pub(crate) region: String,
+    pub(crate) access_key_id: String,
+    pub(crate) secret_access_key: String,
+    pub(crate) prefix: String,
+    pub(crate) allow_http: bool,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Limits {
+    pub(crate) token_burst: u32,
+    pub(crate) token_per_second: u32,
+    pub(crate) concurrent_packs: u32,
+    pub(crate) concurrent_pushes: u32,
+    pub(crate) content_memory_mib: u32,
+    pub(crate) stall_seconds: u64,
+    pub(crate) push_mib: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Log {
+    pub(crate) level: String,
+    pub(crate) format: LogFormat,
+}
+
+/// A configuration that the server does not start with.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InvalidSettings {
+    #[error(
+        "cannot read the configuration file {path}: {reason}\n  give an existing TOML file with --config, or none"
+    )]
+    File { path: String, reason: String },
+    #[error("{name} is wrong: {reason}\n  example: {example}")]
+    Value { name: String, reason: String, example: String },
+}
+
+/// What the command line says over file and environment.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Overrides {
+    pub(crate) file: Option<PathBuf>,
+    pub(crate) values: Vec<(&'static str, String)>,
+}
+
+impl Settings {
+    /// Reads defaults, file, environment (through `variable`) and command line, in that order.
+    pub(crate) fn read(
+        overrides: &Overrides,
+        variable: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, InvalidSettings> {
+        let mut builder = Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml));
+        if let Some(path) = config_file(overrides, variable)? {
+            let text = std::fs::read_to_string(&path).map_err(|error| InvalidSettings::File {
+                path: path.display().to_string(),
+                reason: error.to_string(),
+            })?;
+            builder = builder.add_source(File::from_str(&text, FileFormat::Toml));
+        }
+        for (key, name) in VARIABLES {
+            if let Some(value) = read_variable(name, variable)? {
+                builder = builder.set_override(*key, value).map_err(|e| wrong(key, &e.to_string()))?;
+            }
+        }
+        for (key, value) in &overrides.values {
+            builder = builder.set_override(*key, value.clone()).map_err(|e| wrong(key, &e.to_string()))?;
+        }
+        let settings: Self = builder
+            .build()
+            .and_then(Config::try_deserialize)
+            .map_err(|error| wrong(&key_of(&error).unwrap_or_default(), &error.to_string()))?;
+        settings.check()?;
+        Ok(settings)
+    }
+
+    fn check(&self) -> Result<(), InvalidSettings> {
+        let url = &self.public_url;
+        let scheme = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+        if !url.is_empty() && scheme.is_none_or(|rest| rest.is_empty() || rest.contains(['@', '?', '#', ' ']))
+        {
+            return Err(wrong("public_url", "not an http(s) address without user, query or fragment"));
+        }
+        if url.ends_with('/') {
+            return Err(wrong("public_url", "ends in a slash"));
+        }
+        let database = &self.database.url;
+        let known = ["postgres://", "postgresql://", "sqlite:"];
+        if !database.is_empty() && !known.iter().any(|scheme| database.starts_with(scheme)) {
+            return Err(wrong("database.url", "begins with none of postgresql://, postgres://, sqlite:"));
+        }
+        for (key, value) in [
+            ("database.connections", self.database.connections),
+            ("limits.token_burst", self.limits.token_burst),
+            ("limits.token_per_second", self.limits.token_per_second),
+            ("limits.concurrent_packs", self.limits.concurrent_packs),
+            ("limits.concurrent_pushes", self.limits.concurrent_pushes),
+            ("limits.push_mib", self.limits.push_mib),
+        ] {
+            if value == 0 {
+                return Err(wrong(key, "must be at least 1"));
+            }
+        }
+        if self.limits.content_memory_mib < 64 {
+            return Err(wrong("limits.content_memory_mib", "must be at least 64"));
+        }
+        Ok(())
+    }
+}
+
+/// What is in force, as TOML, with secrets blanked.
+impl fmt::Display for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let show = |key: &str, value: &str| {
+            if SECRETS.contains(&key) && !value.is_empty() {
+                "\"[redacted]\"".into()
+            } else {
+                format!("{value:?}")
+            }
+        };
+        writeln!(f, "public_url = {:?}", self.public_url)?;
+        writeln!(f, "listen = \"{}\"", self.listen)?;
+        writeln!(f, "data_dir = {:?}", self.data_dir.display().to_string())?;
+        writeln!(f, "grace_seconds = {}", self.grace_seconds)?;
+        writeln!(f, "\n[database]\nurl = {}", show("database.url", &self.database.url))?;
+        writeln!(f, "connections = {}", self.database.connections)?;
+        let o = &self.objects;
+        writeln!(
+            f,
+            "\n[objects]\nbucket = {:?}\nendpoint = {:?}\nregion = {:?}",
+            o.bucket, o.endpoint, o.region
+        )?;
+        writeln!(f, "access_key_id = {}", show("objects.access_key_id", &o.access_key_id))?;
+        writeln!(f, "secret_access_key = {}", show("objects.secret_access_key", &o.secret_access_key))?;
+        writeln!(f, "prefix = {:?}\nallow_http = {}", o.prefix, o.allow_http)?;
+        let l = &self.limits;
+        writeln!(
+            f,
+            "\n[limits]\ntoken_burst = {}\ntoken_per_second = {}",
+            l.token_burst, l.token_per_second
+        )?;
+        writeln!(
+            f,
+            "concurrent_packs = {}\nconcurrent_pushes = {}",
+            l.concurrent_packs, l.concurrent_pushes
+        )?;
+        writeln!(f, "content_memory_mib = {}", l.content_memory_mib)?;
+        writeln!(f, "stall_seconds = {}\npush_mib = {}", l.stall_seconds, l.push_mib)?;
+        let format = if self.log.format == LogFormat::Json { "json" } else { "text" };
+        write!(f, "\n[log]\nlevel = {:?}\nformat = {format:?}", self.log.level)
+    }
+}
+
+fn config_file(
+    overrides: &Overrides,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<Option<PathBuf>, InvalidSettings> {
+    let named = overrides.file.clone().or_else(|| variable("SKAAS_CONFIG").map(PathBuf::from));
+    if let Some(path) = named {
+        if path.is_file() {
+            return Ok(Some(path));
+        }
+        return Err(InvalidSettings::File {
+            path: path.display().to_string(),
+            reason: "no such file".into(),
+        });
+    }
+    let beside = PathBuf::from("skaas.toml");
+    Ok(beside.is_file().then_some(beside))
+}
+
+/// The value of `name`, or the content of the file that `name_FILE` points at.
+fn read_variable(
+    name: &str,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<Option<String>, InvalidSettings> {
+    let Some(path) = variable(&format!("{name}_FILE")) else {
+        return Ok(variable(name));
+    };
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned())),
+        Err(error) => Err(InvalidSettings::Value {
+            name: format!("{name}_FILE"),
+            reason: format!("cannot read {path}: {error}"),
+            example: format!("{name}_FILE=/run/secrets/{}", name.to_lowercase()),
+        }),
+    }
+}
+
+fn key_of(error: &config::ConfigError) -> Option<String> {
+    match error {
+        config::ConfigError::At { key, .. } | config::ConfigError::Type { key, .. } => key.clone(),
+        _ => None,
+    }
+}
+
+fn wrong(key: &str, reason: &str) -> InvalidSettings {
+    let name = match VARIABLES.iter().find(|(k, _)| *k == key) {
+        Some((key, variable)) => format!("{key} ({variable})"),
+        None => format!("the configuration {key}").trim_end().to_owned(),
+    };
+    let example = match key {
+        "public_url" => "public_url = \"https://skills.example.com\"",
+        "listen" => "listen = \"0.0.0.0:8080\"",
+        "database.url" => "DATABASE_URL=postgresql://skaas:password@localhost/skaas",
+        _ => "see skaas.default.toml, which names every key with its default",
+    };
+    InvalidSettings::Value { name, reason: reason.into(), example: example.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(values: &[(&'static str, &str)], env: &[(&str, &str)]) -> Result<Settings, InvalidSettings> {
+        let overrides =
+            Overrides { file: None, values: values.iter().map(|(k, v)| (*k, (*v).to_owned())).collect() };
+        let env: Vec<(String, String)> =
+            env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        Settings::read(&overrides, &move |name| env.iter().find(|(k, _)| k == name).map(|(_, v)| v.clone()))
+    }
+
+    #[test]
+    fn the_defaults_are_valid_and_the_environment_and_command_line_beat_them_in_turn() {
+        assert_eq!(read(&[], &[]).unwrap().listen.port(), 8080);
+        let env = [("SKAAS_LISTEN", "127.0.0.1:9"), ("SKAAS_TOKEN_BURST", "7")];
+        let settings = read(&[], &env).unwrap();
+        assert_eq!((settings.listen.port(), settings.limits.token_burst), (9, 7));
+        assert_eq!(read(&[("listen", "127.0.0.1:5")], &env).unwrap().listen.port(), 5);
+    }
+
+    #[test]
+    fn a_wrong_value_is_named_with_reason_and_example() {
+        for (name, value) in [
+            ("SKAAS_PUBLIC_URL", "skills.example.com"),
+            ("SKAAS_PUBLIC_URL", "https://user@skills.example.com"),
+            ("SKAAS_LISTEN", "nowhere"),
+            ("DATABASE_URL", "mysql://x"),
+            ("SKAAS_CONCURRENT_PACKS", "0"),
+            ("SKAAS_PUSH_MIB", "many"),
+            ("SKAAS_LOG_FORMAT", "xml"),
+        ] {
+            let text = read(&[], &[(name, value)]).err().expect(name).to_string();
+            assert!(text.contains("example:"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_secret_may_live_in_a_file_and_is_never_shown() {
+        let dir = std::env::temp_dir().join(format!("skaas-config-{}", std::process::id()));
+        std::fs::write(&dir, "postgresql://u:CANARY@h/d\n").unwrap();
+        let settings = read(&[], &[("DATABASE_URL_FILE", dir.to_str().unwrap())]).unwrap();
+        std::fs::remove_file(&dir).unwrap();
+        assert_eq!(settings.database.url, "postgresql://u:CANARY@h/d");
+        assert!(!settings.to_string().contains("CANARY"));
+    }
+
+    #[test]
+    fn every_variable_is_explained_in_the_default_file() {
+        for (key, name) in VARIABLES {
+            assert!(DEFAULTS.contains(name), "{name} is missing from skaas.default.toml");
+            let last = key.rsplit('.').next().unwrap();
+            assert!(DEFAULTS.contains(&format!("\n{last} = ")), "{key} has no default");
+        }
+    }
+}

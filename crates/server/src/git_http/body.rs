@@ -1,0 +1,188 @@
+//! Owns bodies: a rope of shared slices as the body of an answer, and the bounded reading of a request's.
+//! Refuses to copy packs and to wait for ever.
+
+use std::{
+    convert::Infallible,
+    io::Read as _,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use app::{Error, PackSlot};
+use app::{Pieces, Rope};
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, header};
+use http_body::{Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use skaas_app as app;
+
+/// The first write is no larger than this, so that a small answer beside a large one is not kept waiting
+/// by a full socket buffer.
+const FIRST_WRITE: usize = 64 * 1024;
+
+/// A rope on its way out, holding its place among the packs in flight until it is sent or dropped.
+pub(crate) struct RopeBody {
+    pieces: Pieces,
+    rest: Bytes,
+    started: bool,
+    _slot: Option<PackSlot>,
+}
+
+impl RopeBody {
+    pub(crate) fn new(rope: Rope, slot: Option<PackSlot>) -> Self {
+        Self { pieces: rope.into_iter(), rest: Bytes::new(), started: false, _slot: slot }
+    }
+}
+
+impl http_body::Body for RopeBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let mut piece = std::mem::take(&mut self.rest);
+        if piece.is_empty() {
+            match self.pieces.next() {
+                Some(next) => piece = next,
+                None => return Poll::Ready(None),
+            }
+        }
+        if !self.started && piece.len() > FIRST_WRITE {
+            self.rest = piece.split_off(FIRST_WRITE);
+        }
+        self.started = true;
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty() && self.pieces.bytes_left() == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.pieces.bytes_left() + self.rest.len() as u64)
+    }
+}
+
+/// What of a request's body is read at most, and how long one piece of it may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BodyLimits {
+    /// Bytes, as sent and as inflated.
+    pub(crate) bytes: usize,
+    /// Longest silence.
+    pub(crate) stall: Duration,
+}
+
+/// The next piece of `body`; `None` at its end.
+pub(crate) async fn next_piece(body: &mut Body, stall: Duration) -> Result<Option<Bytes>, Error> {
+    loop {
+        let frame = tokio::time::timeout(stall, body.frame())
+            .await
+            .map_err(|_| Error::Invalid("the request stalled; nothing was changed".into()))?;
+        match frame {
+            None => return Ok(None),
+            Some(Err(_)) => return Err(Error::Invalid("the request broke off; nothing was changed".into())),
+            Some(Ok(frame)) => {
+                if let Ok(data) = frame.into_data() {
+                    return Ok(Some(data));
+                }
+            }
+        }
+    }
+}
+
+/// Whether the body is gzipped; any other coding than none is refused.
+pub(crate) fn is_gzip(headers: &HeaderMap) -> Result<bool, Error> {
+    match headers.get(header::CONTENT_ENCODING).map(|v| v.as_bytes()) {
+        None | Some(b"identity") => Ok(false),
+        Some(b"gzip" | b"x-gzip") => Ok(true),
+        Some(_) => Err(Error::Invalid("send the body as it is or gzipped".into())),
+    }
+}
+
+/// A whole request body, inflated where it is gzipped, or an error as soon as it grows beyond the limit.
+pub(crate) async fn read_all(
+    mut body: Body,
+    headers: &HeaderMap,
+    limits: BodyLimits,
+) -> Result<Bytes, Error> {
+    let gzip = is_gzip(headers)?;
+    let mut collected = BytesMut::new();
+    let mut first = None;
+    while let Some(piece) = next_piece(&mut body, limits.stall).await? {
+        if collected.len() + first.as_ref().map_or(0, Bytes::len) + piece.len() > limits.bytes {
+            return Err(too_large(limits.bytes));
+        }
+        match first.take() {
+            None if collected.is_empty() => first = Some(piece),
+            None => collected.extend_from_slice(&piece),
+            Some(one) => {
+                collected.extend_from_slice(&one);
+                collected.extend_from_slice(&piece);
+            }
+        }
+    }
+    let sent = first.unwrap_or_else(|| collected.freeze());
+    if gzip { inflate(&sent, limits.bytes) } else { Ok(sent) }
+}
+
+fn inflate(sent: &[u8], limit: usize) -> Result<Bytes, Error> {
+    let mut plain = Vec::new();
+    let mut reader = flate2::read::GzDecoder::new(sent).take(limit as u64 + 1);
+    reader.read_to_end(&mut plain).map_err(|_| Error::Invalid("the body is not valid gzip".into()))?;
+    if plain.len() > limit { Err(too_large(limit)) } else { Ok(plain.into()) }
+}
+
+fn too_large(limit: usize) -> Error {
+    Error::TooLarge(format!("the request is larger than {} KiB", limit / 1024))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    const LIMITS: BodyLimits = BodyLimits { bytes: 4096, stall: Duration::from_secs(5) };
+
+    fn gzipped(plain: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(plain).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    async fn read(body: Vec<u8>, encoding: &str) -> Result<Bytes, Error> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_ENCODING, encoding.parse().unwrap());
+        read_all(Body::from(body), &headers, LIMITS).await
+    }
+
+    #[tokio::test]
+    async fn a_body_is_read_plain_and_gzipped_up_to_the_limit() {
+        assert_eq!(read(b"0000".to_vec(), "identity").await.unwrap(), "0000");
+        assert_eq!(read(gzipped(b"0000"), "gzip").await.unwrap(), "0000");
+        assert!(matches!(read(vec![b'x'; 4097], "identity").await, Err(Error::TooLarge(_))));
+        assert!(matches!(read(b"no gzip".to_vec(), "gzip").await, Err(Error::Invalid(_))));
+        assert!(matches!(read(b"0000".to_vec(), "br").await, Err(Error::Invalid(_))));
+    }
+
+    #[tokio::test]
+    async fn a_gzip_bomb_is_refused_at_the_limit_of_its_inflated_size() {
+        let bomb = gzipped(&vec![0; 1 << 20]);
+        assert!(bomb.len() < LIMITS.bytes, "it passes the limit as sent");
+        assert!(matches!(read(bomb, "gzip").await, Err(Error::TooLarge(_))));
+    }
+
+    #[tokio::test]
+    async fn a_rope_is_sent_whole_with_its_length_known_and_a_small_first_write() {
+        let rope = Rope::from(vec![7_u8; 200_000]);
+        let mut body = Body::new(RopeBody::new(rope, None));
+        assert_eq!(http_body::Body::size_hint(&body).exact(), Some(200_000));
+        let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        assert_eq!(first.len(), FIRST_WRITE);
+        assert_eq!(body.collect().await.unwrap().to_bytes().len(), 200_000 - FIRST_WRITE);
+    }
+}

@@ -1,0 +1,250 @@
+//! Owns git over HTTP: URLs, headers, bodies and status codes of the smart protocol (gitprotocol-http).
+//! Refuses to know what is served to whom: the use cases of `fetch` and `push` do.
+
+mod body;
+mod credentials;
+mod path;
+
+use std::{convert::Infallible, sync::Arc, time::Duration, time::Instant};
+
+use app::{App, Error, Presented, ProtocolVersion, Viewer, authenticate, fetch, push};
+use axum::{
+    body::Body,
+    extract::{Request, State},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _, stream::poll_fn};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
+use skaas_app as app;
+use tokio::io::{AsyncSeekExt as _, AsyncWriteExt as _};
+
+use self::{
+    body::{BodyLimits, RopeBody, is_gzip, next_piece, read_all},
+    path::{Endpoint, GitPath, Owner, Repo},
+};
+use crate::problem::sentence;
+
+/// What of an upload-pack request is read at most: a few tens of thousands of `have` lines.
+const REQUEST_BYTES: usize = 4 << 20;
+
+/// What the git routes need besides the app.
+#[derive(Clone)]
+pub(crate) struct GitState {
+    pub(crate) app: App,
+    /// Longest silence within a request's body.
+    pub(crate) stall: Duration,
+}
+
+type Answer = Result<Response, Error>;
+
+/// Every URL below `/u/`, `/me/` and `/s/`.
+pub(crate) async fn handle(State(state): State<GitState>, request: Request) -> Response {
+    let started = Instant::now();
+    let (parts, body) = request.into_parts();
+    let path = parts.uri.path();
+    let (kind, endpoint, answer) = match GitPath::parse(path) {
+        None => ("none", "none", Err(no_such_page())),
+        Some(git) => {
+            let answer = route(&state, &parts, git, body).await;
+            (repo_word(git.repo), endpoint_word(git.endpoint), answer)
+        }
+    };
+    let response = answer.unwrap_or_else(|error| sentence(&error));
+    let status = status_word(response.status());
+    metrics::counter!("skaas_git_requests_total", "repo" => kind, "endpoint" => endpoint, "status" => status)
+        .increment(1);
+    metrics::histogram!("skaas_git_request_seconds", "endpoint" => endpoint)
+        .record(started.elapsed().as_secs_f64());
+    response
+}
+
+async fn route(state: &GitState, parts: &Parts, git: GitPath<'_>, body: Body) -> Answer {
+    let credentials = credentials::read(&parts.headers);
+    let presented =
+        credentials.as_ref().map(|c| Presented { username: c.username.as_deref(), secret: &c.secret });
+    let viewer = authenticate(&state.app, presented.as_ref()).await?;
+    match (git.repo, git.endpoint) {
+        (_, Endpoint::Dumb) => Err(Error::Forbidden(DUMB.into())),
+        (Repo::Source { creator, source }, endpoint) => {
+            source_route(state, parts, viewer, (creator, source), endpoint, body).await
+        }
+        (repo, endpoint) => personal_route(state, parts, viewer, repo, endpoint, body).await,
+    }
+}
+
+const DUMB: &str = "this server speaks git's smart protocol only; use git 1.6.6 or later";
+const NOT_PUSHABLE: &str =
+    "this repository is made for you and cannot be pushed to; creators push to /s/{creator}/{source}.git";
+
+async fn personal_route(
+    state: &GitState,
+    parts: &Parts,
+    viewer: Arc<Viewer>,
+    repo: Repo<'_>,
+    endpoint: Endpoint,
+    body: Body,
+) -> Answer {
+    let (owner, target) = match repo {
+        Repo::Marketplace(owner) => (owner, fetch::Target::Marketplace),
+        Repo::Skill(owner, name) => (owner, fetch::Target::Skill(name)),
+        Repo::Source { .. } => return Err(no_such_page()),
+    };
+    let owner = match owner {
+        Owner::Me => None,
+        Owner::Named(username) => Some(username),
+    };
+    let opened = fetch::open(&state.app, viewer, owner, target).await?;
+    let version = version_of(&parts.headers);
+    match (endpoint, &parts.method) {
+        (Endpoint::InfoRefs, &Method::GET) => match service(parts) {
+            Some("git-upload-pack") => {
+                Ok(advertisement("git-upload-pack", fetch::info_refs(&opened, version).into()))
+            }
+            Some("git-receive-pack") => Err(Error::Forbidden(NOT_PUSHABLE.into())),
+            _ => Err(Error::Forbidden(DUMB.into())),
+        },
+        (Endpoint::UploadPack, &Method::POST) => {
+            let limits = BodyLimits { bytes: REQUEST_BYTES, stall: state.stall };
+            let request = read_all(body, &parts.headers, limits).await?;
+            let reply = fetch::upload_pack(&state.app, &opened, version, &request).await?;
+            let body = Body::new(RopeBody::new(reply.body, reply.slot));
+            Ok(result("application/x-git-upload-pack-result", body))
+        }
+        (Endpoint::ReceivePack, _) => Err(Error::Forbidden(NOT_PUSHABLE.into())),
+        _ => Ok(method_not_allowed()),
+    }
+}
+
+async fn source_route(
+    state: &GitState,
+    parts: &Parts,
+    viewer: Arc<Viewer>,
+    (creator, source): (&str, &str),
+    endpoint: Endpoint,
+    body: Body,
+) -> Answer {
+    let app = &state.app;
+    match (endpoint, &parts.method, service(parts)) {
+        (Endpoint::InfoRefs, &Method::GET, Some("git-receive-pack")) => {
+            let refs = push::info_refs(app, &viewer, creator, source).await?;
+            Ok(advertisement("git-receive-pack", refs.into()))
+        }
+        (Endpoint::InfoRefs, &Method::GET, Some("git-upload-pack")) => {
+            let refs = push::own_refs(app, &viewer, creator, source, version_of(&parts.headers)).await?;
+            Ok(advertisement("git-upload-pack", refs.into()))
+        }
+        (Endpoint::InfoRefs, &Method::GET, _) => Err(Error::Forbidden(DUMB.into())),
+        (Endpoint::UploadPack, &Method::POST, _) => {
+            let limits = BodyLimits { bytes: REQUEST_BYTES, stall: state.stall };
+            let request = read_all(body, &parts.headers, limits).await?;
+            let version = version_of(&parts.headers);
+            let mut own = push::own_pack(app, &viewer, creator, source, version, &request).await?;
+            let body = streamed(poll_fn(move |cx| own.poll_recv(cx)));
+            Ok(result("application/x-git-upload-pack-result", body))
+        }
+        (Endpoint::ReceivePack, &Method::POST, _) => {
+            let admitted = push::admit(app, viewer, creator, source).await?;
+            let gzip = is_gzip(&parts.headers)?;
+            let spool = push::Spool { file: spool(state, body).await?, gzip };
+            let body = match push::receive(app, admitted, spool).await? {
+                push::Received::Probe => Body::empty(),
+                push::Received::Answer(mut pieces) => streamed(poll_fn(move |cx| pieces.poll_recv(cx))),
+            };
+            Ok(result("application/x-git-receive-pack-result", body))
+        }
+        _ => Ok(method_not_allowed()),
+    }
+}
+
+/// Writes a push's body to a file that vanishes when it is closed.
+async fn spool(state: &GitState, mut body: Body) -> Result<std::fs::File, Error> {
+    // Commands and framing come on top of the pack.
+    let limit = state.app.limits().push_bytes + (8 << 20);
+    let mut file = tokio::fs::File::from_std(push::spool_file(&state.app)?);
+    let mut written = 0_u64;
+    while let Some(piece) = next_piece(&mut body, state.stall).await? {
+        written += piece.len() as u64;
+        if written > limit {
+            return Err(Error::TooLarge(format!(
+                "a push is at most {} MiB; nothing of it was kept",
+                limit >> 20
+            )));
+        }
+        file.write_all(&piece).await.map_err(Error::internal)?;
+    }
+    file.flush().await.map_err(Error::internal)?;
+    file.rewind().await.map_err(Error::internal)?;
+    Ok(file.into_std().await)
+}
+
+fn streamed(pieces: impl Stream<Item = Bytes> + Send + 'static) -> Body {
+    Body::from_stream(pieces.map(Ok::<_, Infallible>))
+}
+
+/// The service that an `info/refs` request names; `None` in the dumb protocol.
+fn service(parts: &Parts) -> Option<&str> {
+    parts.uri.query()?.split('&').find_map(|pair| pair.strip_prefix("service="))
+}
+
+fn version_of(headers: &HeaderMap) -> ProtocolVersion {
+    ProtocolVersion::from_header(headers.get("git-protocol").and_then(|value| value.to_str().ok()))
+}
+
+fn advertisement(service: &'static str, refs: Body) -> Response {
+    let kind = match service {
+        "git-upload-pack" => "application/x-git-upload-pack-advertisement",
+        _ => "application/x-git-receive-pack-advertisement",
+    };
+    result(kind, refs)
+}
+
+/// An answer of the protocol: never kept by anybody on the way.
+fn result(kind: &'static str, body: Body) -> Response {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store, private"));
+    headers.insert(header::VARY, HeaderValue::from_static("authorization, git-protocol"));
+    response
+}
+
+fn method_not_allowed() -> Response {
+    (StatusCode::METHOD_NOT_ALLOWED, "this address takes GET for info/refs and POST for git's services\n")
+        .into_response()
+}
+
+/// What is answered for a path that is no repository's, to anybody.
+fn no_such_page() -> Error {
+    Error::NotFound("there is nothing at this address; a repository's ends in .git".into())
+}
+
+const fn repo_word(repo: Repo<'_>) -> &'static str {
+    match repo {
+        Repo::Marketplace(_) => "marketplace",
+        Repo::Skill(..) => "skill",
+        Repo::Source { .. } => "source",
+    }
+}
+
+const fn endpoint_word(endpoint: Endpoint) -> &'static str {
+    match endpoint {
+        Endpoint::InfoRefs => "info/refs",
+        Endpoint::UploadPack => "upload-pack",
+        Endpoint::ReceivePack => "receive-pack",
+        Endpoint::Dumb => "dumb",
+    }
+}
+
+const fn status_word(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        200..300 => "2xx",
+        401 => "401",
+        403 => "403",
+        404 => "404",
+        429 => "429",
+        503 => "503",
+        400..500 => "4xx",
+        _ => "5xx",
+    }
+}

@@ -1,0 +1,127 @@
+//! Owns the shape of git URLs. Refuses to know whether what they name exists.
+//!
+//! | path | repo |
+//! |---|---|
+//! | `/u/{username}/marketplace`, `/me/marketplace` | a personal marketplace |
+//! | `/u/{username}/skills/{name}`, `/me/skills/{name}` | a skill as one user may have it |
+//! | `/s/{creator}/{source}` | a creator's hosted source |
+//!
+//! each with and without `.git`, followed by the path of one of git's endpoints.
+
+/// Whose personal space a URL names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Owner<'a> {
+    /// `/me/…`: the one whose token it is.
+    Me,
+    /// `/u/{username}/…`.
+    Named(&'a str),
+}
+
+/// The repo that a URL names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Repo<'a> {
+    Marketplace(Owner<'a>),
+    Skill(Owner<'a>, &'a str),
+    Source { creator: &'a str, source: &'a str },
+}
+
+/// What is asked of the repo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    /// `GET …/info/refs`; the service stands in the query.
+    InfoRefs,
+    /// `POST …/git-upload-pack`.
+    UploadPack,
+    /// `POST …/git-receive-pack`.
+    ReceivePack,
+    /// A file of the dumb protocol: `HEAD`, `objects/…`.
+    Dumb,
+}
+
+/// A git URL's path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct GitPath<'a> {
+    pub(crate) repo: Repo<'a>,
+    pub(crate) endpoint: Endpoint,
+}
+
+fn endpoint(rest: &str) -> Option<Endpoint> {
+    match rest {
+        "info/refs" => Some(Endpoint::InfoRefs),
+        "git-upload-pack" => Some(Endpoint::UploadPack),
+        "git-receive-pack" => Some(Endpoint::ReceivePack),
+        "HEAD" => Some(Endpoint::Dumb),
+        _ if rest.starts_with("objects/") => Some(Endpoint::Dumb),
+        _ => None,
+    }
+}
+
+fn name(text: &str) -> Option<&str> {
+    let name = text.strip_suffix(".git").unwrap_or(text);
+    (!name.is_empty()).then_some(name)
+}
+
+fn personal<'a>(owner: Owner<'a>, rest: &'a str) -> Option<GitPath<'a>> {
+    let (first, rest) = rest.split_once('/')?;
+    if let Some(endpoint) = endpoint(rest) {
+        let marketplace = name(first) == Some("marketplace");
+        return marketplace.then_some(GitPath { repo: Repo::Marketplace(owner), endpoint });
+    }
+    let (skill, rest) = rest.split_once('/')?;
+    let repo = (first == "skills").then(|| name(skill))?.map(|skill| Repo::Skill(owner, skill))?;
+    Some(GitPath { repo, endpoint: endpoint(rest)? })
+}
+
+impl<'a> GitPath<'a> {
+    /// Reads a URL's path; `None` is no git URL of ours.
+    pub(crate) fn parse(path: &'a str) -> Option<Self> {
+        if let Some(rest) = path.strip_prefix("/me/") {
+            return personal(Owner::Me, rest);
+        }
+        if let Some(rest) = path.strip_prefix("/u/") {
+            let (username, rest) = rest.split_once('/')?;
+            return personal(Owner::Named(username), rest);
+        }
+        let (creator, rest) = path.strip_prefix("/s/")?.split_once('/')?;
+        let (source, rest) = rest.split_once('/')?;
+        Some(Self { repo: Repo::Source { creator, source: name(source)? }, endpoint: endpoint(rest)? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_repo_is_found_with_and_without_its_suffix() {
+        for suffix in ["", ".git"] {
+            let repo = |path: &str| {
+                GitPath::parse(&format!("{path}{suffix}/info/refs")).map(|p| format!("{:?}", p.repo))
+            };
+            assert_eq!(repo("/me/marketplace").unwrap(), "Marketplace(Me)");
+            assert_eq!(repo("/u/alice/marketplace").unwrap(), "Marketplace(Named(\"alice\"))");
+            assert_eq!(repo("/u/alice/skills/lint").unwrap(), "Skill(Named(\"alice\"), \"lint\")");
+            assert_eq!(repo("/me/skills/lint").unwrap(), "Skill(Me, \"lint\")");
+            assert_eq!(repo("/s/ann/tools").unwrap(), "Source { creator: \"ann\", source: \"tools\" }");
+            assert_eq!(repo("/u/alice/other"), None);
+        }
+    }
+
+    #[test]
+    fn other_paths_are_no_git_urls() {
+        for path in [
+            "/",
+            "/u/",
+            "/u/alice",
+            "/u/alice/marketplace",
+            "/me/marketplace.git/",
+            "/me/skills/x",
+            "/x/a/b/info/refs",
+            "/u/alice/skills//info/refs",
+            "/s/a/.git/info/refs",
+            "/me/marketplace.git/config",
+        ] {
+            assert_eq!(GitPath::parse(path), None, "{path}");
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Owns the way from a place (a folder, a database) to an [`App`] over it. Refuses to change anything but the
+//! schema.
+
+use std::{num::NonZeroU32, path::PathBuf, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+use rand::{SeedableRng, rngs::StdRng};
+use serde_json::json;
+use skaas_app::{
+    App, AppConfig, DatabaseConfig, Limits, ObjectsConfig, Parts, S3Config, Store, StoreConfig, Voice,
+    publication::voice_in_use,
+};
+use skaas_domain::clock::Clock;
+
+use crate::{
+    arguments::Place,
+    config::{DEFAULTS, Overrides, Settings},
+    output,
+};
+
+/// What clients call everybody's personal marketplace.
+const MARKETPLACE_NAME: &str = "skaas";
+
+/// The machine's clock: the one place where it is read.
+pub(crate) struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the clock that the program hands in")]
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+/// Reads the configuration of a place; `values` of the command line come last.
+pub(crate) fn settings(place: &Place, values: Vec<(&'static str, String)>) -> anyhow::Result<Settings> {
+    let mut overrides = Overrides { file: place.config.clone(), values };
+    if let Some(data) = &place.data {
+        overrides.values.push(("data_dir", data.display().to_string()));
+    }
+    if let Some(url) = &place.database_url {
+        overrides.values.push(("database.url", url.clone()));
+    }
+    Ok(Settings::read(&overrides, &|name| std::env::var(name).ok())?)
+}
+
+/// Opens the database and object storage, and brings the schema up to date.
+pub(crate) async fn open_store(settings: &Settings) -> anyhow::Result<Store> {
+    std::fs::create_dir_all(&settings.data_dir)
+        .with_context(|| format!("cannot make the data folder {}", settings.data_dir.display()))?;
+    let store = Store::open(store_config(settings)).await?;
+    store.migrate().await?;
+    Ok(store)
+}
+
+fn store_config(settings: &Settings) -> StoreConfig {
+    let url = &settings.database.url;
+    let database = match url.strip_prefix("sqlite:") {
+        Some(path) => DatabaseConfig::Sqlite { path: PathBuf::from(path.trim_start_matches("//")) },
+        None if url.is_empty() => DatabaseConfig::Sqlite { path: settings.data_dir.join("skaas.db") },
+        None => DatabaseConfig::Postgres { url: url.clone() },
+    };
+    let o = &settings.objects;
+    let some = |text: &String| (!text.is_empty()).then(|| text.clone());
+    let objects = match some(&o.bucket) {
+        None => ObjectsConfig::Folder { path: settings.data_dir.join("objects") },
+        Some(bucket) => ObjectsConfig::S3(S3Config {
+            endpoint: some(&o.endpoint),
+            bucket,
+            region: o.region.clone(),
+            access_key_id: some(&o.access_key_id),
+            secret_access_key: some(&o.secret_access_key),
+            allow_http: o.allow_http,
+            prefix: o.prefix.clone(),
+        }),
+    };
+    let mut config = StoreConfig::new(database, objects);
+    config.connections = settings.database.connections;
+    config
+}
+
+/// An app over an open store.
+pub(crate) fn app(settings: &Settings, store: Store, public_url: String) -> App {
+    let voice = Voice { public_url, marketplace_name: MARKETPLACE_NAME.into() };
+    let scratch = settings.data_dir.join("scratch");
+    let parts = Parts { store, clock: Arc::new(SystemClock), rng: Box::new(StdRng::from_os_rng()) };
+    App::new(AppConfig { voice, scratch, limits: limits(settings) }, parts)
+}
+
+/// An app for commands beside the server: it speaks with the voice that the server last rendered with.
+pub(crate) async fn beside_the_server(place: &Place) -> anyhow::Result<App> {
+    let settings = settings(place, Vec::new())?;
+    let store = open_store(&settings).await?;
+    let in_use = voice_in_use(&store).await?.map(|voice| voice.public_url);
+    let public_url = match (settings.public_url.is_empty(), in_use) {
+        (false, _) => settings.public_url.clone(),
+        (true, Some(url)) => url,
+        (true, None) => format!("http://{}", settings.listen),
+    };
+    Ok(app(&settings, store, public_url))
+}
+
+fn limits(settings: &Settings) -> Limits {
+    let some = |value: u32| NonZeroU32::new(value).unwrap_or(NonZeroU32::MIN);
+    let l = &settings.limits;
+    Limits {
+        token_burst: some(l.token_burst),
+        token_per_second: some(l.token_per_second),
+        concurrent_packs: l.concurrent_packs,
+        concurrent_pushes: l.concurrent_pushes,
+        content_bytes: u64::from(l.content_memory_mib) << 20,
+        push_bytes: u64::from(l.push_mib) << 20,
+        patience: Duration::from_secs(10),
+    }
+}
+
+/// `skaas-server migrate`.
+pub(crate) async fn migrate(place: &Place, as_json: bool) -> anyhow::Result<()> {
+    let settings = settings(place, Vec::new())?;
+    std::fs::create_dir_all(&settings.data_dir)
+        .with_context(|| format!("cannot make the data folder {}", settings.data_dir.display()))?;
+    let store = Store::open(store_config(&settings)).await?;
+    let migrated = store.migrate().await?;
+    let described = store.describe().await?;
+    if as_json {
+        return output::json(&json!({
+            "database": described.kind,
+            "schema_version": described.counts.schema_version,
+            "applied": migrated.applied,
+        }));
+    }
+    output::line(&format!(
+        "{}: schema version {}, {} migration(s) applied now",
+        described.kind,
+        described.counts.schema_version,
+        migrated.applied.len()
+    ));
+    Ok(())
+}
+
+/// `skaas-server config`.
+pub(crate) fn show_config(place: &Place, defaults: bool) -> anyhow::Result<()> {
+    if defaults {
+        output::line(DEFAULTS.trim_end());
+    } else {
+        output::line(&settings(place, Vec::new())?.to_string());
+    }
+    Ok(())
+}

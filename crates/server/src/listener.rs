@@ -1,0 +1,78 @@
+//! Owns connections: accepting them, their timeouts, their orderly end. Refuses to know what they carry.
+
+use std::{future::Future, net::SocketAddr, pin::pin, time::Duration};
+
+use axum::Router;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto::Builder, graceful::GracefulShutdown},
+    service::TowerToHyperService,
+};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_io_timeout::TimeoutStream;
+
+/// How long connections may keep silent.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// For the head of a request, the wait for one included.
+    pub head: Duration,
+    /// For a reader to take something of an answer.
+    pub stall: Duration,
+    /// For what is under way when the server is told to stop.
+    pub grace: Duration,
+}
+
+/// Serves `router` on `listener` until `stop` is done, then lets what is under way finish.
+///
+/// Returns whether everything did within [`Patience::grace`].
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    patience: Patience,
+    stop: impl Future<Output = ()>,
+) -> bool {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(patience.head).max_buf_size(128 * 1024);
+    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(64);
+    let graceful = GracefulShutdown::new();
+    let mut stop = pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut stop => break,
+        };
+        let Some(stream) = admit(accepted, patience.stall).await else { continue };
+        let service = TowerToHyperService::new(router.clone());
+        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+        let watched = graceful.watch(connection);
+        tokio::spawn(async move {
+            if let Err(error) = watched.await {
+                tracing::debug!(event = "connection_ended", reason = %error);
+            }
+        });
+    }
+    drop(listener);
+    tokio::time::timeout(patience.grace, graceful.shutdown()).await.is_ok()
+}
+
+/// Makes the stream ready, or says why there is none.
+async fn admit(
+    accepted: std::io::Result<(TcpStream, SocketAddr)>,
+    stall: Duration,
+) -> Option<std::pin::Pin<Box<TimeoutStream<TcpStream>>>> {
+    match accepted {
+        Ok((stream, _)) => {
+            // Answers are written whole; waiting for more would only delay the last packet.
+            let _ = stream.set_nodelay(true);
+            let mut stream = TimeoutStream::new(stream);
+            stream.set_write_timeout(Some(stall));
+            Some(Box::pin(stream))
+        }
+        Err(error) => {
+            // Out of file descriptors, as a rule: the connections that end make room again.
+            tracing::warn!(event = "accept_failed", reason = %error);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            None
+        }
+    }
+}

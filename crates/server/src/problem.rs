@@ -1,0 +1,83 @@
+//! Owns the one mapping from what went wrong to HTTP: RFC 9457 problem+json for programs, plain sentences
+//! for git. Refuses to show a caller what only the operator should see.
+
+use app::Error;
+use axum::{
+    Json,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+use skaas_app as app;
+
+/// RFC 9457.
+#[derive(Debug, Serialize)]
+struct Problem {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: String,
+}
+
+/// Status, and the word that names the kind of problem in `type`.
+fn classify(error: &Error) -> (StatusCode, &'static str, &'static str) {
+    match error {
+        Error::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated", "Sign in first"),
+        Error::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden", "Not allowed"),
+        Error::NotFound(_) => (StatusCode::NOT_FOUND, "not-found", "Not found"),
+        Error::Invalid(_) => (StatusCode::BAD_REQUEST, "invalid", "Cannot be taken"),
+        Error::Conflict(_) => (StatusCode::CONFLICT, "conflict", "Already there"),
+        Error::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Too large"),
+        Error::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate-limited", "Too many requests"),
+        Error::Busy { .. } => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy"),
+        Error::Store(_) | Error::Internal(_) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, "fault", "Something went wrong on the server")
+        }
+    }
+}
+
+fn finish(error: &Error, status: StatusCode, mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    match error {
+        Error::Unauthenticated => {
+            let challenge = HeaderValue::from_static("Basic realm=\"skaas\", charset=\"UTF-8\"");
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        Error::RateLimited { retry_after } | Error::Busy { retry_after } => {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after.as_secs().max(1)));
+        }
+        _ => {}
+    }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    *response.status_mut() = status;
+    response
+}
+
+/// Writes a fault into the log, once, with all its causes. Other errors are the caller's.
+fn log(error: &Error) {
+    if error.is_fault() {
+        let causes = std::iter::successors(std::error::Error::source(error), |e| e.source())
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(": ");
+        tracing::error!(event = "fault", causes);
+    }
+}
+
+/// An error as git shows it to a person: `remote: ` and the text.
+pub(crate) fn sentence(error: &Error) -> Response {
+    log(error);
+    let (status, ..) = classify(error);
+    let text = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
+    finish(error, status, (text, format!("{error}\n")).into_response())
+}
+
+/// An error as a program reads it.
+pub(crate) fn problem(error: &Error) -> Response {
+    log(error);
+    let (status, kind, title) = classify(error);
+    let body = Problem { kind, title, status: status.as_u16(), detail: error.to_string() };
+    let json = [(header::CONTENT_TYPE, "application/problem+json")];
+    finish(error, status, (json, Json(body)).into_response())
+}

@@ -1,0 +1,50 @@
+//! Owns which address is answered by what. Refuses handlers of more than a few lines: they have rooms of
+//! their own.
+
+use std::time::Duration;
+
+use axum::{
+    Router,
+    response::Response,
+    routing::{any, get},
+};
+use metrics_exporter_prometheus::PrometheusHandle;
+use skaas_app::{App, Error};
+
+use crate::{
+    git_http::{self, GitState},
+    health,
+    problem::problem,
+};
+
+/// What the routes need.
+pub struct RouterParts {
+    /// The use cases.
+    pub app: App,
+    /// Longest silence within a request's body.
+    pub stall: Duration,
+    /// Where `/metrics` reads; `None` leaves the route out.
+    pub metrics: Option<PrometheusHandle>,
+}
+
+/// All routes of a node.
+pub fn router(parts: RouterParts) -> Router {
+    let git = GitState { app: parts.app.clone(), stall: parts.stall };
+    // Git first and without further layers: nothing may compress, buffer or delay its answers.
+    let git = Router::new()
+        .route("/u/{*rest}", any(git_http::handle))
+        .route("/me/{*rest}", any(git_http::handle))
+        .route("/s/{*rest}", any(git_http::handle))
+        .with_state(git);
+    let health = Router::new()
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .with_state(parts.app);
+    let metrics =
+        parts.metrics.map(|handle| Router::new().route("/metrics", get(health::metrics)).with_state(handle));
+    git.merge(health).merge(metrics.unwrap_or_default()).fallback(nothing_here)
+}
+
+async fn nothing_here() -> Response {
+    problem(&Error::NotFound("there is nothing at this address".into()))
+}

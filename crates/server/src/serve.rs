@@ -1,0 +1,101 @@
+//! Owns `skaas-server serve`: start, work at intervals, orderly stop. Refuses to know what is served.
+
+use std::{net::SocketAddr, path::Path, time::Duration};
+
+use anyhow::Context as _;
+use skaas_app::{App, publication::render_all};
+use tokio::net::TcpListener;
+
+use crate::{
+    arguments::{Place, Serve},
+    config::Settings,
+    installation,
+    listener::{Patience, serve},
+    router::{RouterParts, router},
+    telemetry,
+};
+
+/// How often what can wait is done: writing down when tokens were last used.
+const TIDY_EVERY: Duration = Duration::from_secs(30);
+/// How long a connection may think before it sends the head of a request.
+const HEAD_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Serves until told to stop.
+pub(crate) async fn run(place: &Place, options: &Serve) -> anyhow::Result<()> {
+    let settings = installation::settings(place, overrides(options))?;
+    telemetry::start_log(&settings.log)?;
+    let metrics = telemetry::start_metrics()?;
+    let store = installation::open_store(&settings).await?;
+    let listener = TcpListener::bind(settings.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}; is another server there?", settings.listen))?;
+    let address = listener.local_addr()?;
+    let app = installation::app(&settings, store, public_url(&settings, address));
+    render_all(&app).await?;
+    let stall = Duration::from_secs(settings.limits.stall_seconds);
+    let router = router(RouterParts { app: app.clone(), stall, metrics: Some(metrics) });
+    if let Some(file) = &options.port_file {
+        write_port(file, address.port())?;
+    }
+    tracing::info!(event = "serving", address = %address, public_url = %app.voice().public_url);
+    let tidying = tokio::spawn(tidy(app.clone()));
+    let patience =
+        Patience { head: HEAD_PATIENCE, stall, grace: Duration::from_secs(settings.grace_seconds) };
+    let finished = serve(listener, router, patience, told_to_stop()).await;
+    tidying.abort();
+    if let Err(error) = app.tidy().await {
+        tracing::warn!(event = "tidy_failed", reason = %error);
+    }
+    tracing::info!(event = "stopped", finished_everything = finished);
+    Ok(())
+}
+
+fn overrides(options: &Serve) -> Vec<(&'static str, String)> {
+    let listen = options.listen.map(|address| ("listen", address.to_string()));
+    let url = options.public_url.clone().map(|url| ("public_url", url));
+    listen.into_iter().chain(url).collect()
+}
+
+fn public_url(settings: &Settings, address: SocketAddr) -> String {
+    if settings.public_url.is_empty() { format!("http://{address}") } else { settings.public_url.clone() }
+}
+
+/// Writes the port under another name first: whoever waits for the file never reads half of it.
+fn write_port(file: &Path, port: u16) -> anyhow::Result<()> {
+    let partial = file.with_extension("partial");
+    std::fs::write(&partial, format!("{port}\n"))
+        .and_then(|()| std::fs::rename(&partial, file))
+        .with_context(|| format!("cannot write the port to {}", file.display()))
+}
+
+async fn tidy(app: App) {
+    let mut ticks = tokio::time::interval(TIDY_EVERY);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = app.tidy().await {
+            tracing::warn!(event = "tidy_failed", reason = %error);
+        }
+    }
+}
+
+/// Done at SIGTERM or Ctrl-C.
+async fn told_to_stop() {
+    let interrupt = async {
+        let _ = tokio::signal::ctrl_c().await;
+    };
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => {
+                tokio::select! {
+                    () = interrupt => {}
+                    _ = terminate.recv() => {}
+                }
+            }
+            Err(_) => interrupt.await,
+        }
+    }
+    #[cfg(not(unix))]
+    interrupt.await;
+}

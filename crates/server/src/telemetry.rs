@@ -1,0 +1,51 @@
+//! Owns what the operator hears: the log's format and level, the metrics' recorder. Refuses secrets: no
+//! token, address or body is ever a field.
+
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::{EnvFilter, fmt, prelude::*};
+
+use crate::config::{Log, LogFormat};
+
+/// Upper edges of the duration histograms, in seconds.
+const SECONDS: &[f64] =
+    &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
+
+/// Sends log lines to standard error in the configured form.
+///
+/// # Errors
+/// A level that is neither a word nor a list of directives.
+pub(crate) fn start_log(log: &Log) -> anyhow::Result<()> {
+    let filter = EnvFilter::builder().parse(&log.level).map_err(|error| {
+        anyhow::anyhow!("log.level (SKAAS_LOG) is wrong: {error}\n  example: SKAAS_LOG=info")
+    })?;
+    let registry = tracing_subscriber::registry().with(filter);
+    match log.format {
+        LogFormat::Text => registry.with(fmt::layer().with_writer(std::io::stderr).with_target(false)).init(),
+        LogFormat::Json => {
+            registry.with(fmt::layer().json().flatten_event(true).with_writer(std::io::stderr)).init();
+        }
+    }
+    Ok(())
+}
+
+/// Installs the metrics recorder of this process.
+///
+/// # Errors
+/// When there is one already.
+pub(crate) fn start_metrics() -> anyhow::Result<PrometheusHandle> {
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), SECONDS)?
+        .install_recorder()?;
+    metrics::describe_counter!("skaas_git_requests_total", "Git requests by repo kind, endpoint and status");
+    metrics::describe_histogram!(
+        "skaas_git_request_seconds",
+        "Seconds until the head of the answer was ready"
+    );
+    metrics::describe_counter!("skaas_git_sent_bytes_total", "Bytes of packs handed to connections");
+    metrics::describe_gauge!("skaas_packs_in_flight", "Packs being sent");
+    metrics::describe_counter!("skaas_lineage_steps_total", "Steps written, by repo kind");
+    metrics::describe_counter!("skaas_releases_total", "Releases cut");
+    metrics::describe_counter!("skaas_pushes_total", "Pushes received, by outcome");
+    metrics::describe_gauge!("skaas_content_bytes", "Bytes of release content held in memory");
+    Ok(handle)
+}
