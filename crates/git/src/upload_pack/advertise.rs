@@ -35,6 +35,17 @@ impl Version {
     }
 }
 
+/// Whether a client of v0 or v1 reads `shallow` lines in an advertisement, by its `User-Agent` header
+/// or its `agent=` capability: git itself does, of any platform; libgit2 and dulwich fail on them.
+///
+/// A fresh copy made by one that does not is sent every step down to the first, as long as all are
+/// permitted, and told to use a depth when they are not.
+pub fn reads_boundary(agent: Option<&str>) -> bool {
+    agent.and_then(|agent| agent.strip_prefix("git/")).is_some_and(|version| {
+        version.starts_with(|first: char| first.is_ascii_digit()) && !version.contains("libgit2")
+    })
+}
+
 /// Capabilities of v2, one line each.
 ///
 /// `ref-in-want` is understood but not offered: a `git clone` (2.47) that was promised one tip and
@@ -53,9 +64,10 @@ const V0_CAPABILITIES: &str = "multi_ack multi_ack_detailed no-done thin-pack si
 /// The body of `GET info/refs?service=git-upload-pack`
 /// (`application/x-git-upload-pack-advertisement`).
 ///
-/// For v2 it depends on nothing but the version. In v0 and v1 it is the only place where a fresh copy
-/// can be told at which commits it ends: `shallow` is the tip, unless the tip has no parents. Clients
-/// that have more than a fresh copy are not held back by it (git over HTTP: tested).
+/// For v2 it depends on nothing but the version. In v0 and v1 this is the only place where a fresh
+/// copy can be told at which commits it ends: `shallow` is the tip, unless the tip has no parents or
+/// the client is one that does not read such lines ([`reads_boundary`]). It holds no client back that
+/// has more than a fresh copy (git over HTTP: tested).
 pub fn advertise(version: Version, refs: &Refs, shallow: &[ObjectId]) -> Bytes {
     let mut out = Vec::with_capacity(640);
     put_line(&mut out, "# service=git-upload-pack");

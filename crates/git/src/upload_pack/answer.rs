@@ -201,6 +201,8 @@ fn explain(request: &FetchRequest, copy: &Copy) -> &'static str {
     if !copy.is_empty() || !request.haves.is_empty() {
         "your access changed since this copy was made, and the copy cannot follow across that change; \
          clone this repository again (fetching with --depth 1 works too)"
+    } else if request.version != Version::V2 {
+        "this repository cannot be cloned whole by this client, over the protocol's version 0; clone it with --depth 1"
     } else {
         "this repository cannot be cloned with a filter and without a depth; clone it without --filter, or add --depth 1"
     }

@@ -19,7 +19,7 @@ mod request;
 use gix_hash::ObjectId;
 use thiserror::Error;
 
-pub use advertise::{Version, advertise, ls_refs};
+pub use advertise::{Version, advertise, ls_refs, reads_boundary};
 pub use answer::{Answer, Plan, answer, error_reply};
 pub use filter::{UnsupportedFilter, parse_filter};
 pub use history::{AllowedObjects, Commit, History};

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use gix_hash::ObjectId;
 
 use super::{FetchRequest, MultiAck, Version};
-use crate::pkt_line::{DELIM, FLUSH, put_line};
+use crate::pkt_line::{DELIM, FLUSH, put, put_line};
 
 /// What is said about the client's boundary, and the names it asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -132,11 +132,12 @@ fn acknowledge_v0(
     Round::Pack(out.into())
 }
 
+/// These lines end without a line feed, as upload-pack writes them: libgit2 fails on one.
 fn put_boundary(out: &mut Vec<u8>, preface: &Preface) {
     for id in &preface.shallow {
-        put_line(out, &format!("shallow {id}"));
+        put(out, &[format!("shallow {id}").as_bytes()]);
     }
     for id in &preface.unshallow {
-        put_line(out, &format!("unshallow {id}"));
+        put(out, &[format!("unshallow {id}").as_bytes()]);
     }
 }

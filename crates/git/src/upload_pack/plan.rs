@@ -68,15 +68,8 @@ fn extent(request: &FetchRequest, copy: &Copy) -> Extent {
         // date or name, can only be: everything above it.
         Some(Deepen::Depth { relative: true, .. } | Deepen::Excluding { .. }) => Extent::Depth(u32::MAX),
         Some(Deepen::Depth { depth, relative: false }) => Extent::Depth(*depth),
-        // A fresh copy. In v0 its boundary stood in the advertisement; in v2 it stands before the pack,
-        // where a partial clone that meets it goes looking for the missing parents without end. A
-        // client that has commits would refuse a boundary that it did not ask for.
-        None if (request.version != Version::V2 || request.filter.is_none())
-            && request.haves.is_empty()
-            && copy.is_empty() =>
-        {
-            Extent::Tip
-        }
+        // A fresh copy. A client that has commits would refuse a boundary that it did not ask for.
+        None if request.takes_boundary() && request.haves.is_empty() && copy.is_empty() => Extent::Tip,
         None => Extent::Whole,
     }
 }

@@ -4,7 +4,7 @@
 
 use gix_hash::ObjectId;
 
-use super::{Refs, Version};
+use super::{Refs, Version, reads_boundary};
 use crate::pack::ObjectFilter;
 use crate::sideband::SideBand;
 
@@ -122,6 +122,16 @@ impl FetchRequest {
         !self.haves.is_empty()
             || !self.shallow.is_empty()
             || !self.wants.iter().all(advertised)
-            || (self.deepen.is_none() && self.version == Version::V2 && self.filter.is_some())
+            || (self.deepen.is_none() && !self.takes_boundary())
+    }
+
+    /// Whether a fresh copy may be made to end at the tip without having asked for it. In v0 that was
+    /// told in the advertisement, to those who read it there. In v2 it is told before the pack, where
+    /// a partial clone that meets it goes looking for the missing parents without end.
+    pub(super) fn takes_boundary(&self) -> bool {
+        match self.version {
+            Version::V2 => self.filter.is_none(),
+            Version::V0 | Version::V1 => reads_boundary(self.agent.as_deref()),
+        }
     }
 }

@@ -15,6 +15,8 @@ pub(crate) type Protocol = u8;
 pub(crate) struct Client {
     home: TempDir,
     protocol: Protocol,
+    /// Another name to go by than git's own.
+    agent: Option<&'static str>,
 }
 
 /// What git said when it failed.
@@ -24,18 +26,31 @@ pub(crate) struct Refused(pub String);
 impl Client {
     /// A home without a copy.
     pub(crate) fn new(protocol: Protocol) -> Self {
-        Self { home: TempDir::new().unwrap(), protocol }
+        Self { home: TempDir::new().unwrap(), protocol, agent: None }
     }
 
     /// `git clone <args> <url>`
     pub(crate) fn clone(server: &Server, protocol: Protocol, args: &[&str]) -> Result<Self, Refused> {
-        let client = Self::new(protocol);
+        Self::new(protocol).cloned(server, args)
+    }
+
+    /// The same, under another name.
+    pub(crate) fn clone_as(
+        agent: &'static str,
+        server: &Server,
+        protocol: Protocol,
+        args: &[&str],
+    ) -> Result<Self, Refused> {
+        Self { agent: Some(agent), ..Self::new(protocol) }.cloned(server, args)
+    }
+
+    fn cloned(self, server: &Server, args: &[&str]) -> Result<Self, Refused> {
         let mut all = vec!["clone", "-q"];
         all.extend(args);
-        let (url, path) = (server.url(), client.path());
+        let (url, path) = (server.url(), self.path());
         all.extend([url.as_str(), path.to_str().unwrap()]);
-        client.run_in(client.home.path(), &all)?;
-        Ok(client)
+        self.run_in(self.home.path(), &all)?;
+        Ok(self)
     }
 
     /// The working copy's folder.
@@ -45,7 +60,7 @@ impl Client {
 
     /// Another copy just like this one.
     pub(crate) fn duplicate(&self) -> Self {
-        let twin = Self::new(self.protocol);
+        let twin = Self { agent: self.agent, ..Self::new(self.protocol) };
         let status = Command::new("cp").arg("-a").arg(self.path()).arg(twin.path()).status().unwrap();
         assert!(status.success());
         twin
@@ -76,6 +91,7 @@ impl Client {
             .env("HOME", self.home.path())
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .env("GIT_TERMINAL_PROMPT", "0")
+            .envs(self.agent.map(|agent| ("GIT_USER_AGENT", agent)))
             .env("GIT_AUTHOR_NAME", "Bob")
             .env("GIT_AUTHOR_EMAIL", "bob@example.org")
             .env("GIT_COMMITTER_NAME", "Bob")

@@ -3,7 +3,7 @@
 use gix_hash::ObjectId;
 use skaas_git::pkt_line::{FLUSH, Packet, Reader, put_line};
 use skaas_git::upload_pack::{
-    Command, Limits, LsRefs, Refs, Version, advertise, ls_refs, parse_v0, parse_v2,
+    Command, Limits, LsRefs, Refs, Version, advertise, ls_refs, parse_v0, parse_v2, reads_boundary,
 };
 
 use crate::server::fetch;
@@ -130,6 +130,24 @@ fn the_protocol_header_is_read_as_git_reads_it() {
 }
 
 #[test]
+fn only_git_itself_is_trusted_to_read_a_boundary() {
+    for (agent, reads) in [
+        (Some("git/2.47.3"), true),
+        (Some("git/2.39.5 (Apple Git-154)"), true),
+        (Some("git/2.45.1.windows.1"), true),
+        (Some("git/2.0 (libgit2 1.9.0)"), false),
+        (Some("git/dulwich/1.2.21"), false),
+        (Some("git/isomorphic-git@1.30.1"), false),
+        (Some("go-git/5.x"), false),
+        (Some("JGit/7.1.0"), false),
+        (Some(""), false),
+        (None, false),
+    ] {
+        assert_eq!(reads_boundary(agent), reads, "{agent:?}");
+    }
+}
+
+#[test]
 fn refs_are_listed_by_prefix_and_a_branch_not_yet_born_by_name() {
     let refs = bought().refs();
     let head = refs.head.unwrap();
@@ -155,6 +173,9 @@ fn a_v0_request_that_ends_after_the_wants_gets_the_boundary_alone() {
     let tip = world.tip();
     let reply = ask_v0(&mut world, &[&format!("want {tip} multi_ack_detailed no-done"), "deepen 1", "0000"]);
     assert_eq!(reply, [format!("shallow {tip}"), "0000".to_owned()]);
+    let request = body(&[&format!("want {tip}"), "deepen 1", "0000"]);
+    let bytes = fetch(&mut world, &parse_v0(&request, &Limits::default()).unwrap());
+    assert_eq!(bytes, format!("0034shallow {tip}0000"), "libgit2 fails on a line feed in there");
     assert_eq!(ask_v0(&mut world, &[&format!("want {tip}"), "0000"]), [""; 0]);
     assert_eq!(ask_v0(&mut world, &["0000"]), [""; 0]);
 }

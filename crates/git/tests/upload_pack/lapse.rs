@@ -85,6 +85,27 @@ fn a_marketplace_lives_through_every_change_in_v0() {
     story(0, false);
 }
 
+#[test]
+fn a_client_that_reads_no_boundary_gets_every_permitted_step_or_a_sentence() {
+    let libgit2 = "git/2.0 (libgit2 1.9.0)";
+    let server = Server::start(World::new(true, "stub"));
+    let first = Client::clone_as(libgit2, &server, 0, &[]).unwrap();
+    server.world().show("r1", &["stub", "r1"]);
+    first.pull(&[]).unwrap();
+    let second = Client::clone_as(libgit2, &server, 0, &[]).unwrap();
+    for copy in [&first, &second] {
+        copy.sees("r1");
+        assert_eq!(copy.depth(), 3, "two steps and the root of the second");
+    }
+    server.world().show("stub", &["stub"]);
+    first.pull(&[]).unwrap();
+    first.sees("stub");
+    Client::clone_as(libgit2, &server, 0, &[]).map(drop).unwrap_err().says("clone it with --depth 1");
+    Client::clone_as(libgit2, &server, 0, &["--depth", "1"]).unwrap().sees("stub");
+    server.world().show("r1", &["stub", "r1"]);
+    Client::clone_as(libgit2, &server, 0, &[]).unwrap().sees("r1");
+}
+
 /// A world that lapsed: stub, r1, stub.
 fn lapsed() -> World {
     let mut world = World::new(true, "stub");

@@ -103,6 +103,7 @@ impl Copy {
             deepen: deepen.map(|depth| Deepen::Depth { depth, relative: false }),
             thin_pack: true,
             side_band: SideBand::None,
+            agent: Some("git/2.47.3".to_owned()),
             ..FetchRequest::default()
         };
         let told = (!self.v2 && deepen.is_some()).then(|| boundary(&fetch(world, &request)).unwrap());

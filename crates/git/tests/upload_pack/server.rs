@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use skaas_git::upload_pack::{
     Answer, Command, FetchRequest, Limits, Version, advertise, answer, ls_refs, parse_v0, parse_v2,
+    reads_boundary,
 };
 
 use crate::world::World;
@@ -78,9 +79,10 @@ async fn info_refs(State(world): State<Shared>, headers: HeaderMap) -> Response 
     let Some(budget) = world.budget.checked_sub(1) else { return out_of_budget() };
     world.budget = budget;
     let refs = world.stale_refs.clone().unwrap_or_else(|| world.refs());
+    let agent = headers.get(header::USER_AGENT).map(|value| value.to_str().unwrap());
+    let shallow = if reads_boundary(agent) { world.boundary(&refs) } else { Vec::new() };
     let kind = "application/x-git-upload-pack-advertisement";
-    ([(header::CONTENT_TYPE, kind)], advertise(version(&headers), &refs, &world.boundary(&refs)))
-        .into_response()
+    ([(header::CONTENT_TYPE, kind)], advertise(version(&headers), &refs, &shallow)).into_response()
 }
 
 async fn upload_pack(State(world): State<Shared>, headers: HeaderMap, body: Bytes) -> Response {
