@@ -186,8 +186,7 @@ fn name_of(claim: &Claim, skill: Option<&SkillMd>, source_name: &str, findings: 
 fn made_name(written: &str) -> String {
     use sha2::{Digest as _, Sha256};
     let digest = Sha256::digest(written);
-    let hex: String = digest[..4].iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("skill-{hex}")
+    format!("skill-{:02x}{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2], digest[3])
 }
 
 fn skill_description(skill: Option<&SkillMd>, name: &str, findings: &mut Vec<Finding>) -> String {

@@ -202,7 +202,7 @@ impl Release<'_> {
                     }
                 }
                 None if inside.eq_ignore_ascii_case(b"README.md") => {
-                    self.add_source(b"README.md".to_vec(), file)
+                    self.add_source(b"README.md".to_vec(), file);
                 }
                 _ => self.add_source(inside, file),
             }

@@ -100,7 +100,7 @@ impl Walk<'_> {
                         return Target::Outside;
                     }
                 }
-                _ if rest.iter().all(|part| part.is_empty()) => return Target::File(at),
+                _ if rest.iter().all(Vec::is_empty) => return Target::File(at),
                 _ => return Target::Nowhere,
             }
         }

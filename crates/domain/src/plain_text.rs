@@ -40,20 +40,6 @@ pub fn one_line(text: &str) -> String {
     out
 }
 
-/// The text without unprintable characters, line breaks kept as `\n` and tabs as spaces.
-pub fn printable_lines(text: &str) -> String {
-    text.replace("\r\n", "\n")
-        .chars()
-        .filter_map(|c| match c {
-            '\n' => Some('\n'),
-            '\r' | '\u{2028}' | '\u{2029}' | '\u{85}' => Some('\n'),
-            '\t' => Some(' '),
-            c if is_unprintable(c) => None,
-            c => Some(c),
-        })
-        .collect()
-}
-
 /// Length as JavaScript clients count it: UTF-16 code units. Never less than the number of
 /// characters, so a limit held here is held by every client.
 pub fn utf16_len(text: &str) -> usize {

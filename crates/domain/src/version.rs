@@ -39,10 +39,10 @@ impl Version {
     /// The version of the stub whose content has this SHA-256: `0.0.0-stub.` and eight hex digits.
     pub(crate) fn stub(digest: [u8; 32]) -> Self {
         use sha2::{Digest as _, Sha256};
-        let digits: String = digest[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+        let [a, b, c, d, ..] = digest;
         // Semver (rule 9) forbids a leading zero in an identifier of digits alone; in that rare
         // case the next digest in the chain is as good a name for the same content.
-        match format!("{STUB_PREFIX}{digits}").parse() {
+        match format!("{STUB_PREFIX}{a:02x}{b:02x}{c:02x}{d:02x}").parse() {
             Ok(version) => version,
             Err(_) => Self::stub(Sha256::digest(digest).into()),
         }
@@ -250,15 +250,16 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn written(text: &str) -> Option<Written> {
-        Some(Written { text: text.to_owned(), file: "SKILL.md".to_owned(), line: Some(2) })
+    fn written(text: &str) -> Written {
+        Written { text: text.to_owned(), file: "SKILL.md".to_owned(), line: Some(2) }
     }
 
     #[test]
     fn plugin_json_outranks_frontmatter_outranks_tag_outranks_counting() {
         let tag: Version = "3.0.0".parse().unwrap();
         let last: Version = "4.0.0".parse().unwrap();
-        let mut declared = Declared { plugin_json: written("1.0.0"), frontmatter: written("2.0.0") };
+        let mut declared =
+            Declared { plugin_json: Some(written("1.0.0")), frontmatter: Some(written("2.0.0")) };
         let decide = |declared: &Declared, tag, last| {
             let decided = decide_version(declared, tag, last).unwrap();
             (decided.version.to_string(), decided.origin)
@@ -281,7 +282,7 @@ mod tests {
             ("1.2-beta.1", "1.2.0-beta.1"),
             ("1.2.3+build", "1.2.3"),
         ] {
-            let declared = Declared { plugin_json: None, frontmatter: written(text) };
+            let declared = Declared { plugin_json: None, frontmatter: Some(written(text)) };
             let decided = decide_version(&declared, None, None).unwrap();
             assert_eq!(decided.version.to_string(), version);
             assert_eq!(decided.findings.len(), 1);
@@ -290,7 +291,7 @@ mod tests {
 
     #[test]
     fn a_text_that_is_no_version_is_passed_over() {
-        let declared = Declared { plugin_json: written("latest"), frontmatter: written("1.1.0") };
+        let declared = Declared { plugin_json: Some(written("latest")), frontmatter: Some(written("1.1.0")) };
         let decided = decide_version(&declared, None, None).unwrap();
         assert_eq!(decided.version.to_string(), "1.1.0");
         assert_eq!(decided.findings[0].rule, "version-semver");
@@ -299,7 +300,7 @@ mod tests {
     #[test]
     fn a_creator_never_takes_a_stubs_version() {
         for text in ["0.0.0-stub.0123abcd", "0.0.0-stub", "v0.0.0-stub.1"] {
-            let declared = Declared { plugin_json: written(text), frontmatter: None };
+            let declared = Declared { plugin_json: Some(written(text)), frontmatter: None };
             assert_eq!(decide_version(&declared, None, None).unwrap_err().rule, "version-reserved");
             let tag = read_lenient(text).unwrap().0;
             assert!(decide_version(&Declared::default(), Some(&tag), None).is_err());

@@ -2,6 +2,8 @@
 //! (CLIENTS.md 8): at least 99 of 100 become releases, every key is kept, and a YAML reader that is
 //! not ours takes every SKILL.md.
 
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use serde_json::{Value, json};
 use skaas_domain::discovery::{Shape, discover};
 use skaas_domain::layout::{LaidContent, LaidOut, lay_out};

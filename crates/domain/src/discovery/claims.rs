@@ -104,10 +104,10 @@ impl Marks {
                 if exact || !marks.skills.contains_key(folder) {
                     marks.skills.insert(folder.to_owned(), at);
                 }
-            } else if let Some(root) = folder.strip_suffix(".claude-plugin") {
-                if root.is_empty() || root.ends_with('/') {
-                    marks.plugins.insert(root.trim_end_matches('/').to_owned());
-                }
+            } else if let Some(root) = folder.strip_suffix(".claude-plugin")
+                && (root.is_empty() || root.ends_with('/'))
+            {
+                marks.plugins.insert(root.trim_end_matches('/').to_owned());
             }
         }
         if passed_over > 0 {
@@ -171,16 +171,16 @@ impl Claims<'_> {
         findings.extend(market.findings);
         let mut entries: Vec<(String, PluginEntry)> = Vec::new();
         for entry in market.entries {
-            match entry.folders.iter().find(|folder| !below(self.tree, folder).is_empty()) {
-                Some(folder) => entries.push((folder.clone(), entry)),
-                None => {
-                    let message = format!(
-                        "there is no folder `{}` in this source; the entry was passed over",
-                        entry.folders[0]
-                    );
-                    findings.push(Finding::warning(marketplace_json::PATH, "marketplace-entry", message));
-                }
-            }
+            let Some(folder) = entry.folders.iter().find(|folder| !below(self.tree, folder).is_empty())
+            else {
+                let message = format!(
+                    "there is no folder `{}` in this source; the entry was passed over",
+                    entry.folders[0]
+                );
+                findings.push(Finding::warning(marketplace_json::PATH, "marketplace-entry", message));
+                continue;
+            };
+            entries.push((folder.clone(), entry));
         }
         let mut sharing: HashMap<String, usize> = HashMap::new();
         for (folder, _) in &entries {
@@ -205,7 +205,7 @@ impl Claims<'_> {
             claim.manifest.members.extend(entry.manifest.members);
         }
         if claim.manifest.file.is_empty() {
-            claim.manifest.file = marketplace_json::PATH.to_owned();
+            marketplace_json::PATH.clone_into(&mut claim.manifest.file);
         }
         claim.name = entry.name;
         claim.category = entry.category;

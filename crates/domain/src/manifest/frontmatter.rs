@@ -376,7 +376,7 @@ mod tests {
         #[test]
         fn no_bytes_make_it_panic(head in "(---\n)?", rows in proptest::collection::vec("[-a-c:&*?|>'\"#%\\[\\]{} \t~0-9]{0,20}\n", 0..8), tail in proptest::collection::vec(any::<u8>(), 0..40)) {
             let mut bytes = head.into_bytes();
-            rows.iter().for_each(|row| bytes.extend(row.as_bytes()));
+            bytes.extend(rows.concat().into_bytes());
             bytes.extend(tail);
             let page = read(&bytes);
             let mut keys: Vec<_> = page.fields.iter().map(|field| &field.key).collect();

@@ -38,13 +38,11 @@ pub fn read_object(bytes: &[u8]) -> Result<Object, JsonError> {
     let (text, _) = frontmatter::decode(bytes);
     let (value, mended) = match serde_json::from_str(&text) {
         Ok(value) => (value, false),
-        Err(error) => match serde_json::from_str(&without_comments(&text)) {
-            Ok(value) => (value, true),
-            Err(_) => {
-                let line = u32::try_from(error.line().max(1)).unwrap_or(u32::MAX);
-                return Err(JsonError { line, message: format!("it is not JSON: {error}") });
-            }
-        },
+        Err(error) => {
+            let line = u32::try_from(error.line().max(1)).unwrap_or(u32::MAX);
+            let refused = |_| JsonError { line, message: format!("it is not JSON: {error}") };
+            (serde_json::from_str(&without_comments(&text)).map_err(refused)?, true)
+        }
     };
     match value {
         Value::Object(members) => Ok(Object { members, mended }),

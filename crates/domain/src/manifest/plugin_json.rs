@@ -102,7 +102,11 @@ impl PluginManifest {
                         out.insert(key.clone(), json!(url));
                     }
                     None => {
-                        self.warn(findings, "plugin-repository", "`repository` names no URL and was left out")
+                        self.warn(
+                            findings,
+                            "plugin-repository",
+                            "`repository` names no URL and was left out",
+                        );
                     }
                 },
                 "keywords" if value.is_string() => {

@@ -34,10 +34,9 @@ impl Yaml {
     /// A scalar's text. A null has none.
     pub fn as_text(&self) -> Option<&str> {
         match self {
-            Self::Text(text) => Some(text),
             Self::Bare(text) if is_null(text) => None,
-            Self::Bare(text) => Some(text),
-            _ => None,
+            Self::Text(text) | Self::Bare(text) => Some(text),
+            Self::List(_) | Self::Map(_) => None,
         }
     }
 
@@ -456,7 +455,8 @@ pub(crate) mod tests {
     fn depth_is_bounded_in_both_styles() {
         assert!(parse(&"[".repeat(100_000)).is_err());
         assert!(parse(&format!("{}x", "- ".repeat(5_000))).is_err());
-        let block: String = (0..500).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
+        let rows: Vec<String> = (0..500).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
+        let block = rows.concat();
         assert!(parse(&block).is_err());
     }
 
