@@ -99,9 +99,10 @@ impl App {
         &self.config.limits
     }
 
-    /// The present moment.
+    /// The present moment, as exact as the database keeps it: what is written reads back as the same.
     pub fn now(&self) -> Timestamp {
-        self.clock.now()
+        let now = self.clock.now();
+        Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
     }
 
     /// Work with random numbers.
