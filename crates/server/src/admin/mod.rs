@@ -190,7 +190,11 @@ async fn grant(app: &App, command: Grant) -> anyhow::Result<()> {
             if json {
                 return output::json(&show::grant(&named, app.now()));
             }
-            let until = named.record.grant.until.map_or("for ever".into(), |end| format!("until {}", show::moment(end)));
+            let until = named
+                .record
+                .grant
+                .until
+                .map_or("for ever".into(), |end| format!("until {}", show::moment(end)));
             output::line(&format!("{username} has {} {until}; the next pull brings it", named.skill));
         }
         Grant::List { username, skill, json } => {

@@ -94,6 +94,17 @@ pub(crate) async fn next_piece(body: &mut Body, stall: Duration) -> Result<Optio
     }
 }
 
+/// Reads on for a little, so that the connection can be used again after an early answer.
+pub(crate) async fn drain(body: &mut Body, stall: Duration) {
+    const AT_MOST: usize = 64 * 1024;
+    let mut read = 0;
+    while read < AT_MOST
+        && let Ok(Some(piece)) = next_piece(body, stall).await
+    {
+        read += piece.len();
+    }
+}
+
 /// Whether the body is gzipped; any other coding than none is refused.
 pub(crate) fn is_gzip(headers: &HeaderMap) -> Result<bool, Error> {
     match headers.get(header::CONTENT_ENCODING).map(|v| v.as_bytes()) {
@@ -105,14 +116,14 @@ pub(crate) fn is_gzip(headers: &HeaderMap) -> Result<bool, Error> {
 
 /// A whole request body, inflated where it is gzipped, or an error as soon as it grows beyond the limit.
 pub(crate) async fn read_all(
-    mut body: Body,
+    body: &mut Body,
     headers: &HeaderMap,
     limits: BodyLimits,
 ) -> Result<Bytes, Error> {
     let gzip = is_gzip(headers)?;
     let mut collected = BytesMut::new();
     let mut first = None;
-    while let Some(piece) = next_piece(&mut body, limits.stall).await? {
+    while let Some(piece) = next_piece(body, limits.stall).await? {
         if collected.len() + first.as_ref().map_or(0, Bytes::len) + piece.len() > limits.bytes {
             return Err(too_large(limits.bytes));
         }
@@ -157,7 +168,7 @@ mod tests {
     async fn read(body: Vec<u8>, encoding: &str) -> Result<Bytes, Error> {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_ENCODING, encoding.parse().unwrap());
-        read_all(Body::from(body), &headers, LIMITS).await
+        read_all(&mut Body::from(body), &headers, LIMITS).await
     }
 
     #[tokio::test]

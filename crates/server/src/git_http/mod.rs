@@ -20,7 +20,7 @@ use skaas_app as app;
 use tokio::io::{AsyncSeekExt as _, AsyncWriteExt as _};
 
 use self::{
-    body::{BodyLimits, RopeBody, is_gzip, next_piece, read_all},
+    body::{BodyLimits, RopeBody, drain, is_gzip, next_piece, read_all},
     path::{Endpoint, GitPath, Owner, Repo},
 };
 use crate::problem::sentence;
@@ -41,15 +41,19 @@ type Answer = Result<Response, Error>;
 /// Every URL below `/u/`, `/me/` and `/s/`.
 pub(crate) async fn handle(State(state): State<GitState>, request: Request) -> Response {
     let started = Instant::now();
-    let (parts, body) = request.into_parts();
+    let (parts, mut body) = request.into_parts();
     let path = parts.uri.path();
     let (kind, endpoint, answer) = match GitPath::parse(path) {
         None => ("none", "none", Err(no_such_page())),
         Some(git) => {
-            let answer = route(&state, &parts, git, body).await;
+            let answer = route(&state, &parts, git, &mut body).await;
             (repo_word(git.repo), endpoint_word(git.endpoint), answer)
         }
     };
+    if answer.is_err() {
+        // What is left unread would cost the client its connection.
+        drain(&mut body, state.stall).await;
+    }
     let response = answer.unwrap_or_else(|error| sentence(&error));
     let status = status_word(response.status());
     metrics::counter!("skaas_git_requests_total", "repo" => kind, "endpoint" => endpoint, "status" => status)
@@ -59,7 +63,7 @@ pub(crate) async fn handle(State(state): State<GitState>, request: Request) -> R
     response
 }
 
-async fn route(state: &GitState, parts: &Parts, git: GitPath<'_>, body: Body) -> Answer {
+async fn route(state: &GitState, parts: &Parts, git: GitPath<'_>, body: &mut Body) -> Answer {
     let credentials = credentials::read(&parts.headers);
     let presented =
         credentials.as_ref().map(|c| Presented { username: c.username.as_deref(), secret: &c.secret });
@@ -83,7 +87,7 @@ async fn personal_route(
     viewer: Arc<Viewer>,
     repo: Repo<'_>,
     endpoint: Endpoint,
-    body: Body,
+    body: &mut Body,
 ) -> Answer {
     let (owner, target) = match repo {
         Repo::Marketplace(owner) => (owner, fetch::Target::Marketplace),
@@ -122,7 +126,7 @@ async fn source_route(
     viewer: Arc<Viewer>,
     (creator, source): (&str, &str),
     endpoint: Endpoint,
-    body: Body,
+    body: &mut Body,
 ) -> Answer {
     let app = &state.app;
     match (endpoint, &parts.method, service(parts)) {
@@ -158,12 +162,12 @@ async fn source_route(
 }
 
 /// Writes a push's body to a file that vanishes when it is closed.
-async fn spool(state: &GitState, mut body: Body) -> Result<std::fs::File, Error> {
+async fn spool(state: &GitState, body: &mut Body) -> Result<std::fs::File, Error> {
     // Commands and framing come on top of the pack.
     let limit = state.app.limits().push_bytes + (8 << 20);
     let mut file = tokio::fs::File::from_std(push::spool_file(&state.app)?);
     let mut written = 0_u64;
-    while let Some(piece) = next_piece(&mut body, state.stall).await? {
+    while let Some(piece) = next_piece(body, state.stall).await? {
         written += piece.len() as u64;
         if written > limit {
             return Err(Error::TooLarge(format!(
