@@ -22,6 +22,8 @@ sql! {
 
 /// How many objects are on their way at once.
 const AT_ONCE: usize = 8;
+/// From more than this many on, a folder is told to last once for all of them.
+const BATCH: usize = 16;
 
 /// What is known of a stored content.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,10 +70,14 @@ impl Store {
 
     /// Stores contents, several at once: all objects, then all rows in one transaction.
     pub async fn put_contents(&self, contents: Vec<NewContent>, at: Timestamp) -> Result<()> {
-        let puts = contents.iter().cloned().map(|content| self.put_object(content));
+        let haste = contents.len() > BATCH;
+        let puts = contents.iter().cloned().map(|content| self.put_object(content, haste));
         let stored: Vec<bool> = stream::iter(puts).buffered(AT_ONCE).try_collect().await?;
         if stored.iter().all(|put| !put) {
             return Ok(());
+        }
+        if haste {
+            self.objects.settle().await?;
         }
         let mut tx = self.begin().await?;
         for content in contents.iter().zip(stored).filter(|(_, put)| *put).map(|(content, _)| content) {
@@ -81,12 +87,12 @@ impl Store {
     }
 
     /// Puts one object unless it is there; whether its row may be missing.
-    async fn put_object(&self, content: NewContent) -> Result<bool> {
+    async fn put_object(&self, content: NewContent, haste: bool) -> Result<bool> {
         let known = find(&mut self.read().await?, content.tree).await?.is_some();
         if known && self.objects.has_content(content.tree).await? {
             return Ok(false);
         }
-        self.objects.put_content(content.tree, content.data).await?;
+        self.objects.put_content(content.tree, content.data, haste).await?;
         Ok(true)
     }
 

@@ -32,6 +32,9 @@ const PART: usize = 8 << 20;
 /// How many parts are on their way at once.
 const PARTS_AT_ONCE: usize = 4;
 
+/// Whether a whole file system can be told to write what it holds back.
+const CAN_SETTLE: bool = cfg!(target_os = "linux");
+
 /// One of the two files of a source's pack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PackPart {
@@ -50,7 +53,15 @@ pub(crate) struct Objects {
     /// What and where it is, for people.
     pub(crate) description: String,
     /// The folder, if it is one.
-    folder: Option<PathBuf>,
+    folder: Option<Folder>,
+}
+
+/// What a folder can do that a bucket cannot, or need not.
+#[derive(Clone)]
+struct Folder {
+    path: PathBuf,
+    /// Writes without waiting for the disk: for batches, which [`Objects::settle`] ends.
+    hasty: Arc<dyn ObjectStore>,
 }
 
 impl Objects {
@@ -63,14 +74,14 @@ impl Objects {
 
     fn folder(path: &Path) -> Result<Self> {
         std::fs::create_dir_all(path)?;
-        let backend = LocalFileSystem::new_with_prefix(path)?
-            // A release row is not to outlive its content in a power cut.
-            .with_fsync(true);
+        let hasty = LocalFileSystem::new_with_prefix(path)?;
+        // A release row is not to outlive its content in a power cut.
+        let backend = LocalFileSystem::new_with_prefix(path)?.with_fsync(true);
         Ok(Self {
             backend: Arc::new(backend),
             prefix: String::new(),
             description: format!("folder {}", path.display()),
-            folder: Some(path.to_owned()),
+            folder: Some(Folder { path: path.to_owned(), hasty: Arc::new(hasty) }),
         })
     }
 
@@ -127,13 +138,18 @@ impl Objects {
         self.key(&format!("sources/{source}/{pack}.{ending}"))
     }
 
-    pub(crate) async fn put_content(&self, tree: Oid, data: Bytes) -> Result<()> {
+    /// Stores a content. In haste it lasts only once [`Objects::settle`] has said so.
+    pub(crate) async fn put_content(&self, tree: Oid, data: Bytes, haste: bool) -> Result<()> {
         let key = self.content_key(tree);
+        let backend = match &self.folder {
+            Some(folder) if haste && CAN_SETTLE => &folder.hasty,
+            _ => &self.backend,
+        };
         if data.len() <= ONE_PUT {
-            self.backend.put(&key, PutPayload::from_bytes(data)).await?;
+            backend.put(&key, PutPayload::from_bytes(data)).await?;
             return Ok(());
         }
-        let upload = self.backend.put_multipart(&key).await?;
+        let upload = backend.put_multipart(&key).await?;
         let mut writer = WriteMultipart::new_with_chunk_size(upload, PART);
         let mut rest = data;
         while !rest.is_empty() {
@@ -143,6 +159,24 @@ impl Objects {
             writer.put(rest.split_to(rest.len().min(PART)));
         }
         writer.finish().await?;
+        Ok(())
+    }
+
+    /// Waits until all that was put in haste is on the disk: one wait for a whole batch, where each file's
+    /// own would be several milliseconds.
+    #[cfg(target_os = "linux")]
+    pub(crate) async fn settle(&self) -> Result<()> {
+        let Some(folder) = &self.folder else { return Ok(()) };
+        let path = folder.path.clone();
+        let sync = move || rustix::fs::syncfs(std::fs::File::open(path)?).map_err(std::io::Error::from);
+        let synced = tokio::task::spawn_blocking(sync).await;
+        Ok(synced.map_err(|error| StoreError::Unavailable(error.into()))??)
+    }
+
+    /// Nothing is put in haste here.
+    #[cfg(not(target_os = "linux"))]
+    #[expect(clippy::unused_async, reason = "it has to wait where batches are settled")]
+    pub(crate) async fn settle(&self) -> Result<()> {
         Ok(())
     }
 
@@ -221,9 +255,9 @@ impl Objects {
     /// Whether the storage answers.
     pub(crate) async fn ping(&self) -> Result<()> {
         if let Some(folder) = &self.folder {
-            let metadata = tokio::fs::metadata(folder).await?;
+            let metadata = tokio::fs::metadata(&folder.path).await?;
             if metadata.permissions().readonly() || !metadata.is_dir() {
-                let why = format!("{} is not a folder that can be written to", folder.display());
+                let why = format!("{} is not a folder that can be written to", folder.path.display());
                 return Err(StoreError::Unavailable(why.into()));
             }
             return Ok(());

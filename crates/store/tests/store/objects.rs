@@ -9,9 +9,17 @@ use skaas_store::{
 
 use crate::world::{at, oid};
 
+/// Bytes of which no two pages are alike.
 fn noise(length: usize) -> Vec<u8> {
-    let mut bytes = vec![0; length];
-    StdRng::seed_from_u64(length as u64).fill_bytes(&mut bytes);
+    let mut page = [0; 4096];
+    StdRng::seed_from_u64(length as u64).fill_bytes(&mut page);
+    let mut bytes = Vec::with_capacity(length + page.len());
+    while bytes.len() < length {
+        let number = bytes.len().to_be_bytes();
+        page[..number.len()].copy_from_slice(&number);
+        bytes.extend_from_slice(&page);
+    }
+    bytes.truncate(length);
     bytes
 }
 
@@ -63,6 +71,19 @@ async fn contents_and_packs_come_back_from_a_folder() {
 async fn contents_and_packs_come_back_from_s3() {
     if let Some(database) = TestDatabase::sqlite().with_s3() {
         contents_and_packs_come_back_as_they_went(database).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_batch_is_stored_as_single_ones_are() {
+    let database = TestDatabase::sqlite();
+    let store = database.store().await;
+    let batch: Vec<NewContent> =
+        (0..100).map(|n| NewContent { tree: oid(n), objects: 1, data: noise(5000).into() }).collect();
+    store.put_contents(batch.clone(), at(1)).await.unwrap();
+    for content in batch {
+        assert_eq!(store.get_content(content.tree).await.unwrap(), content.data);
+        assert!(contents::find(&mut store.read().await.unwrap(), content.tree).await.unwrap().is_some());
     }
 }
 
