@@ -130,8 +130,8 @@ impl Client {
     /// Whether the copy holds that object, without fetching it.
     pub(crate) fn holds(&self, id: &gix_hash::ObjectId) -> bool {
         let missing = ["rev-list", "--objects", "--no-object-names", "--missing=allow-any", "--all"];
-        let all = self.git(&missing).unwrap();
-        all.lines().any(|line| line == id.to_string())
+        let (all, id) = (self.git(&missing).unwrap(), id.to_string());
+        all.lines().any(|line| line == id)
     }
 }
 

@@ -17,13 +17,16 @@ pub(crate) struct Listed {
     pub(crate) bases: Vec<ObjectId>,
 }
 
+/// An object, read.
+pub(crate) type Object = (Kind, Vec<u8>);
+
 /// Lists a pack; `outside` finds objects that thin packs lean on.
-pub(crate) fn list(pack: &[u8], outside: &dyn Fn(&ObjectId) -> Option<(Kind, Vec<u8>)>) -> Listed {
+pub(crate) fn list(pack: &[u8], outside: &dyn Fn(&ObjectId) -> Option<Object>) -> Listed {
     assert_eq!(&pack[..8], b"PACK\0\0\0\x02");
     let count = u32::from_be_bytes(pack[8..12].try_into().unwrap());
     let mut rest = &pack[12..pack.len() - 20];
     let mut listed = Listed::default();
-    let mut inside: HashMap<ObjectId, (Kind, Vec<u8>)> = HashMap::new();
+    let mut inside: HashMap<ObjectId, Object> = HashMap::new();
     for _ in 0..count {
         let kind = entry_kind(&mut rest);
         let base = (kind == 7).then(|| {
