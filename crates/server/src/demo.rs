@@ -42,7 +42,8 @@ pub(crate) async fn run(place: &Place, options: &Demo) -> anyhow::Result<()> {
     let stayed = if told.is_ok() && !exit { interrupted().await } else { Ok(()) };
     // Whatever happened, no server is left behind.
     stop.stop();
-    screen::put(&format!("\n  Stopped. Everything is kept in {}.\n", line::short(&folder)))?;
+    screen::gap()?;
+    screen::say(&format!("Stopped. Everything is kept in {}.", line::short(&folder)))?;
     told.and(stayed)
 }
 

@@ -23,12 +23,12 @@ impl Screen {
 
     /// The first lines.
     pub(super) fn title(&self, text: &str, below: &str) -> io::Result<()> {
-        put(&format!("\n  {}  {}\n", self.paint(BOLD, text), self.paint(DIM, below)))
+        put(&format!("\n  {}  {}\n\n", self.paint(BOLD, text), self.paint(DIM, below)))
     }
 
     /// A part of the tour.
     pub(super) fn part(&self, number: u8, title: &str) -> io::Result<()> {
-        put(&format!("\n  {}\n\n", self.paint(BOLD, &format!("{number}  {title}"))))
+        put(&format!("  {}\n\n", self.paint(BOLD, &format!("{number}  {title}"))))
     }
 
     /// Whose prompt, and what is typed at it.
@@ -54,7 +54,7 @@ impl Screen {
 
     /// A remark above a command to try.
     pub(super) fn remark(&self, text: &str) -> io::Result<()> {
-        put(&format!("\n  {}\n", self.paint(DIM, &format!("# {text}"))))
+        put(&format!("  {}\n", self.paint(DIM, &format!("# {text}"))))
     }
 
     fn paint(&self, code: &str, text: &str) -> String {
@@ -65,6 +65,11 @@ impl Screen {
 /// A plain line.
 pub(super) fn say(text: &str) -> io::Result<()> {
     put(&format!("  {text}\n"))
+}
+
+/// An empty line.
+pub(super) fn gap() -> io::Result<()> {
+    put("\n")
 }
 
 /// Text as it is, at once.

@@ -113,26 +113,33 @@ impl Stage {
     ///
     /// # Errors
     /// With everything it printed, when it fails.
-    pub(super) fn run(&self, who: &str, line: &Line) -> anyhow::Result<String> {
+    pub(super) fn run(&self, who: &str, line: &Line) -> anyhow::Result<()> {
         self.screen.typed(who, line)?;
-        let answer = self.quietly(line)?;
-        self.screen.answer(&answer)?;
-        Ok(answer)
+        let (result, beside) = self.quietly(line)?;
+        self.screen.answer(&beside)?;
+        self.screen.answer(&result)?;
+        Ok(())
     }
 
-    /// Runs a line without showing it: preparations that show nothing new.
-    pub(super) fn quietly(&self, line: &Line) -> anyhow::Result<String> {
+    /// The same, showing the first line of the result alone.
+    pub(super) fn run_briefly(&self, who: &str, line: &Line) -> anyhow::Result<()> {
+        self.screen.typed(who, line)?;
+        let (result, _) = self.quietly(line)?;
+        self.screen.answer(result.lines().next().unwrap_or_default())?;
+        Ok(())
+    }
+
+    /// Runs a line without showing it; gives what it printed to standard output and to standard error.
+    pub(super) fn quietly(&self, line: &Line) -> anyhow::Result<(String, String)> {
         let output =
             line.command().stdin(Stdio::null()).output().with_context(|| format!("cannot run {line}"))?;
-        let text =
-            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (result, beside) = (text(&output.stdout), text(&output.stderr));
         if !output.status.success() {
-            bail!(
-                "this step failed: {line}\n{text}\nThe server's log is {}",
-                short(&self.path("server.log"))
-            );
+            let log = short(&self.path("server.log"));
+            bail!("this step failed: {line}\n{beside}{result}\nThe server's log is {log}");
         }
-        Ok(text)
+        Ok((result, beside))
     }
 
     /// Starts the server and waits until it answers.
@@ -165,13 +172,12 @@ impl Stage {
     /// Adds a user with a token, and a git configuration that uses it.
     pub(super) fn admit(&self, who: &str) -> anyhow::Result<()> {
         let email = format!("{who}@example.com");
-        self.run("operator", &self.server_line(&["admin", "user", "add", who, "--email", &email]))?;
+        self.run_briefly("operator", &self.server_line(&["admin", "user", "add", who, "--email", &email]))?;
         let line = self.server_line(&["admin", "token", "create", who, "--name", "demo", "--json"]);
         self.screen.typed("operator", &line)?;
-        let made =
-            line.command().stderr(Stdio::inherit()).output().with_context(|| format!("cannot run {line}"))?;
+        let (made, _) = self.quietly(&line)?;
         let made: serde_json::Value =
-            serde_json::from_slice(&made.stdout).with_context(|| format!("{line} printed no JSON"))?;
+            serde_json::from_str(&made).with_context(|| format!("{line} printed no JSON"))?;
         let token = made["token"].as_str().context("there is no token in the answer")?;
         let credentials = self.path(&format!("{who}.credentials"));
         write_private(&credentials, &format!("http://{who}:{token}@127.0.0.1:{}\n", self.port))?;

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use anyhow::{Context as _, ensure};
 
-use super::line::{quoted, short};
+use super::line::{Line, quoted, short};
 use super::samples::{SOURCES, Source};
-use super::screen::say;
+use super::screen::{gap, say};
 use super::stage::Stage;
 
 /// The skill that the story is about.
@@ -51,6 +51,9 @@ pub(super) fn give(stage: &Stage, exit: bool) -> anyhow::Result<()> {
     for (skill, options) in OFFERS {
         offer(stage, skill, options)?;
     }
+    gap()?;
+    stage.run("operator", &stage.server_line(&["admin", "listing", "show"]))?;
+    stage.screen.shown("five skills on offer, one of them free")?;
     stage.screen.part(3, "Bob looks at his marketplace and at a skill he has not bought")?;
     browse(stage)?;
     stage.screen.part(4, "Bob is given the skill, and pulls")?;
@@ -59,6 +62,7 @@ pub(super) fn give(stage: &Stage, exit: bool) -> anyhow::Result<()> {
     pull(stage, true)?;
     stage.screen.part(5, "Carol clones the same URL")?;
     clone(stage, "carol", SKILL)?;
+    list(stage, "carol")?;
     look(stage, "carol", false)?;
     stage.screen.part(6, "Bob's purchase is taken back, and he pulls once more")?;
     stage.run("operator", &stage.server_line(&["admin", "grant", "revoke", "bob", SKILL]))?;
@@ -81,7 +85,7 @@ fn push(stage: &Stage, source: &Source) -> anyhow::Result<()> {
     }
     let url = format!("{}/s/ann/{}.git", stage.url(), source.name);
     stage.run("ann", &stage.git_line("ann", &["-C", &place, "push", &url, "main"]))?;
-    say("")?;
+    gap()?;
     Ok(())
 }
 
@@ -89,16 +93,12 @@ fn offer(stage: &Stage, skill: &str, options: &[&str]) -> anyhow::Result<()> {
     let mut arguments = vec!["admin", "listing", "set", skill];
     arguments.extend_from_slice(options);
     arguments.push("--publish");
-    stage.run("operator", &stage.server_line(&arguments))?;
-    Ok(())
+    stage.run_briefly("operator", &stage.server_line(&arguments))
 }
 
 fn browse(stage: &Stage) -> anyhow::Result<()> {
     let folder = clone(stage, "bob", "marketplace")?;
-    let file = folder.join(".claude-plugin/marketplace.json");
-    let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
-    let marketplace: serde_json::Value =
-        serde_json::from_str(&text).context("the marketplace is not JSON")?;
+    let marketplace = marketplace_file(&folder)?;
     let plugins = marketplace["plugins"].as_array().context("the marketplace lists no plugins")?;
     let mut table = Vec::new();
     for plugin in plugins {
@@ -115,9 +115,33 @@ fn browse(stage: &Stage) -> anyhow::Result<()> {
     }
     ensure!(plugins.len() == OFFERS.len(), "{} entries instead of {}", plugins.len(), OFFERS.len());
     stage.screen.answer(&table.join("\n"))?;
-    stage.screen.shown(&format!("{} skills on offer; the free one is already his", plugins.len()))?;
-    clone(stage, "bob", SKILL)?;
-    look(stage, "bob", false)
+    stage.screen.shown("the same five in his marketplace; the free one is already his")?;
+    let skill = clone(stage, "bob", SKILL)?;
+    list(stage, "bob")?;
+    look(stage, "bob", false)?;
+    stage.run("bob", &Line::new("cat", &[&short(&skill.join("commands/buy.md"))]))?;
+    stage.screen.shown("what his agent does when he types /buy")?;
+    Ok(())
+}
+
+/// The marketplace file of a copy.
+fn marketplace_file(folder: &Path) -> anyhow::Result<serde_json::Value> {
+    let file = folder.join(".claude-plugin/marketplace.json");
+    let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("{} is not JSON", file.display()))
+}
+
+/// What agents call Bob's marketplace.
+fn marketplace_name(stage: &Stage) -> anyhow::Result<String> {
+    let marketplace = marketplace_file(&stage.path("bob").join("marketplace"))?;
+    Ok(marketplace["name"].as_str().context("the marketplace has no name")?.to_owned())
+}
+
+/// Lists the files of somebody's copy of the skill.
+fn list(stage: &Stage, who: &str) -> anyhow::Result<()> {
+    let place = short(&stage.path(who).join(SKILL));
+    stage.run(who, &stage.git_line(who, &["-C", &place, "ls-files"]))?;
+    Ok(())
 }
 
 /// Clones one of a person's own repositories into their folder.
@@ -135,27 +159,24 @@ fn address(stage: &Stage, repo: &str) -> String {
 
 fn pull(stage: &Stage, full: bool) -> anyhow::Result<()> {
     let folder = stage.path("bob").join(SKILL);
-    stage.run("bob", &stage.git_line("bob", &["-C", &short(&folder), "pull", "--quiet"]))?;
+    stage.run("bob", &stage.git_line("bob", &["-C", &short(&folder), "pull"]))?;
     look(stage, "bob", full)
 }
 
-/// Shows the checkout of the skill and makes sure that it is the full one, or the stub.
+/// Makes sure that somebody's copy of the skill is the full one, or the stub, and says which.
 fn look(stage: &Stage, who: &str, full: bool) -> anyhow::Result<()> {
     let folder = stage.path(who).join(SKILL);
-    let listing = stage.git_line(who, &["-C", &short(&folder), "ls-files"]);
-    let files = stage.run(who, &listing)?;
     let manifest = folder.join("skills").join(SKILL).join("SKILL.md");
     let text =
         fs::read_to_string(&manifest).with_context(|| format!("cannot read {}", manifest.display()))?;
     let stub = text.contains("PURCHASE REQUIRED]");
-    let paid = files.lines().any(|line| line == PAID_FILE);
     ensure!(
-        stub != full && paid == full,
+        stub != full && folder.join(PAID_FILE).exists() == full,
         "{} is not what {who} should have now:\n{text}",
         manifest.display()
     );
     stage.screen.shown(&if full {
-        format!("the whole skill, {} lines of SKILL.md and its scripts", text.lines().count())
+        format!("the whole skill: {} lines of SKILL.md, its references and its scripts", text.lines().count())
     } else {
         "a stub: what it does, what it costs, and commands/buy.md".to_owned()
     })?;
@@ -175,22 +196,27 @@ fn invite(stage: &Stage, exit: bool) -> anyhow::Result<()> {
             "Your turn; the server stays up"
         },
     )?;
+    screen.remark("git is bob in this shell; his token is in a file, and in no URL")?;
     say(&format!("export GIT_CONFIG_GLOBAL={}", quoted(&stage.git_config("bob").display().to_string())))?;
-    screen.remark("git is bob now, without a token in any URL")?;
+    gap()?;
+    screen.remark("a stub, then the skill, then the stub again")?;
     say(&format!("git clone {} {}", address(stage, SKILL), quoted(&copy)))?;
     say(&stage.server_line(&["admin", "grant", "add", "bob", SKILL, "--kind", "gift"]).to_string())?;
     say(&format!("git -C {} pull", quoted(&copy)))?;
     say(&stage.server_line(&["admin", "grant", "revoke", "bob", SKILL]).to_string())?;
     say(&format!("git -C {} pull", quoted(&copy)))?;
-    screen.remark("the same with an agent, in the same shell")?;
-    say(&format!("claude plugin marketplace add {}", address(stage, "marketplace")))?;
-    say(&format!("codex plugin marketplace add {}", address(stage, "marketplace")))?;
+    gap()?;
+    screen.remark("the same with an agent: Claude Code, Codex, or any that `skills` knows")?;
+    let (market, name) = (address(stage, "marketplace"), marketplace_name(stage)?);
+    say(&format!("claude plugin marketplace add {market} && claude plugin install {SKILL}@{name}"))?;
+    say(&format!("codex plugin marketplace add {market} && codex plugin add {SKILL}@{name}"))?;
     say(&format!("skills add {} -y -a claude-code", address(stage, SKILL)))?;
+    gap()?;
     screen.remark("everything that is on offer, and everything bob was given")?;
     say(&stage.server_line(&["admin", "listing", "show"]).to_string())?;
     say(&stage.server_line(&["admin", "grant", "list", "bob"]).to_string())?;
     if !exit {
-        say("")?;
+        gap()?;
         say("Ctrl-C ends the demo.")?;
     }
     Ok(())
