@@ -17,7 +17,7 @@ use crate::{
     contents::Contents,
     error::Result,
     limits::{Limits, Places, TokenRate},
-    push::SourceLocks,
+    push::{self, SourceLocks},
     render::Voice,
 };
 
@@ -111,9 +111,11 @@ impl App {
         work(&mut **rng)
     }
 
-    /// What is to be done every minute or so: write down when tokens were used, forget idle ones.
+    /// What is to be done every minute or so: write down when tokens were used, forget idle ones, delete packs
+    /// that were merged into others.
     pub async fn tidy(&self) -> Result<()> {
         self.rate.sweep();
-        self.authentication.write_last_used(&self.store).await
+        self.authentication.write_last_used(&self.store).await?;
+        push::sweep(self).await
     }
 }

@@ -23,7 +23,7 @@ use crate::{
 
 /// Viewers kept for their next request, and how long an idle one is.
 const VIEWERS: u64 = 20_000;
-const IDLE: Duration = Duration::from_secs(15 * 60);
+const IDLE: Duration = Duration::from_mins(15);
 /// A token's last use is written down to within this many seconds.
 const LAST_USED_GRAIN: i64 = 60;
 

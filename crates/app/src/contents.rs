@@ -65,6 +65,7 @@ impl Contents {
         if bundle.tree() != tree {
             return Err(Error::internal(format!("content of {tree} is that of {}", bundle.tree())));
         }
+        #[expect(clippy::cast_precision_loss, reason = "a gauge of memory")]
         metrics::gauge!("skaas_content_bytes").set(self.used() as f64);
         Ok(bundle)
     }
@@ -73,15 +74,14 @@ impl Contents {
     async fn hold(&self, bytes: Bytes) -> Result<Bytes> {
         let blocks = u32::try_from((bytes.len() as u64).div_ceil(BLOCK)).unwrap_or(u32::MAX);
         let budget = Arc::clone(&self.budget);
-        let part = match Arc::clone(&self.budget).try_acquire_many_owned(blocks) {
-            Ok(part) => part,
-            Err(_) => {
-                self.kept.run_pending_tasks().await;
-                let wait = tokio::time::timeout(self.patience, budget.acquire_many_owned(blocks));
-                match wait.await {
-                    Ok(Ok(part)) => part,
-                    Ok(Err(_)) | Err(_) => return Err(Error::Busy { retry_after: self.patience }),
-                }
+        let part = if let Ok(part) = Arc::clone(&self.budget).try_acquire_many_owned(blocks) {
+            part
+        } else {
+            self.kept.run_pending_tasks().await;
+            let wait = tokio::time::timeout(self.patience, budget.acquire_many_owned(blocks));
+            match wait.await {
+                Ok(Ok(part)) => part,
+                Ok(Err(_)) | Err(_) => return Err(Error::Busy { retry_after: self.patience }),
             }
         };
         Ok(Bytes::from_owner(Held { bytes, _part: part }))

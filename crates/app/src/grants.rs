@@ -105,15 +105,14 @@ async fn skill_name(conn: &mut Conn, grant: &Grant) -> Result<String> {
 
 /// Takes back whatever still holds of a user's grants, for one skill or for all; returns those it ended.
 pub async fn revoke(app: &App, username: &str, skill: Option<&str>) -> Result<Vec<Named>> {
-    let skills: Vec<String> = match skill {
-        Some(name) => vec![name.to_owned()],
-        None => {
-            let mut names: Vec<String> =
-                list(app, username, None).await?.into_iter().map(|named| named.skill).collect();
-            names.sort();
-            names.dedup();
-            names
-        }
+    let skills: Vec<String> = if let Some(name) = skill {
+        vec![name.to_owned()]
+    } else {
+        let mut names: Vec<String> =
+            list(app, username, None).await?.into_iter().map(|named| named.skill).collect();
+        names.sort();
+        names.dedup();
+        names
     };
     let user = users::find(app, username).await?;
     let now = app.now();

@@ -218,6 +218,7 @@ pub(crate) enum Listing {
 }
 
 #[derive(Debug, Clone, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(crate) struct ListingSet {
     /// The skill's name
     pub(crate) skill: String,

@@ -18,7 +18,7 @@ use crate::{
 /// How often what can wait is done: writing down when tokens were last used.
 const TIDY_EVERY: Duration = Duration::from_secs(30);
 /// How long a connection may think before it sends the head of a request.
-const HEAD_PATIENCE: Duration = Duration::from_secs(60);
+const HEAD_PATIENCE: Duration = Duration::from_mins(1);
 
 /// Serves until told to stop.
 pub(crate) async fn run(place: &Place, options: &Serve) -> anyhow::Result<()> {

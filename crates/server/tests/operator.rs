@@ -4,8 +4,6 @@
 
 mod story;
 
-use std::process::Command;
-
 use serde_json::Value;
 use skaas_testkit::process::Installation;
 use story::{House, SKILL};
@@ -141,26 +139,4 @@ fn health_and_metrics_answer_without_a_token() {
     assert!(!metrics.text().contains("bob"), "a metric names no person");
     let problem = line.get("/v1/nothing-here");
     assert_eq!((problem.status, problem.header("content-type")), (404, Some("application/problem+json")));
-}
-
-#[test]
-fn the_tour_ends_well_and_what_it_prints_can_be_typed() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut tour = Command::new(env!("CARGO_BIN_EXE_skaas-server"));
-    // A production database in the environment is none of the demo's business.
-    tour.args(["demo", "--exit"])
-        .current_dir(folder.path())
-        .env("DATABASE_URL", "postgresql://nobody@127.0.0.1:9/live");
-    let ran = skaas_testkit::git::Ran::capture(&mut tour, b"");
-    assert!(ran.succeeded(), "{ran}");
-    for line in [
-        "git clone http://127.0.0.1:",
-        "admin grant add bob migration-guard",
-        "claude plugin marketplace add http",
-    ] {
-        assert!(ran.stdout.contains(line), "{line} is not in\n{}", ran.stdout);
-    }
-    assert!(!ran.stdout.contains("sk_live_"), "a token stands in the tour");
-    assert!(!ran.stdout.contains('\u{1b}'), "colour where there is no terminal");
-    assert!(folder.path().join("demo-data/bob.credentials").is_file());
 }

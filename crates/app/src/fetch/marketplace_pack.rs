@@ -37,7 +37,7 @@ pub(super) fn allowed_objects(state: &MarketplaceState) -> Box<dyn AllowedObject
 }
 
 /// One step's part of a pack.
-struct Part<'a> {
+struct Piece<'a> {
     row: &'a Step,
     files: Files,
     file: Option<Rope>,
@@ -52,13 +52,13 @@ pub(super) async fn make(
     plan: &Plan,
 ) -> Result<Option<Pack>> {
     let tip = opened.served.tip_id();
-    let plain = plan.has.is_empty() && plan.objects.is_empty() && plan.filter.is_none();
-    if plain && plan.commits == [tip] {
+    let is_clone = plan.has.is_empty() && plan.objects.is_empty() && plan.filter.is_none();
+    if is_clone && plan.commits == [tip] {
         return Ok(Some(state.clone_pack(&opened.served.tip.commit_raw).clone()));
     }
     let filter = plan.filter.unwrap_or_default();
     let mut available: HashSet<ObjectId> = plan.delta_bases.iter().copied().collect();
-    let mut parts = Vec::with_capacity(plan.commits.len());
+    let mut pieces = Vec::with_capacity(plan.commits.len());
     // From the oldest on: each may then build on the one before it in this very pack.
     for id in plan.commits.iter().rev() {
         let Some(row) = known.row(id).filter(|_| known.permitted_tree(id).is_some()) else { return Ok(None) };
@@ -69,16 +69,16 @@ pub(super) async fn make(
             None
         };
         available.insert(*id);
-        parts.push(Part { row, files, file });
+        pieces.push(Piece { row, files, file });
     }
-    let mut items = Vec::with_capacity(parts.len() * 5);
-    for part in parts.iter().rev() {
-        items.push(PackItem::Raw { kind: Kind::Commit, data: &part.row.commit_raw });
+    let mut items = Vec::with_capacity(pieces.len() * 5);
+    for piece in pieces.iter().rev() {
+        items.push(PackItem::Raw { kind: Kind::Commit, data: &piece.row.commit_raw });
     }
     let mut written = HashSet::new();
-    for part in &parts {
-        push_files(&mut items, &mut written, &part.files, filter);
-        items.extend(part.file.clone().map(PackItem::Entry));
+    for piece in &pieces {
+        push_files(&mut items, &mut written, &piece.files, filter);
+        items.extend(piece.file.clone().map(PackItem::Entry));
     }
     push_wanted(&mut items, &mut written, state, plan);
     Ok(Some(write_pack(&items)))

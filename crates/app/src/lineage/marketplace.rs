@@ -224,17 +224,33 @@ fn own_entries(
             decide(user, &offered.listing.terms(), viewer.grants(skill), &offered.release_refs, now);
         changes_at = [changes_at, decision.changes_at].into_iter().flatten().min();
         if let Some(own) = own_entry(voice, offered, decision.access)? {
-            entries.insert(offered.slot()?, own);
+            entries.insert(offered.slot()?, own.into_option());
         }
     }
     Ok((entries, changes_at))
 }
 
-/// How one entry differs: `None` not at all, `Some(None)` nothing is shown.
-fn own_entry(voice: &Voice, offered: &Offered, access: Access) -> Result<Option<Option<Own>>> {
+/// How one entry differs from what everybody sees; `None` is not at all.
+enum Difference {
+    /// Another text.
+    Shows(Own),
+    /// Nothing is shown.
+    Hides,
+}
+
+impl Difference {
+    fn into_option(self) -> Option<Own> {
+        match self {
+            Self::Shows(own) => Some(own),
+            Self::Hides => None,
+        }
+    }
+}
+
+fn own_entry(voice: &Voice, offered: &Offered, access: Access) -> Result<Option<Difference>> {
     let to_all = shown_to_all(&offered.listing, !offered.releases.is_empty());
     let (version, locked) = match access {
-        Access::Hidden => return Ok(to_all.is_some().then_some(None)),
+        Access::Hidden => return Ok(to_all.is_some().then_some(Difference::Hides)),
         Access::Full { release, .. } => {
             let latest = offered.releases.last().is_some_and(|last| last.id == release);
             if to_all == Some(false) && latest {
@@ -250,7 +266,7 @@ fn own_entry(voice: &Voice, offered: &Offered, access: Access) -> Result<Option<
     };
     let text = voice.entry(&offered.listing, &version, locked);
     let fragment = voice.fragment(&offered.listing, &version, locked);
-    Ok(Some(Some(Own { id: fragment_id(&text), text, fragment })))
+    Ok(Some(Difference::Shows(Own { id: fragment_id(&text), text, fragment })))
 }
 
 /// The id under which a fragment's text is stored: that of the text as a blob.

@@ -1,6 +1,7 @@
 //! Use cases of git's push into a hosted source: take a pack in, move refs, cut releases, say what became of
 //! each skill. Owns that all of it becomes true in one transaction, or nothing does.
 
+mod consolidation;
 mod cutting;
 mod own_fetch;
 mod report_lines;
@@ -35,6 +36,7 @@ use skaas_store::{
 };
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
+pub(crate) use self::consolidation::sweep;
 pub use self::own_fetch::{own_pack, own_refs};
 use self::{
     cutting::{Before, Cutting, Pushed, cut},
@@ -132,10 +134,8 @@ pub fn spool_file(app: &App) -> Result<std::fs::File> {
 type Body = BufReader<Box<dyn Read + Send>>;
 
 fn body_of(spool: Spool, limit: u64) -> Body {
-    let file: Box<dyn Read + Send> = match spool.gzip {
-        true => Box::new(GzDecoder::new(spool.file).take(limit)),
-        false => Box::new(spool.file),
-    };
+    let file: Box<dyn Read + Send> =
+        if spool.gzip { Box::new(GzDecoder::new(spool.file).take(limit)) } else { Box::new(spool.file) };
     BufReader::with_capacity(1 << 18, file)
 }
 
@@ -201,6 +201,8 @@ struct TakenIn {
     source: Source,
     new_source: bool,
     pack: Option<SourcePack>,
+    /// The packs that were there when the push was taken in: what it brings may rely on any of them.
+    built_on: Vec<PackName>,
     changes: Vec<RefChange>,
     snapshots: Vec<(Arc<Snapshot>, Vec<String>)>,
 }
@@ -224,7 +226,8 @@ impl Push<'_> {
     async fn try_run(&self, pack: Body) -> Result<Report> {
         let commands = &self.request.commands;
         let (source, new_source) = self.source().await?;
-        let lock = self.app.source_locks.of(source.id);
+        let source_id = source.id;
+        let lock = self.app.source_locks.of(source_id);
         let _one_at_a_time = lock.lock().await;
         let refs = self.refs(source.id).await?;
         let mut verdicts = judge(commands, RefRules { refs: &refs, default_branch: Some(MAIN) });
@@ -232,10 +235,8 @@ impl Push<'_> {
             return Ok(Report::new(commands, verdicts));
         }
         let repo = source_copy::open(self.app, source.id).await?;
-        let ingested = match self.request.expects_pack() {
-            true => Some(self.ingest(&repo, pack).await?),
-            false => None,
-        };
+        let built_on = repo.packs();
+        let ingested = if self.request.expects_pack() { Some(self.ingest(&repo, pack).await?) } else { None };
         add_verdicts(&mut verdicts, repo.check_tips(ingested.as_ref(), commands).map_err(Error::internal)?);
         if self.request.capabilities.atomic {
             settle_atomic(&mut verdicts);
@@ -257,16 +258,16 @@ impl Push<'_> {
         let outcome = match snapshots {
             Ok(snapshots) => {
                 let changes = accepted.iter().map(|command| change_of(command)).collect();
-                let taken = TakenIn { source, new_source, pack: kept, changes, snapshots };
+                let taken = TakenIn { source, new_source, pack: kept, built_on, changes, snapshots };
                 self.commit(&taken).await
             }
             Err(error) => Err(error),
         };
         if let (Err(_), Some(name)) = (&outcome, name) {
-            self.forget(&repo, name);
+            forget(&repo, name);
         }
         outcome?;
-        self.consolidate(&repo).await;
+        consolidation::run(self.app, source_id, &repo).await;
         Ok(Report::new(commands, verdicts))
     }
 
@@ -295,9 +296,8 @@ impl Push<'_> {
         let ingested = blocking(move || {
             repo.ingest(pack, &limits, &mut |progress| line.progress(&report_lines::ingest(progress)))
         });
-        ingested.await?.map_err(|error| match error.is_internal() {
-            true => Error::internal(error),
-            false => Error::Invalid(error.to_string()),
+        ingested.await?.map_err(|error| {
+            if error.is_internal() { Error::internal(error) } else { Error::Invalid(error.to_string()) }
         })
     }
 
@@ -381,7 +381,12 @@ impl Push<'_> {
             sources::add_pack(&mut tx, pack).await?;
         }
         sources::compare_and_swap_refs(&mut tx, taken.source.id, &taken.changes).await?;
+        // This also holds off whoever would merge packs; that none were merged meanwhile is seen after it.
         sources::set_problems(&mut tx, taken.source.id, &told.problems()).await?;
+        let packs = sources::packs(&mut tx, taken.source.id).await?;
+        if !taken.built_on.iter().all(|name| packs.iter().any(|pack| oid(pack.pack) == name.0)) {
+            return Err(Conflict::RefMoved { name: taken.changes[0].name.clone() }.into());
+        }
         if !write(self.app, &mut tx, revisions).await? {
             return Ok(false);
         }
@@ -429,62 +434,12 @@ impl Push<'_> {
         let listings = listings.into_iter().map(|listing| (listing.name.clone(), listing)).collect();
         Ok(Before { listings, releases: by_skill, refused: HashMap::new() })
     }
+}
 
-    fn forget(&self, repo: &SourceRepo, name: PackName) {
-        if let Err(error) = repo.remove_packs(&[name]) {
-            tracing::warn!(event = "stray_pack", reason = %error);
-        }
-    }
-
-    /// Merges many small packs into one. It changes nothing that anybody sees, so a failure is only logged.
-    async fn consolidate(&self, repo: &Arc<SourceRepo>) {
-        if repo.wants_consolidation()
-            && let Err(error) = self.try_consolidate(repo).await
-        {
-            tracing::warn!(event = "consolidation_failed", causes = ?error);
-        }
-    }
-
-    async fn try_consolidate(&self, repo: &Arc<SourceRepo>) -> Result<()> {
-        let creator = self.admitted.viewer.user().id;
-        let mut conn = self.app.store.read().await?;
-        let source = sources::find(&mut conn, creator, &self.admitted.source_name).await?;
-        let Some(source) = source.map(|source| source.id) else { return Ok(()) };
-        let tips: Vec<ObjectId> =
-            sources::refs(&mut conn, source).await?.into_iter().map(|r| oid(r.target)).collect();
-        drop(conn);
-        let worker = Arc::clone(repo);
-        let merged = blocking(move || worker.consolidate(&tips)).await?.map_err(Error::internal)?;
-        let (Some(name), Some(pack), Some(index)) = (merged.name(), merged.pack_path(), merged.index_path())
-        else {
-            return Ok(());
-        };
-        source_copy::put(&self.app.store, source, name, &pack, &index).await?;
-        let bytes = std::fs::metadata(&pack).map_err(Error::internal)?.len();
-        let now = self.app.now();
-        let mut tx = self.app.store.begin().await?;
-        let known: Vec<PackName> =
-            sources::packs(&mut tx, source).await?.iter().map(|pack| PackName(oid(pack.pack))).collect();
-        let mut expected: Vec<PackName> = repo.packs();
-        expected.retain(|pack| *pack != name);
-        if known.len() != expected.len() || !expected.iter().all(|pack| known.contains(pack)) {
-            return Ok(());
-        }
-        let row = SourcePack {
-            source,
-            pack: stored(name.0),
-            bytes: i64::try_from(bytes).unwrap_or(i64::MAX),
-            objects: i64::from(merged.objects()),
-            created_at: now,
-            retired_at: None,
-        };
-        sources::add_pack(&mut tx, &row).await?;
-        for old in merged.replaces() {
-            sources::retire_pack(&mut tx, source, stored(old.0), now).await?;
-        }
-        tx.commit().await?;
-        repo.accept_consolidated(merged).map_err(Error::internal)?;
-        Ok(())
+/// Removes a pack that was taken in for nothing.
+fn forget(repo: &SourceRepo, name: PackName) {
+    if let Err(error) = repo.remove_packs(&[name]) {
+        tracing::warn!(event = "stray_pack", reason = %error);
     }
 }
 

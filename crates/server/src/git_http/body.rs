@@ -107,7 +107,7 @@ pub(crate) async fn drain(body: &mut Body, stall: Duration) {
 
 /// Whether the body is gzipped; any other coding than none is refused.
 pub(crate) fn is_gzip(headers: &HeaderMap) -> Result<bool, Error> {
-    match headers.get(header::CONTENT_ENCODING).map(|v| v.as_bytes()) {
+    match headers.get(header::CONTENT_ENCODING).map(http::HeaderValue::as_bytes) {
         None | Some(b"identity") => Ok(false),
         Some(b"gzip" | b"x-gzip") => Ok(true),
         Some(_) => Err(Error::Invalid("send the body as it is or gzipped".into())),

@@ -1,0 +1,76 @@
+//! The demo, as a stranger meets it: it tells its story, and what it prints can be typed.
+
+#![allow(clippy::unwrap_used, reason = "a test stops where it is surprised")]
+
+mod story;
+
+use std::io::{BufRead as _, BufReader};
+use std::net::{Ipv4Addr, TcpStream};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use skaas_testkit::git::Ran;
+use story::{SKILL, Sight, full, sight};
+
+fn demo(folder: &Path, arguments: &[&str]) -> Command {
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_skaas-server"));
+    demo.arg("demo").args(arguments).current_dir(folder);
+    // What is configured around it is none of the demo's business: it would fail on any of these.
+    demo.env("DATABASE_URL", "postgresql://nobody@127.0.0.1:9/live").env("S3_BUCKET", "live");
+    std::fs::write(folder.join("skaas.toml"), "database = 'not even a configuration'").unwrap();
+    demo
+}
+
+#[test]
+fn the_tour_ends_by_itself_and_shows_no_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let ran = Ran::capture(&mut demo(folder.path(), &["--exit"]), b"");
+    assert!(ran.succeeded(), "{ran}");
+    assert!(ran.stdout.contains("claude plugin marketplace add http"), "{}", ran.stdout);
+    assert!(!ran.stdout.contains("sk_live_"), "a token stands in the tour");
+    assert!(!ran.stdout.contains('\u{1b}'), "colour where there is no terminal");
+    let again = Ran::capture(&mut demo(folder.path(), &["--exit"]), b"");
+    assert!(again.succeeded(), "its own folder is emptied: {again}");
+}
+
+#[test]
+fn the_commands_it_prints_can_be_typed_while_it_stays_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let mut child =
+        demo(folder.path(), &["--port", &port.to_string()]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut printed = Vec::new();
+    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        printed.push(line.unwrap().trim().to_owned());
+        if printed.last().unwrap().starts_with("Ctrl-C") {
+            break;
+        }
+    }
+    let turn = printed.iter().position(|line| line.starts_with("7  ")).unwrap_or_else(|| panic!("{printed:#?}"));
+    let commands: Vec<&String> = printed[turn..].iter().filter(|line| !line.starts_with('#')).collect();
+    let (_, config) = commands.iter().find_map(|line| line.split_once("GIT_CONFIG_GLOBAL=")).unwrap();
+
+    let copy = folder.path().join("demo-data/try").join(SKILL);
+    let mut seen = Vec::new();
+    let typed = commands.iter().filter(|line| line.starts_with("git ") || line.contains(" admin "));
+    for line in typed {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", line]).current_dir(folder.path()).env("GIT_CONFIG_GLOBAL", config);
+        let ran = Ran::capture(&mut shell, b"");
+        assert!(ran.succeeded(), "{ran}");
+        if line.starts_with("git ") {
+            seen.push(sight(&copy));
+        }
+    }
+    assert_eq!(seen, [Sight::Stub, full("1.2.0"), Sight::Stub]);
+
+    let asked = Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    assert!(asked.success());
+    assert!(child.wait().unwrap().success());
+    assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err(), "the server outlived the demo");
+}
+
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.local_addr().unwrap().port()
+}
