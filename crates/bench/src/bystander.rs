@@ -1,0 +1,39 @@
+//! Owns the process that serves the limit, started from this very program. Refuses to share a process with
+//! the load generator: its CPU time is measured.
+
+use std::{fs, net::SocketAddr, path::Path};
+
+use anyhow::{Context as _, Result};
+
+use crate::{
+    meter::Meter,
+    process::{Running, loopback},
+};
+
+/// The limit server, running.
+pub(crate) struct Bystander {
+    /// Static files.
+    pub(crate) files: SocketAddr,
+    /// Git's requests, answered by recorded bytes.
+    pub(crate) replies: SocketAddr,
+    pub(crate) meter: Meter,
+    _running: Running,
+}
+
+impl Bystander {
+    /// Serves the answers kept in `folder`.
+    pub(crate) fn start(folder: &Path) -> Result<Self> {
+        let mut meter = Meter::new("limit");
+        let port_file = folder.join("ports");
+        let mut command = meter.command(std::env::current_exe()?);
+        command.arg("--serve-limit").arg(folder).arg("--port-file").arg(&port_file);
+        let mut running = Running::start(command, &mut meter, &folder.join("limit.log"))?;
+        let ports = running.wait_for(|| {
+            let text = fs::read_to_string(&port_file).ok()?;
+            let (files, replies) = text.strip_suffix('\n')?.split_once(' ')?;
+            Some((files.parse().ok()?, replies.parse().ok()?))
+        });
+        let (files, replies): (u16, u16) = ports.context("the limit server")?;
+        Ok(Self { files: loopback(files), replies: loopback(replies), meter, _running: running })
+    }
+}

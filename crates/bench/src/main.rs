@@ -1,0 +1,60 @@
+//! The benchmark of `./bench`: skaas, `git http-backend` behind nginx, and the same bytes as a static file,
+//! measured against each other in one run.
+
+mod bystander;
+mod clones;
+mod content;
+mod git;
+mod http1;
+mod limit;
+mod look;
+mod memory;
+mod meter;
+mod ours;
+mod process;
+mod record;
+mod replay;
+mod report;
+mod rival;
+mod seed;
+mod stage;
+mod table;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use clap::Parser;
+
+/// Measures skaas beside git http-backend and beside a static file, in one run.
+#[derive(Debug, Parser)]
+#[command(name = "skaas-bench", max_term_width = 100)]
+struct Arguments {
+    /// A smoke run: catalogues of 100 and 1 000, fewer rounds, fewer readers' seconds
+    #[arg(long)]
+    quick: bool,
+    /// The server to measure (default: beside this program)
+    #[arg(long, value_name = "FILE")]
+    server: Option<PathBuf>,
+    /// Only these parts: clones, pulls, where, users, look, memory, push
+    #[arg(long, value_name = "PART")]
+    only: Vec<String>,
+    /// Be the limit server over a folder of kept answers
+    #[arg(long, hide = true, value_name = "DIR", requires = "port_file")]
+    serve_limit: Option<PathBuf>,
+    #[arg(long, hide = true, value_name = "FILE")]
+    port_file: Option<PathBuf>,
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    if let (Some(folder), Some(port_file)) = (&arguments.serve_limit, &arguments.port_file) {
+        return runtime.block_on(limit::serve(folder, port_file));
+    }
+    let server = match arguments.server {
+        Some(server) => server,
+        None => std::env::current_exe()?.parent().unwrap_or(Path::new(".")).join("skaas-server"),
+    };
+    let plan = report::Plan { server, quick: arguments.quick, only: arguments.only };
+    runtime.block_on(report::run(&plan))
+}

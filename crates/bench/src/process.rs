@@ -1,0 +1,100 @@
+//! Owns the life of a server that was started for the benchmark: its log, its readiness, its end. Refuses
+//! to leave anything running.
+
+use std::{
+    fs::{self, File},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    os::unix::process::CommandExt as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread::sleep,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::meter::Meter;
+
+const PAUSE: Duration = Duration::from_millis(20);
+/// Two minutes of pauses: a catalogue of 10 000 skills is read at the first request, not here.
+const TRIES: usize = 6_000;
+
+/// A running server, with everything it starts in a process group of its own.
+pub(crate) struct Running {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Running {
+    /// Starts `command` with its output in `log`.
+    pub(crate) fn start(mut command: Command, meter: &mut Meter, log: &Path) -> Result<Self> {
+        let file = File::create(log)?;
+        command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).process_group(0);
+        let child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
+        meter.started(child.id());
+        Ok(Self { child, log: log.to_owned() })
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until `ready` gives something.
+    pub(crate) fn wait_for<T>(&mut self, mut ready: impl FnMut() -> Option<T>) -> Result<T> {
+        for _ in 0..TRIES {
+            if let Some(found) = ready() {
+                return Ok(found);
+            }
+            if let Some(status) = self.child.try_wait()? {
+                bail!("it ended ({status}) instead of serving:\n{}", self.printed());
+            }
+            sleep(PAUSE);
+        }
+        bail!("it did not get ready:\n{}", self.printed())
+    }
+
+    /// Waits until `file` holds a port.
+    pub(crate) fn wait_for_port(&mut self, file: &Path) -> Result<SocketAddr> {
+        let port: u16 = self.wait_for(|| fs::read_to_string(file).ok()?.trim().parse().ok())?;
+        Ok(loopback(port))
+    }
+
+    fn printed(&self) -> String {
+        let text = fs::read_to_string(&self.log).unwrap_or_default();
+        text.lines().rev().take(20).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let signal = |name: &str, to: &str| {
+            let sent = Command::new("kill").args([name, "--", to]).stderr(Stdio::null()).status();
+            drop(sent);
+        };
+        // The first process alone is asked: a master ends its workers in order. Whoever is left of the
+        // group after that is ended by force.
+        signal("-TERM", &self.child.id().to_string());
+        for _ in 0..500 {
+            if matches!(self.child.try_wait(), Ok(Some(_)) | Err(_)) {
+                break;
+            }
+            sleep(PAUSE);
+        }
+        signal("-KILL", &format!("-{}", self.child.id()));
+        drop(self.child.wait());
+    }
+}
+
+/// A port that was free a moment ago.
+pub(crate) fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+pub(crate) fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+/// Whether somebody listens there.
+pub(crate) fn answers(address: SocketAddr) -> Option<()> {
+    TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok().map(drop)
+}
