@@ -23,6 +23,7 @@ macro_rules! sql {
                 $crate::statement::Sql { lite: $lite, pg: sql!(@pg $lite $(, $pg)?) };
         )*
         /// This module's part of the registry.
+        #[cfg(feature = "testing")]
         pub(crate) const STATEMENTS: &[(&str, $crate::statement::Sql)] = &[$((stringify!($name), $name)),*];
     };
 }
