@@ -40,13 +40,15 @@ fn the_commands_it_prints_can_be_typed_while_it_stays_up() {
     let mut child =
         demo(folder.path(), &["--port", &port.to_string()]).stdout(Stdio::piped()).spawn().unwrap();
     let mut printed = Vec::new();
-    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+    let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
+    for line in output.by_ref() {
         printed.push(line.unwrap().trim().to_owned());
         if printed.last().unwrap().starts_with("Ctrl-C") {
             break;
         }
     }
-    let turn = printed.iter().position(|line| line.starts_with("7  ")).unwrap_or_else(|| panic!("{printed:#?}"));
+    let turn =
+        printed.iter().position(|line| line.starts_with("7  ")).unwrap_or_else(|| panic!("{printed:#?}"));
     let commands: Vec<&String> = printed[turn..].iter().filter(|line| !line.starts_with('#')).collect();
     let (_, config) = commands.iter().find_map(|line| line.split_once("GIT_CONFIG_GLOBAL=")).unwrap();
 
@@ -66,6 +68,7 @@ fn the_commands_it_prints_can_be_typed_while_it_stays_up() {
 
     let asked = Command::new("kill").arg(child.id().to_string()).status().unwrap();
     assert!(asked.success());
+    assert!(output.any(|line| line.unwrap().contains("Stopped.")));
     assert!(child.wait().unwrap().success());
     assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err(), "the server outlived the demo");
 }
