@@ -1,5 +1,7 @@
 //! Real `git push` against this crate over HTTP; what it stored is then read by real git.
 
+#![allow(clippy::format_collect, reason = "short texts, made once")]
+
 mod source;
 
 use source::server::Server;
@@ -119,7 +121,7 @@ fn a_large_push_comes_in_chunks_after_a_probe() {
     work.commit("one");
     pushed(&work, &server, &["@", "main"]);
     assert!(*server.state.chunked.lock().unwrap());
-    work.write("more.bin", [7; 100_000]);
+    work.write("more.bin", vec![7; 100_000]);
     work.commit("two");
     let url = server.url();
     work.git(["-c", "http.postBuffer=1", "push", &url, "main"]);
@@ -176,7 +178,8 @@ fn a_push_from_a_shallow_clone_works_when_its_boundary_is_known() {
 fn one_thousand_branches_are_one_push() {
     let (work, server) = (Work::repo(), Server::start());
     work.commit("one");
-    let lines: String = (0..999).map(|n| format!("create refs/heads/b{n} {}\n", work.id("main"))).collect();
+    let main = work.id("main");
+    let lines: String = (0..999).map(|n| format!("create refs/heads/b{n} {main}\n")).collect();
     work.feed(["update-ref", "--stdin"], lines.as_bytes());
     pushed(&work, &server, &["@", "--all"]);
     assert_eq!(server.refs().len(), 1_000);
@@ -200,10 +203,7 @@ fn hostile_trees_are_refused_by_name() {
     ] {
         let work = Work::repo();
         let folder = mode == "40000";
-        let target = match folder {
-            true => work.raw_object("tree", b""),
-            false => work.raw_object("blob", b"x"),
-        };
+        let target = if folder { work.raw_object("tree", b"") } else { work.raw_object("blob", b"x") };
         let tree = source::hand_pack::tree(&[(mode, name, target)]);
         let id = work.raw_object("tree", &tree);
         work.commit_tree(id);

@@ -1,6 +1,9 @@
 //! A creator's second machine: real `git clone` and `git fetch` from a source, in every version of
 //! the protocol, with `git fsck --strict` after each.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+#![allow(clippy::format_collect, reason = "short texts, made once")]
+
 mod source;
 
 use source::Work;
@@ -136,11 +139,10 @@ fn a_diverged_copy_fetches_the_other_side() {
         // More own commits than git names in its first rounds of negotiation.
         let mut own = String::new();
         for number in 0..70 {
-            let from = if number == 0 { "from refs/heads/main^0\n" } else { "" };
-            own += &format!(
-                "commit refs/heads/main\ncommitter A <a@b> {} +0000\ndata 3\nown\n{from}\n",
-                1_800_000_000 + number
-            );
+            let from = if number == 0 { "from refs/heads/main^0" } else { "" };
+            let date = 1_800_000_000 + number;
+            let line = format!("committer A <a@b> {date} +0000");
+            own += &["commit refs/heads/main", &line, "data 3", "own", from, ""].join("\n");
         }
         copy.feed(["fast-import", "--quiet"], own.as_bytes());
         work.git(["commit", "-q", "--amend", "-m", "another merge"]);

@@ -1,10 +1,14 @@
 //! Packs taken in without a network: those of real git, and those no git would write.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+#![allow(clippy::format_collect, reason = "short texts, made once")]
+
 mod source;
 
 use source::hand_pack::{HandPack, tree};
 use source::{Work, fsck};
 
+use std::io::BufReader;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
@@ -17,13 +21,13 @@ use skaas_git::source_repo::{
 
 struct Repo {
     repo: SourceRepo,
-    dir: tempfile::TempDir,
+    _dir: tempfile::TempDir,
 }
 
 impl Repo {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        Self { repo: SourceRepo::open(dir.path().join("packs")).unwrap(), dir }
+        Self { repo: SourceRepo::open(dir.path().join("packs")).unwrap(), _dir: dir }
     }
 
     fn ingest(&self, pack: &[u8]) -> Result<Ingested, IngestError> {
@@ -610,7 +614,44 @@ fn a_crash_between_the_files_of_a_pack_leaves_a_working_repository() {
     let again = SourceRepo::open(repo.repo.dir()).unwrap();
     assert_eq!(again.packs().len(), 1);
     assert!(again.contains(&work.id("main~1")));
-    assert!(repo.dir.path().exists());
+    again.clear_leftovers().unwrap();
+    assert_eq!(repo.files().len(), 2, "the pack, its index, and nothing else");
+    assert!(again.contains(&work.id("main~1")));
+}
+
+#[test]
+fn the_size_of_the_pieces_in_which_a_pack_arrives_does_not_matter() {
+    let work = collection();
+    let pack = work.pack(&["--all"], &["--delta-base-offset"]);
+    let whole = Repo::new().ingest(&pack).unwrap().name();
+    for size in [1, 2, 3, 19, 1_000] {
+        let repo = Repo::new();
+        let pieces = BufReader::with_capacity(size, pack.as_slice());
+        let ingested = repo.repo.ingest(pieces, &IngestLimits::default(), &mut |_| ()).unwrap();
+        assert_eq!(ingested.name(), whole);
+    }
+}
+
+#[test]
+fn pushes_at_the_same_time_do_not_disturb_each_other() {
+    let repo = Repo::new();
+    let works: Vec<Work> = (0..4)
+        .map(|number| {
+            let work = Work::repo();
+            work.write("file", number.to_string());
+            work.commit("one");
+            work
+        })
+        .collect();
+    std::thread::scope(|scope| {
+        for work in &works {
+            scope.spawn(|| repo.accept(&work.pack(&["main"], &[])));
+        }
+    });
+    assert_eq!(repo.repo.packs().len(), 4);
+    for work in &works {
+        assert!(repo.repo.contains(&work.id("main")));
+    }
 }
 
 #[test]

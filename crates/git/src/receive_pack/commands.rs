@@ -273,7 +273,7 @@ fn parse_command(line: &[u8]) -> Result<RefCommand, ParseError> {
     Ok(RefCommand {
         name: name.to_owned(),
         old: parse_id(&line[..ID])?,
-        new: parse_id(&line[ID + 1..2 * ID + 1])?,
+        new: parse_id(&line[ID + 1..=2 * ID])?,
     })
 }
 

@@ -168,7 +168,7 @@ impl Resolver<'_> {
         chain.release_spent_top();
         if !open.is_empty() {
             chain.push(Frame { node, kind, data: Some(data), open: open.into_iter() });
-            chain.release_beyond(run.budget.limits.resident_bytes);
+            chain.release_below(chain.frames.len() - 1, run.budget.limits.resident_bytes);
         }
         Ok(())
     }
@@ -191,27 +191,25 @@ impl Resolver<'_> {
     }
 
     /// Makes sure that the topmost object of the chain is in memory, from the nearest one below
-    /// that is.
+    /// that is. What is made on the way stays as far as there is room, for when the chain is
+    /// walked back.
     fn fill_top(&mut self, chain: &mut Chain, run: &mut Run<'_, '_, '_>) -> Result<(), IngestError> {
         let top = chain.frames.len() - 1;
         let kind = chain.frames[top].kind;
-        let Some(from) = (0..=top).rev().find(|at| chain.frames[*at].data.is_some()) else {
-            let mut data = self.read_root(chain.frames[0].node, run)?;
-            for at in 1..=top {
-                data = self.apply(chain.frames[at].node.entry(), &data, kind, run)?;
-            }
-            chain.fill(top, data);
-            return Ok(());
+        let mut at = if let Some(nearest) = (0..=top).rev().find(|at| chain.frames[*at].data.is_some()) {
+            nearest
+        } else {
+            let root = self.read_root(chain.frames[0].node, run)?;
+            chain.fill(0, root);
+            0
         };
-        if from == top {
-            return Ok(());
+        while at < top {
+            let base = chain.frames[at].data.as_deref().expect("found or filled just now");
+            let data = self.apply(chain.frames[at + 1].node.entry(), base, kind, run)?;
+            at += 1;
+            chain.fill(at, data);
+            chain.release_below(at, run.budget.limits.resident_bytes);
         }
-        let base = chain.frames[from].data.as_deref().expect("found by its data");
-        let mut data = self.apply(chain.frames[from + 1].node.entry(), base, kind, run)?;
-        for at in from + 2..=top {
-            data = self.apply(chain.frames[at].node.entry(), &data, kind, run)?;
-        }
-        chain.fill(top, data);
         Ok(())
     }
 
@@ -308,9 +306,9 @@ impl Chain {
         }
     }
 
-    /// Drops objects from the far end of the chain until it fits.
-    fn release_beyond(&mut self, limit: u64) {
-        for at in 0..self.frames.len().saturating_sub(1) {
+    /// Drops objects from the far end of the chain, up to this one, until the rest fits.
+    fn release_below(&mut self, keep: usize, limit: u64) {
+        for at in 0..keep {
             if self.resident <= limit {
                 return;
             }

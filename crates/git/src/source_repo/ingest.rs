@@ -13,7 +13,7 @@ use super::delta_resolution::Resolver;
 use super::foreign_hash::{CollisionAttack, ForeignHasher};
 use super::object_check::{Fault, Named, check_gitattributes, check_gitmodules};
 use super::pack_index::{IndexEntry, encode_index};
-use super::pack_set::{Pack, PackSet, Reader};
+use super::pack_set::{MOST_WORK, Pack, PackSet, Reader};
 use super::pack_stream::{PackStream, Scan};
 use super::{PackName, RepoError, SourceRepo};
 use crate::deflate::Deflater;
@@ -43,11 +43,11 @@ pub struct IngestLimits {
 impl Default for IngestLimits {
     fn default() -> Self {
         Self {
-            pack_bytes: 1 << 30,
+            pack_bytes: 512 << 20,
             objects: 500_000,
             blob_bytes: 100 << 20,
             structure_bytes: 16 << 20,
-            inflated_bytes: 4 << 30,
+            inflated_bytes: 2 << 30,
             delta_depth: 250,
             resident_bytes: 128 << 20,
         }
@@ -138,7 +138,19 @@ pub enum IngestError {
     Read(#[source] io::Error),
     /// Our side failed: nobody's push is to blame.
     #[error(transparent)]
-    Repo(#[from] RepoError),
+    Repo(RepoError),
+}
+
+impl From<RepoError> for IngestError {
+    fn from(error: RepoError) -> Self {
+        match error {
+            // What the push makes us read is the push's own doing.
+            RepoError::TooMuchWork { .. } => {
+                Self::TooLarge { what: "bytes of work on deltas", limit: MOST_WORK }
+            }
+            error => Self::Repo(error),
+        }
+    }
 }
 
 impl IngestError {
@@ -302,7 +314,9 @@ impl SourceRepo {
     /// are hashed as they pass, and only one chain of deltas is held at a time.
     ///
     /// # Errors
-    /// See [`IngestError`]; the quarantine is gone by the time it is returned.
+    /// See [`IngestError`]; the quarantine is gone by the time it is returned. The stream is left
+    /// where the fault was: read the rest of it away before answering, or the pusher sees a broken
+    /// connection in place of the reason.
     pub fn ingest(
         &self,
         pack: impl BufRead,
@@ -406,11 +420,12 @@ fn check_dotfiles(named: &Named, pushed: &PackSet, existing: &PackSet) -> Result
     type Check = fn(&[u8]) -> Result<(), Fault>;
     let checks: [(_, Check); 2] =
         [(&named.gitmodules, check_gitmodules), (&named.gitattributes, check_gitattributes)];
+    let (mut pushed, mut existing) = (Reader::new(pushed), Reader::new(existing));
     for (ids, check) in checks {
         for id in ids {
-            let found = match Reader::new(pushed).find(id)? {
+            let found = match pushed.find(id)? {
                 Some(found) => Some(found),
-                None => Reader::new(existing).find(id)?,
+                None => existing.find(id)?,
             };
             let (kind, data) = found.ok_or(IngestError::Missing { id: *id, kind: Kind::Blob })?;
             check(&data).map_err(|fault| IngestError::Object { id: *id, kind, fault })?;

@@ -41,6 +41,9 @@ use pack_set::PackSet;
 
 use crate::object::Kind;
 
+/// How the names of quarantine folders begin.
+const QUARANTINE: &str = "incoming-";
+
 /// The name of an immutable pack: the checksum at its end. Its files are
 /// `pack-<name>.pack` and `pack-<name>.idx`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -85,6 +88,12 @@ pub enum RepoError {
         /// What was found.
         reason: String,
     },
+    /// Its deltas were made to cost far more than the objects are worth.
+    #[error("reading {pack} takes more work than a pack of its kind should")]
+    TooMuchWork {
+        /// The pack.
+        pack: PathBuf,
+    },
 }
 
 impl RepoError {
@@ -124,6 +133,23 @@ impl SourceRepo {
         &self.dir
     }
 
+    /// Removes what a crash left behind: quarantines, and packs without an index. Only to be
+    /// called while nothing is being ingested, such as at the start.
+    pub fn clear_leftovers(&self) -> Result<(), RepoError> {
+        let io = |error| RepoError::io("clear", &self.dir, error);
+        let known: Vec<String> = self.packs().into_iter().map(PackName::pack_file).collect();
+        for entry in fs::read_dir(&self.dir).map_err(io)? {
+            let entry = entry.map_err(io)?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with(QUARANTINE) {
+                fs::remove_dir_all(entry.path()).map_err(io)?;
+            } else if entry.path().extension().is_some_and(|kind| kind == "pack") && !known.contains(&name) {
+                fs::remove_file(entry.path()).map_err(io)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The packs in use, sorted.
     pub fn packs(&self) -> Vec<PackName> {
         self.set().names()
@@ -151,6 +177,7 @@ impl SourceRepo {
         if !self.packs().contains(&name) {
             self.move_in(ingested.folder(), name)?;
         }
+        drop(ingested);
         Ok(Some(name))
     }
 
@@ -198,7 +225,7 @@ impl SourceRepo {
     /// A fresh folder for files that are not part of the repository yet; removed when dropped.
     fn quarantine(&self) -> Result<tempfile::TempDir, RepoError> {
         tempfile::Builder::new()
-            .prefix("incoming-")
+            .prefix(QUARANTINE)
             .tempdir_in(&self.dir)
             .map_err(|error| RepoError::io("make a quarantine in", &self.dir, error))
     }

@@ -10,15 +10,20 @@ use std::sync::{Arc, OnceLock};
 
 use gix_hash::{Kind as HashKind, ObjectId};
 use gix_object::Kind as GixKind;
-use gix_pack::cache::DecodeEntry;
 use gix_pack::data::decode::header::ResolvedBase;
 use gix_pack::data::entry::Header;
 
 use super::{PackName, RepoError};
+use crate::deflate::inflate_exact;
+use crate::delta;
 use crate::object::Kind;
 
 /// Bytes of resolved delta bases kept by one reader.
 const CACHE_BYTES: usize = 32 << 20;
+/// Bytes one reader makes before it gives up: some ten seconds.
+pub(super) const MOST_WORK: u64 = 16 << 30;
+/// git's own bound on deltas that stand on one another.
+const LONGEST_CHAIN: usize = 4_095;
 
 /// One pack with its index.
 pub(super) struct Pack {
@@ -48,7 +53,7 @@ impl Pack {
         Ok(Self { name, path, bundle, by_offset: OnceLock::new() })
     }
 
-    fn damaged(&self, reason: impl ToString) -> RepoError {
+    fn damaged(&self, reason: &dyn fmt::Display) -> RepoError {
         RepoError::Damaged { pack: self.path.clone(), reason: reason.to_string() }
     }
 
@@ -66,11 +71,11 @@ impl Pack {
     fn entry(&self, place: u32) -> Result<PackedEntry<'_>, RepoError> {
         let offset = self.bundle.index.pack_offset_at_index(place);
         let pack = &self.bundle.pack;
-        let entry = pack.entry(offset).map_err(|error| self.damaged(error))?;
+        let entry = pack.entry(offset).map_err(|error| self.damaged(&error))?;
         let next = self.by_offset().partition_point(|(start, _)| *start <= offset);
         let end = self.by_offset().get(next).map_or(pack.pack_end() as u64, |(start, _)| *start);
         let body =
-            pack.entry_slice(entry.data_offset..end).ok_or_else(|| self.damaged("an entry is cut short"))?;
+            pack.entry_slice(entry.data_offset..end).ok_or_else(|| self.damaged(&"an entry is cut short"))?;
         let base = match entry.header {
             Header::RefDelta { base_id } => Some(base_id),
             Header::OfsDelta { base_distance } => Some(self.id_at(offset.checked_sub(base_distance))?),
@@ -80,13 +85,21 @@ impl Pack {
         Ok(PackedEntry { kind, base, inflated: entry.decompressed_size, body })
     }
 
+    /// The content of an entry: an object, or a delta.
+    fn inflate(&self, entry: &PackedEntry<'_>) -> Result<Vec<u8>, RepoError> {
+        usize::try_from(entry.inflated)
+            .ok()
+            .and_then(|size| inflate_exact(entry.body, size).ok())
+            .ok_or_else(|| self.damaged(&"an entry does not inflate"))
+    }
+
     /// The id of the object whose entry begins at `offset`.
     fn id_at(&self, offset: Option<u64>) -> Result<ObjectId, RepoError> {
         let table = self.by_offset();
         offset
             .and_then(|offset| table.binary_search_by_key(&offset, |(start, _)| *start).ok())
             .map(|position| self.bundle.index.oid_at_index(table[position].1).to_owned())
-            .ok_or_else(|| self.damaged("a delta's base is no entry"))
+            .ok_or_else(|| self.damaged(&"a delta's base is no entry"))
     }
 }
 
@@ -176,13 +189,6 @@ pub(super) struct Reader<'a> {
     memory: ReadMemory,
 }
 
-/// What a [`Reader`] remembers between objects.
-#[derive(Default)]
-pub(super) struct ReadMemory {
-    inflate: gix_zlib::Inflate,
-    cache: BaseCache,
-}
-
 impl<'a> Reader<'a> {
     pub(super) fn new(set: &'a PackSet) -> Self {
         Self { set, memory: ReadMemory::default() }
@@ -211,25 +217,72 @@ impl<'a> Reader<'a> {
             found.transpose().map(|entry| entry.map(ResolvedBase::InPack))
         };
         let entry =
-            data.entry(index.pack_offset_at_index(place.entry)).map_err(|error| pack.damaged(error))?;
+            data.entry(index.pack_offset_at_index(place.entry)).map_err(|error| pack.damaged(&error))?;
         let header = data
             .decode_header(entry, &mut self.memory.inflate, &resolve)
-            .map_err(|error| pack.damaged(error))?;
+            .map_err(|error| pack.damaged(&error))?;
         Ok((from_gix(header.kind), header.object_size))
     }
 }
 
+/// What a reader remembers between objects.
+pub(super) struct ReadMemory {
+    inflate: gix_zlib::Inflate,
+    bases: BaseCache,
+    /// Bytes that may still be made, those on the way to an object included.
+    work_left: u64,
+}
+
+impl Default for ReadMemory {
+    fn default() -> Self {
+        Self { inflate: gix_zlib::Inflate::default(), bases: BaseCache::default(), work_left: MOST_WORK }
+    }
+}
+
 impl ReadMemory {
-    /// Must always be called with the same set: the cache is keyed by place.
+    /// Must always be called with the same set: what is remembered is keyed by place.
+    ///
+    /// gix's own decoder does not say what a chain of deltas cost, and a small pack can be made
+    /// of objects that each cost gigabytes; here every byte made counts.
     pub(super) fn read(&mut self, set: &PackSet, place: Place) -> Result<(Kind, Vec<u8>), RepoError> {
         let pack = set.pack(place);
-        let mut out = Vec::new();
-        let mut cache = PackCache { pack: place.pack, cache: &mut self.cache };
-        let (data, _) = pack
-            .bundle
-            .get_object_by_index(place.entry, &mut out, &mut self.inflate, &mut cache)
-            .map_err(|error| pack.damaged(error))?;
-        Ok((from_gix(data.kind), out))
+        let (mut open, mut at) = (Vec::new(), place);
+        let mut object = loop {
+            if let Some(base) = self.bases.get(at) {
+                break base;
+            }
+            let entry = pack.entry(at.entry)?;
+            if let Some(kind) = entry.kind {
+                let data = Arc::new(pack.inflate(&entry)?);
+                break self.keep(pack, at, (kind, data), !open.is_empty())?;
+            }
+            let base = entry.base.and_then(|id| pack.bundle.index.lookup(id));
+            let base = base.ok_or_else(|| pack.damaged(&"a delta's base is not in it"))?;
+            open.push((at, entry));
+            if open.len() > LONGEST_CHAIN {
+                return Err(pack.damaged(&"its deltas never end"));
+            }
+            at = Place { entry: base, ..at };
+        };
+        while let Some((at, entry)) = open.pop() {
+            let delta = pack.inflate(&entry)?;
+            let data = delta::apply(&object.1, &delta, u64::MAX).map_err(|error| pack.damaged(&error))?;
+            object = self.keep(pack, at, (object.0, Arc::new(data)), true)?;
+        }
+        Ok((object.0, Arc::unwrap_or_clone(object.1)))
+    }
+
+    /// Counts an object that was made, and remembers it if more is to be made from it.
+    fn keep(&mut self, pack: &Pack, at: Place, object: Resolved, base: bool) -> Result<Resolved, RepoError> {
+        let size = object.1.len();
+        self.work_left = self
+            .work_left
+            .checked_sub(size as u64)
+            .ok_or_else(|| RepoError::TooMuchWork { pack: pack.path.clone() })?;
+        if base && size <= CACHE_BYTES / 4 {
+            self.bases.put(at, object.clone());
+        }
+        Ok(object)
     }
 }
 
@@ -242,56 +295,87 @@ fn from_gix(kind: GixKind) -> Kind {
     }
 }
 
-/// A resolved delta base.
-struct Resolved {
-    kind: GixKind,
-    data: Vec<u8>,
-    compressed: usize,
-}
+/// An object that deltas stand on, or that was made from one.
+type Resolved = (Kind, Arc<Vec<u8>>);
 
-/// Two generations of delta bases: when the young one is full, the old one is forgotten.
+/// Two generations of objects: when the young one is full, the old one is forgotten.
 #[derive(Default)]
 struct BaseCache {
-    young: HashMap<(u32, u64), Resolved>,
-    old: HashMap<(u32, u64), Resolved>,
+    young: HashMap<Place, Resolved>,
+    old: HashMap<Place, Resolved>,
     young_bytes: usize,
 }
 
 impl BaseCache {
-    fn put(&mut self, key: (u32, u64), resolved: Resolved) {
-        self.young_bytes += resolved.data.len();
-        self.young.insert(key, resolved);
+    fn put(&mut self, at: Place, resolved: Resolved) {
+        self.young_bytes += resolved.1.len();
+        self.young.insert(at, resolved);
         if self.young_bytes > CACHE_BYTES / 2 {
             self.old = std::mem::take(&mut self.young);
             self.young_bytes = 0;
         }
     }
 
-    fn get(&mut self, key: (u32, u64)) -> Option<&Resolved> {
-        if let Some(kept) = self.old.remove(&key) {
-            self.put(key, kept);
+    fn get(&mut self, at: Place) -> Option<Resolved> {
+        if let Some(kept) = self.old.remove(&at) {
+            self.put(at, kept);
         }
-        self.young.get(&key).or_else(|| self.old.get(&key))
+        self.young.get(&at).or_else(|| self.old.get(&at)).cloned()
     }
 }
 
-/// The view of one pack: gix numbers packs by a checksum of their path, which two may share.
-struct PackCache<'a> {
-    pack: u32,
-    cache: &'a mut BaseCache,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delta::DeltaBuilder;
+    use crate::object::hash_object;
+    use crate::source_repo::pack_index::{IndexEntry, encode_index};
 
-impl DecodeEntry for PackCache<'_> {
-    fn put(&mut self, _: u32, offset: u64, data: &[u8], kind: GixKind, compressed: usize) {
-        if data.len() <= CACHE_BYTES / 8 {
-            self.cache.put((self.pack, offset), Resolved { kind, data: data.to_vec(), compressed });
+    /// A pack of one object and deltas on one another, each of `size` bytes.
+    fn chain(dir: &Path, count: u8, size: usize) -> (PackSet, Vec<ObjectId>) {
+        let mut file = [b"PACK\0\0\0\x02".as_slice(), &u32::from(count).to_be_bytes()].concat();
+        let (mut entries, mut ids) = (Vec::new(), Vec::new());
+        for number in 0..count {
+            let mut data = vec![b'x'; size];
+            data[0] = number;
+            let entry = if let Some(base) = ids.last() {
+                let mut delta = DeltaBuilder::new(size as u64, size as u64);
+                delta.insert(&[number]).copy(1, size as u64 - 1);
+                crate::pack_entry::delta_entry(*base, &delta.finish())
+            } else {
+                crate::pack_entry::object_entry(Kind::Blob, &data)
+            };
+            ids.push(hash_object(Kind::Blob, &data));
+            entries.push(IndexEntry { id: ids[usize::from(number)], offset: file.len() as u64, crc: 0 });
+            file.extend_from_slice(&entry);
         }
+        entries.sort_unstable();
+        file.extend_from_slice(&[7; 20]);
+        let name = PackName(ObjectId::from([7; 20]));
+        std::fs::write(dir.join(name.pack_file()), file).unwrap();
+        std::fs::write(dir.join(name.index_file()), encode_index(&entries, name.0)).unwrap();
+        (PackSet::default().with(Pack::open(dir, name).unwrap()), ids)
     }
 
-    fn get(&mut self, _: u32, offset: u64, out: &mut Vec<u8>) -> Option<(GixKind, usize)> {
-        let resolved = self.cache.get((self.pack, offset))?;
-        out.clear();
-        out.extend_from_slice(&resolved.data);
-        Some((resolved.kind, resolved.compressed))
+    #[test]
+    fn reading_gives_up_on_chains_that_cost_too_much() {
+        let dir = tempfile::tempdir().unwrap();
+        let (set, ids) = chain(dir.path(), 100, 1_000);
+        let place = set.place(&ids[99]).unwrap();
+        let mut memory = ReadMemory { work_left: 99_999, ..ReadMemory::default() };
+        assert!(matches!(memory.read(&set, place), Err(RepoError::TooMuchWork { .. })));
+        let mut memory = ReadMemory { work_left: 100_000, ..ReadMemory::default() };
+        assert_eq!(memory.read(&set, place).unwrap().1.len(), 1_000);
+    }
+
+    #[test]
+    fn a_chain_read_from_its_end_is_made_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let (set, ids) = chain(dir.path(), 100, 1_000);
+        let mut memory = ReadMemory { work_left: 100_000, ..ReadMemory::default() };
+        for id in ids.iter().rev() {
+            let (kind, data) = memory.read(&set, set.place(id).unwrap()).unwrap();
+            assert_eq!(hash_object(kind, &data), *id);
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! What the tests of pushing share: git as a subprocess, packs written by hand, and a server that
 //! does what the application will do around `receive_pack` and `source_repo`.
 #![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 pub(crate) mod hand_pack;
 pub(crate) mod server;

@@ -167,10 +167,11 @@ impl Hosted {
             }
             let mut refs = self.refs.lock().unwrap();
             for (name, id) in report.accepted(&request.commands) {
-                match id.is_null() {
-                    true => refs.remove(name),
-                    false => refs.insert(name.to_owned(), id),
-                };
+                if id.is_null() {
+                    refs.remove(name);
+                } else {
+                    refs.insert(name.to_owned(), id);
+                }
             }
         }
         answer.extend_from_slice(&writer.message("kept as a draft\nsee the list\n"));

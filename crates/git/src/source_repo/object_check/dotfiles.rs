@@ -21,68 +21,25 @@ pub(crate) fn check_gitattributes(data: &[u8]) -> Result<(), Fault> {
 }
 
 /// Refuses submodule settings that made git run commands or write outside the checkout
-/// (CVE-2018-11235, CVE-2018-17456, CVE-2019-19604, CVE-2025-48384).
+/// (CVE-2018-11235, CVE-2018-17456, CVE-2019-19604, CVE-2020-11008, CVE-2025-48384).
 ///
-/// The file is read more liberally than git does: whatever looks like one of the three settings
-/// is judged, wherever it stands.
+/// Every section and setting is judged, whatever it belongs to, and what git would give up on is
+/// passed over to the next line: more is refused than git acts on, never less.
 pub(crate) fn check_gitmodules(data: &[u8]) -> Result<(), Fault> {
     if data.len() > LARGEST_GITMODULES {
         return Err(Fault::Object(".gitmodules is too large"));
     }
-    // git joins lines at a backslash before their end, with either kind of line end.
-    let joined = join_continued(data);
-    for line in joined.split(|byte| *byte == b'\n') {
-        let mut line = line.trim_ascii();
-        if let Some(rest) = line.strip_prefix(b"[") {
-            let (name, rest) = section_name(rest);
-            if name.is_some_and(|name| !safe_submodule_name(&name)) {
+    let mut text = ConfigText::new(data);
+    while let Some(statement) = text.next() {
+        match statement {
+            Statement::Section(Some(name)) if !safe_submodule_name(&name) => {
                 return Err(Fault::Object(".gitmodules has an unsafe submodule name"));
             }
-            line = rest.trim_ascii();
+            Statement::Section(_) => {}
+            Statement::Setting(key, value) => check_setting(&key, &value)?,
         }
-        check_setting(line)?;
     }
     Ok(())
-}
-
-fn join_continued(data: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(data.len());
-    let mut rest = data;
-    while let Some((first, after)) = rest.split_first() {
-        let after_end = after.strip_prefix(b"\r").unwrap_or(after).strip_prefix(b"\n");
-        if let (b'\\', Some(next)) = (first, after_end) {
-            rest = next;
-            continue;
-        }
-        out.push(*first);
-        rest = after;
-    }
-    out
-}
-
-/// The name in `submodule "name"] …`, and what follows the bracket.
-fn section_name(line: &[u8]) -> (Option<Vec<u8>>, &[u8]) {
-    let mut name: Option<Vec<u8>> = None;
-    let mut quoted = false;
-    let mut at = 0;
-    while at < line.len() {
-        match line[at] {
-            b'"' => {
-                quoted = !quoted;
-                name.get_or_insert_default();
-            }
-            b']' if !quoted => return (name, &line[at + 1..]),
-            byte if quoted => {
-                // A backslash takes the next byte as it is.
-                let escaped = (byte == b'\\').then(|| line.get(at + 1)).flatten();
-                at += usize::from(escaped.is_some());
-                name.get_or_insert_default().push(*escaped.unwrap_or(&byte));
-            }
-            _ => {}
-        }
-        at += 1;
-    }
-    (name, &[])
 }
 
 /// No empty name and no `..` between slashes of either kind: it becomes a folder of `.git`.
@@ -90,14 +47,9 @@ fn safe_submodule_name(name: &[u8]) -> bool {
     !name.is_empty() && name.split(|byte| matches!(byte, b'/' | b'\\')).all(|part| part != b"..")
 }
 
-fn check_setting(line: &[u8]) -> Result<(), Fault> {
-    let Some(equals) = line.iter().position(|byte| *byte == b'=') else {
-        return Ok(());
-    };
-    let key = line[..equals].trim_ascii().to_ascii_lowercase();
-    let value = unquote(line[equals + 1..].trim_ascii());
-    match key.as_slice() {
-        b"url" if !safe_url(&value) => Err(Fault::Object(".gitmodules has an unsafe url")),
+fn check_setting(key: &[u8], value: &[u8]) -> Result<(), Fault> {
+    match key {
+        b"url" if !safe_url(value) => Err(Fault::Object(".gitmodules has an unsafe url")),
         b"path" if value.starts_with(b"-") || value.ends_with(b"\r") => {
             Err(Fault::Object(".gitmodules has an unsafe path"))
         }
@@ -106,42 +58,214 @@ fn check_setting(line: &[u8]) -> Result<(), Fault> {
     }
 }
 
-/// Quotes and backslashes undone.
-fn unquote(value: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(value.len());
-    let mut bytes = value.iter();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'"' => {}
-            b'\\' => match bytes.next() {
-                Some(b'n') => out.push(b'\n'),
-                Some(b'r') => out.push(b'\r'),
-                Some(b't') => out.push(b'\t'),
-                Some(other) => out.push(*other),
-                None => {}
-            },
-            other => out.push(*other),
+/// What a configuration file says, one statement after the other.
+enum Statement {
+    /// `[section "name"]` or `[section.name]`; the name alone.
+    Section(Option<Vec<u8>>),
+    /// A key in lower case and its value, unquoted.
+    Setting(Vec<u8>, Vec<u8>),
+}
+
+/// The grammar of git-config(1).
+struct ConfigText {
+    bytes: Vec<u8>,
+    at: usize,
+}
+
+impl ConfigText {
+    fn new(data: &[u8]) -> Self {
+        let data = data.strip_prefix(b"\xef\xbb\xbf").unwrap_or(data);
+        let mut bytes = Vec::with_capacity(data.len());
+        for (at, byte) in data.iter().enumerate() {
+            if *byte != b'\r' || data.get(at + 1) != Some(&b'\n') {
+                bytes.push(*byte);
+            }
+        }
+        Self { bytes, at: 0 }
+    }
+
+    fn take(&mut self) -> Option<u8> {
+        let byte = *self.bytes.get(self.at)?;
+        self.at += 1;
+        Some(byte)
+    }
+
+    fn next(&mut self) -> Option<Statement> {
+        loop {
+            match self.take()? {
+                byte if byte.is_ascii_whitespace() || byte == 0x0b => {}
+                b'#' | b';' => self.skip_line(),
+                b'[' => return Some(self.section()),
+                byte if byte.is_ascii_alphabetic() => {
+                    self.at -= 1;
+                    if let Some(setting) = self.setting() {
+                        return Some(setting);
+                    }
+                    self.skip_line();
+                }
+                _ => self.skip_line(),
+            }
         }
     }
-    out
+
+    /// To the end of the line, its line feed left.
+    fn skip_line(&mut self) {
+        while self.bytes.get(self.at).is_some_and(|byte| *byte != b'\n') {
+            self.at += 1;
+        }
+    }
+
+    /// The rest of a section's brackets. Unfinished ones end with their line.
+    fn section(&mut self) -> Statement {
+        let (mut plain, mut name, mut quoted) = (Vec::new(), None, false);
+        while let Some(byte) = self.take() {
+            match byte {
+                b'\n' => break,
+                b']' if !quoted => break,
+                b'"' => {
+                    quoted = !quoted;
+                    name.get_or_insert_with(Vec::new);
+                }
+                b'\\' if quoted => name.get_or_insert_with(Vec::new).extend(self.take()),
+                byte if quoted => name.get_or_insert_with(Vec::new).push(byte),
+                byte => plain.push(byte),
+            }
+        }
+        let dotted = || {
+            let dot = plain.iter().position(|byte| *byte == b'.')?;
+            Some(plain[dot + 1..].to_vec())
+        };
+        Statement::Section(name.or_else(dotted))
+    }
+
+    /// `key = value`, or a key alone. `None` when it is neither.
+    fn setting(&mut self) -> Option<Statement> {
+        let mut key = Vec::new();
+        while let Some(byte) =
+            self.bytes.get(self.at).filter(|byte| byte.is_ascii_alphanumeric() || **byte == b'-')
+        {
+            key.push(byte.to_ascii_lowercase());
+            self.at += 1;
+        }
+        while matches!(self.bytes.get(self.at), Some(b' ' | b'\t')) {
+            self.at += 1;
+        }
+        match self.take() {
+            Some(b'=') => Some(Statement::Setting(key, self.value())),
+            Some(b'\n') | None => Some(Statement::Setting(key, Vec::new())),
+            Some(_) => None,
+        }
+    }
+
+    /// A value to the end of its line, which a backslash carries on to the next one. White space
+    /// around it goes, inside quotes it stays.
+    fn value(&mut self) -> Vec<u8> {
+        let (mut value, mut kept, mut quoted) = (Vec::new(), 0, false);
+        while let Some(byte) = self.take() {
+            match byte {
+                b'\n' => break,
+                b'#' | b';' if !quoted => {
+                    self.skip_line();
+                    continue;
+                }
+                b'"' => {
+                    quoted = !quoted;
+                    kept = value.len();
+                    continue;
+                }
+                b'\\' => match self.take() {
+                    Some(b'\n') => continue,
+                    Some(b'n') => value.push(b'\n'),
+                    Some(b't') => value.push(b'\t'),
+                    Some(b'b') => value.push(8),
+                    other => value.extend(other),
+                },
+                byte if !quoted && byte.is_ascii_whitespace() => {
+                    if !value.is_empty() {
+                        value.push(byte);
+                    }
+                    continue;
+                }
+                byte => value.push(byte),
+            }
+            kept = value.len();
+        }
+        value.truncate(kept);
+        value
+    }
 }
 
 fn safe_url(url: &[u8]) -> bool {
+    if url.starts_with(b"-") {
+        return false;
+    }
+    if let Some(rest) = ["http", "https", "ftp", "ftps"].iter().find_map(|scheme| after_scheme(url, scheme)) {
+        return safe_web_url(rest);
+    }
     let decoded = percent_decoded(url);
-    let option = url.starts_with(b"-") || decoded.starts_with(b"-");
+    // A word and two colons name a remote helper, some of which run commands.
+    let helper = url
+        .windows(2)
+        .position(|pair| pair == b"::")
+        .is_some_and(|at| url[..at].iter().all(u8::is_ascii_alphanumeric));
     let line_end = decoded.iter().any(|byte| matches!(byte, b'\n' | b'\r'));
-    !option && !line_end && !url.starts_with(b"ext::") && !has_empty_host(url)
+    !helper && !line_end && !climbs_over_host(url)
 }
 
-/// `https:///x` and `https://:80/x` lead credential helpers astray (CVE-2020-11008).
-fn has_empty_host(url: &[u8]) -> bool {
-    let lower = url.to_ascii_lowercase();
-    let rest =
-        [&b"http:"[..], b"https:", b"ftp:", b"ftps:"].iter().find_map(|scheme| lower.strip_prefix(*scheme));
-    rest.is_some_and(|rest| {
-        let host = rest.strip_prefix(b"//").unwrap_or(b"");
-        matches!(host.first(), None | Some(b'/' | b':'))
-    })
+fn after_scheme<'a>(url: &'a [u8], scheme: &str) -> Option<&'a [u8]> {
+    let (head, rest) = url.split_at_checked(scheme.len())?;
+    if !head.eq_ignore_ascii_case(scheme.as_bytes()) {
+        return None;
+    }
+    rest.strip_prefix(b":")
+}
+
+/// `../../:x`: more steps up than there are folders leave the host's place open.
+fn climbs_over_host(url: &[u8]) -> bool {
+    let (mut rest, mut ups) = (url, 0);
+    loop {
+        match rest {
+            [b'.', b'.', b'/' | b'\\', after @ ..] => {
+                ups += 1;
+                rest = after;
+            }
+            [b'.', b'/' | b'\\', after @ ..] => rest = after,
+            _ => return ups > 0 && matches!(rest.first(), Some(b':' | b'/' | b'\\')),
+        }
+    }
+}
+
+/// What follows `https:`: two slashes, perhaps a user, a host of ordinary characters, perhaps a
+/// port, and a path in which every escape is one and none means a line end or a step up.
+fn safe_web_url(rest: &[u8]) -> bool {
+    let Some(rest) = rest.strip_prefix(b"//") else {
+        return false;
+    };
+    let end = rest.iter().position(|byte| b"/?#".contains(byte)).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let host = authority.rsplit(|byte| *byte == b'@').next().unwrap_or(authority);
+    let (name, port) = match host.iter().rposition(|byte| *byte == b':') {
+        Some(colon) if !host.ends_with(b"]") => (&host[..colon], &host[colon + 1..]),
+        _ => (host, &b""[..]),
+    };
+    let ordinary = |byte: &u8| byte.is_ascii_alphanumeric() || b".-_[]:".contains(byte);
+    let port_number = std::str::from_utf8(port).ok().and_then(|port| port.parse::<u16>().ok());
+    let decoded = percent_decoded(rest);
+    !name.is_empty()
+        && !name.starts_with(b":")
+        && name.iter().all(ordinary)
+        && (port.is_empty()
+            || (port.iter().all(u8::is_ascii_digit) && port_number.is_some_and(|port| port > 0)))
+        && escapes_are_whole(rest)
+        && !decoded.iter().any(|byte| matches!(byte, b'\n' | b'\r'))
+        && !percent_decoded(path).split(|byte| *byte == b'/').any(|part| part == b"..")
+}
+
+fn escapes_are_whole(url: &[u8]) -> bool {
+    url.iter()
+        .enumerate()
+        .filter(|(_, byte)| **byte == b'%')
+        .all(|(at, _)| url.get(at + 1..at + 3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)))
 }
 
 fn percent_decoded(url: &[u8]) -> Vec<u8> {
@@ -168,6 +292,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn ordinary_urls_pass() {
+        for url in [
+            "https://github.com/a/b.git",
+            "http://user@host.example:8080/a%20b",
+            "git@github.com:a/b.git",
+            "ssh://git@host/a",
+            "git://host/a",
+            "../b.git",
+            "./b",
+            "../../a/b",
+            "https://[::1]:80/x",
+            "file:///a",
+            "HTTPS://Host/x",
+        ] {
+            let text = format!("[submodule \"x\"]\n\turl = {url}\n");
+            assert_eq!(check_gitmodules(text.as_bytes()), Ok(()), "{url}");
+        }
+    }
+
+    #[test]
     fn ordinary_submodules_pass() {
         let text = b"# comment\n[submodule \"lib/x\"]\n\tpath = lib/x\n\turl = https://example.com/x.git\n\
             [submodule \"y\"] path = y\n\turl = ../y.git\n\tupdate = rebase\n";
@@ -184,7 +328,6 @@ mod tests {
             "[submodule \"x\"]\n url = --upload-pack=evil\n",
             "[submodule \"x\"]\n url = \"-u./evil\"\n",
             "[submodule \"x\"] url = -evil\n",
-            "[submodule \"x\"]\n u\\\nrl = -evil\n",
             "[submodule \"x\"]\n url = https://example.com/%0ahost=evil\n",
             "[submodule \"x\"]\n url = https:///x\n",
             "[submodule \"x\"]\n url = ext::sh -c evil\n",
@@ -192,6 +335,15 @@ mod tests {
             "[submodule \"x\"]\n path = \"evil\r\"\n",
             "[submodule \"x\"]\n update = !evil\n",
             "[submodule \"x\"]\n UPDATE=!evil\n",
+            "[submodule...]\n",
+            "[a][submodule \"..\"]\n",
+            "\u{feff}[submodule \"..\"]\n",
+            "# comment \\\n[submodule \"..\"]\n",
+            "# comment \\\n url = \\\n-evil\n",
+            "[submodule \"x\"]\n url = ../../:x\n",
+            "[submodule \"x\"]\n url = https::x\n",
+            "[submodule \"x\"]\n url = https://h/%zz\n",
+            "[submodule \"x\"]\n url = https://h/../../x\n",
         ] {
             assert!(check_gitmodules(text.as_bytes()).is_err(), "{text:?}");
         }

@@ -156,7 +156,7 @@ mod tests {
             (Kind::Commit, format!("tree {TREE}\nauthor {ANN}\n\n")),
             (Kind::Commit, format!("{}\0", commit(ANN, ANN))),
             (Kind::Tag, format!("object {TREE}\ntype folder\ntag v1\n\n")),
-            (Kind::Tag, format!("type tree\ntag v1\n\n")),
+            (Kind::Tag, "type tree\ntag v1\n\n".to_owned()),
             (Kind::Tag, format!("object {TREE}\ntype tree\n\n")),
             (Kind::Tag, format!("object {TREE}\ntype tree\ntag v1\ntagger Ann\n\n")),
         ];

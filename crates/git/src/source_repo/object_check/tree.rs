@@ -62,13 +62,13 @@ fn take_entry<'a>(rest: &mut &'a [u8]) -> Option<TreeEntry<'a>> {
 
 /// Checks a tree and gathers what it names.
 pub(super) fn check_tree(data: &[u8], named: &mut Named) -> Result<(), Fault> {
-    let mut names = HashSet::new();
+    let mut seen = HashSet::new();
     let mut previous: Option<TreeEntry<'_>> = None;
     for entry in tree_entries(data) {
         let entry = entry?;
         check_mode(&entry)?;
         check_name(&entry)?;
-        if !names.insert(entry.name) {
+        if !seen.insert(entry.name) {
             return Err(Fault::entry("the tree has an entry twice", entry.name));
         }
         if previous.is_some_and(|before| git_order(&before, &entry) != Ordering::Less) {
@@ -134,21 +134,55 @@ fn git_order(left: &TreeEntry<'_>, right: &TreeEntry<'_>) -> Ordering {
 }
 
 fn gather(entry: &TreeEntry<'_>, named: &mut Named) -> Result<(), Fault> {
-    let Some(kind) = entry.kind() else {
+    let kind = entry.kind();
+    // A link by that name was refused above, so asking as if it were one finds every spelling.
+    let modules = means_on_ntfs(entry.name, Some(Mode::Symlink));
+    let attributes = is_gitattributes(entry.name);
+    if kind != Some(Kind::Blob) && (modules || attributes) {
+        return Err(Fault::entry("a file that git reads for itself is no file", entry.name));
+    }
+    let Some(kind) = kind else {
         return Ok(());
     };
     named.link(entry.id, kind)?;
-    // A link by that name was refused above, so asking as if it were one finds every spelling.
-    if means_on_ntfs(entry.name, Some(Mode::Symlink)) {
-        if kind != Kind::Blob {
-            return Err(Fault::entry(".gitmodules is not a file", entry.name));
-        }
+    if modules {
         named.gitmodules.insert(entry.id);
     }
-    if entry.name.eq_ignore_ascii_case(b".gitattributes") && kind == Kind::Blob {
+    if attributes {
         named.gitattributes.insert(entry.id);
     }
     Ok(())
+}
+
+/// Whether some file system opens this name when git asks for `.gitattributes`: letter case,
+/// code points that HFS+ passes over, endings that NTFS drops, and the two forms of short names.
+fn is_gitattributes(name: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(name) else {
+        return is_gitattributes_on_ntfs(&name.to_ascii_lowercase());
+    };
+    let visible: String = text.chars().filter(|c| !ignored_by_hfs(*c)).collect();
+    is_gitattributes_on_ntfs(visible.to_ascii_lowercase().as_bytes())
+}
+
+fn ignored_by_hfs(c: char) -> bool {
+    matches!(c, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}')
+}
+
+fn is_gitattributes_on_ntfs(lower: &[u8]) -> bool {
+    let stream = lower.iter().position(|byte| *byte == b':').unwrap_or(lower.len());
+    let mut name = &lower[..stream];
+    while let [rest @ .., b' ' | b'.'] = name {
+        name = rest;
+    }
+    if name == b".gitattributes" {
+        return true;
+    }
+    let Some(tilde) = name.iter().position(|byte| *byte == b'~') else {
+        return false;
+    };
+    let (stem, number) = (&name[..tilde], &name[tilde + 1..]);
+    let numbered = !number.is_empty() && number.iter().all(u8::is_ascii_digit);
+    numbered && name.len() <= 8 && (stem == b"gitatt" || b"gi7d29".starts_with(stem))
 }
 
 #[cfg(test)]
@@ -249,6 +283,27 @@ mod tests {
         assert!(fault(&[("120000", b".gitmodules")]).is_some());
         assert!(fault(&[("120000", b"GITMOD~1")]).is_some());
         assert!(fault(&[("40000", b".gitmodules")]).is_some());
+        assert!(fault(&[("160000", b".gitmodules")]).is_some());
+    }
+
+    #[test]
+    fn gitattributes_is_a_file_in_every_spelling() {
+        for name in [
+            &b".gitattributes"[..],
+            b".GitAttributes",
+            b".gitattributes. .",
+            b".gitattributes:$DATA",
+            b"GITATT~1",
+            b"gi7d29~9",
+            b"gi7d2~10",
+            ".gita\u{200d}ttributes".as_bytes(),
+        ] {
+            assert!(fault(&[("40000", name)]).is_some(), "{name:?}");
+            assert_eq!(fault(&[("100644", name)]), None, "{name:?}");
+        }
+        for name in [&b"gitattributes"[..], b".gitattributesx", b"gitatt~x", b"gi7d29"] {
+            assert_eq!(fault(&[("40000", name)]), None, "{name:?}");
+        }
     }
 
     #[test]

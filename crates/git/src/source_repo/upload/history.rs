@@ -195,10 +195,10 @@ fn extent(
         Deepen::Depth { depth, relative: true } => {
             let everything = graph.closure(wanted, &HashSet::new())?;
             let from: Vec<_> = boundary.iter().filter(|id| everything.contains(*id)).copied().collect();
-            let deeper = to_depth(&from, depth.saturating_add(1), graph)?;
+            let lower = to_depth(&from, depth.saturating_add(1), graph)?;
             let mut included = graph.closure(wanted, boundary)?;
-            included.extend(deeper.included);
-            Ok(Extent { included, shallow: deeper.shallow })
+            included.extend(lower.included);
+            Ok(Extent { included, shallow: lower.shallow })
         }
         Deepen::Excluding { since, .. } => {
             let out = graph.closure(excluded, &HashSet::new())?;

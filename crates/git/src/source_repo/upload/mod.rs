@@ -156,7 +156,9 @@ impl SourceRepo {
             Version::V2 => {
                 put_line(&mut out, "version 2");
                 put_line(&mut out, &format!("agent={AGENT}"));
-                V2_CAPABILITIES.iter().for_each(|capability| put_line(&mut out, capability));
+                for capability in V2_CAPABILITIES {
+                    put_line(&mut out, capability);
+                }
             }
             Version::V1 => {
                 put_line(&mut out, "version 1");
@@ -193,10 +195,7 @@ impl SourceRepo {
             request.ref_prefixes.is_empty()
                 || request.ref_prefixes.iter().any(|prefix| name.starts_with(prefix))
         };
-        let target = match request.symrefs {
-            true => format!(" symref-target:{}", refs.head),
-            false => String::new(),
-        };
+        let target = if request.symrefs { format!(" symref-target:{}", refs.head) } else { String::new() };
         let set = self.set();
         let mut reader = Reader::new(&set);
         let mut out = Vec::new();
@@ -209,7 +208,8 @@ impl SourceRepo {
                 line.push_str(&target);
             }
             if let Some(peeled) = peeled(&mut reader, id)?.filter(|_| request.peel) {
-                line.push_str(&format!(" peeled:{peeled}"));
+                line += " peeled:";
+                line += &peeled.to_string();
             }
             put_line(&mut out, &line);
         }

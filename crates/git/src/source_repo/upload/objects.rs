@@ -100,13 +100,11 @@ fn add_tree_to(
         if had.contains(&id) || chosen.contains_key(&id) {
             return false;
         }
-        match set.place(&id) {
-            Some(place) => chosen.insert(id, place).is_none(),
-            None => {
-                absent = Some(id);
-                false
-            }
-        }
+        let Some(place) = set.place(&id) else {
+            absent = Some(id);
+            return false;
+        };
+        chosen.insert(id, place).is_none()
     })?;
     absent.map_or(Ok(()), |id| Err(missing(&id)))
 }
