@@ -79,7 +79,8 @@ impl Store {
         Ok(done)
     }
 
-    /// A connection to read with.
+    /// A connection to read with. Let it go before asking for another or for a transaction: when everybody
+    /// holds one and waits for a second, nobody gets on until the wait is up ([`StoreError::Busy`]).
     pub async fn read(&self) -> Result<Conn> {
         Ok(match &self.db {
             Db::Lite { readers, .. } => Conn::lite(readers.acquire().await?),

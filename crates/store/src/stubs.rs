@@ -28,7 +28,6 @@ sql! {
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
         ON CONFLICT (skill_id, reason, commit_id)
         DO UPDATE SET catalogue_revision = excluded.catalogue_revision";
-    /// Two in one transaction have one revision: the later made is the current one.
     CURRENT = select!("skill_id = $1 AND reason = $2
         ORDER BY catalogue_revision DESC, created_at DESC, commit_id LIMIT 1");
     FIND_BY_COMMIT = select!("skill_id = $1 AND commit_id = $2 ORDER BY reason LIMIT 1");
@@ -113,7 +112,8 @@ record!(StubHead {
     commit: Oid = "commit_id",
 });
 
-/// Makes a stub the current one of its skill and reason. Bumps the catalogue.
+/// Makes a stub the current one of its skill and reason; at most once per transaction for each pair. Bumps
+/// the catalogue.
 pub async fn set_current(tx: &mut Tx, new: &NewStub) -> Result<()> {
     let revision = tx.bump_catalogue().await?;
     let NewStub { skill, reason, tree, version, commit, commit_raw, created_at } = new;
