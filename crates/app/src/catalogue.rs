@@ -27,8 +27,9 @@ use crate::{
     render::Voice,
 };
 
-/// Bases of earlier revisions kept for those who come from there.
-const EARLIER_BASES: u64 = 16;
+/// Bases of earlier revisions kept for those who come from there. Each shares all but the changed blocks with
+/// its neighbours, so that one more costs about 150 KB.
+const EARLIER_BASES: u64 = 256;
 /// Fragments kept in memory besides those of the current base.
 const FRAGMENTS: u64 = 50_000;
 

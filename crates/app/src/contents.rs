@@ -41,7 +41,7 @@ impl Contents {
     pub(crate) fn new(store: Store, total: u64, patience: Duration) -> Self {
         let kept = Cache::builder()
             .max_capacity(total / 2)
-            .weigher(|_, bundle: &Bundle| u32::try_from(bundle.entries().len() + 256).unwrap_or(u32::MAX))
+            .weigher(|_, bundle: &Bundle| u32::try_from(bundle.weight()).unwrap_or(u32::MAX))
             .build();
         let blocks = usize::try_from(total / BLOCK).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
         Self { store, kept, budget: Arc::new(Semaphore::new(blocks)), total, patience }

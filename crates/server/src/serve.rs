@@ -56,8 +56,19 @@ fn overrides(options: &Serve) -> Vec<(&'static str, String)> {
     listen.into_iter().chain(url).collect()
 }
 
+/// The configured address, else one that works on this machine.
 fn public_url(settings: &Settings, address: SocketAddr) -> String {
-    if settings.public_url.is_empty() { format!("http://{address}") } else { settings.public_url.clone() }
+    if !settings.public_url.is_empty() {
+        return settings.public_url.clone();
+    }
+    if !address.ip().is_unspecified() {
+        return format!("http://{address}");
+    }
+    tracing::warn!(
+        event = "public_url_guessed",
+        "entries and stubs will name localhost; set public_url (SKAAS_PUBLIC_URL) to what people can reach"
+    );
+    format!("http://localhost:{}", address.port())
 }
 
 /// Writes the port under another name first: whoever waits for the file never reads half of it.

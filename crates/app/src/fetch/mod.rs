@@ -14,7 +14,7 @@ use skaas_git::{
     rope::{Rope, RopeBuilder},
     upload_pack::{
         AllowedObjects, Answer, Command, Commit, FetchRequest, History, Limits, Plan, Version, advertise,
-        answer, error_reply, ls_refs, parse_v0, parse_v2,
+        answer, error_reply, ls_refs, parse_v0, parse_v2, reads_boundary,
     },
 };
 use skaas_store::steps::{self, Repo, Step};
@@ -82,9 +82,10 @@ pub fn no_such_repo() -> Error {
     Error::NotFound("there is no such repository here for you; `/me/marketplace.git` is always yours".into())
 }
 
-/// The body of `info/refs?service=git-upload-pack`.
-pub fn info_refs(opened: &Opened, version: Version) -> Bytes {
-    let boundary = boundary(&opened.served);
+/// The body of `info/refs?service=git-upload-pack`. `agent` is the client's name for itself: some that are not
+/// git cannot read where the history is cut off.
+pub fn info_refs(opened: &Opened, version: Version, agent: Option<&str>) -> Bytes {
+    let boundary = boundary(&opened.served).filter(|_| reads_boundary(agent));
     advertise(version, &opened.served.refs, boundary.as_slice())
 }
 

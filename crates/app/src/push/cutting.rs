@@ -16,16 +16,16 @@ use skaas_domain::{
     version::{Decided, Version, VersionOrigin, decide_version, from_tag},
 };
 use skaas_git::{
+    ObjectId,
     bundle::Bundle,
     source_repo::{EntryMode, Snapshot},
 };
-use skaas_store::releases::Release;
 
 use crate::{
     app::App,
     error::{Error, Result},
-    oid::{oid, stored},
-    publication::{Cut, Revision},
+    oid::stored,
+    publication::Cut,
     render::{bundle_of, release_commit},
 };
 
@@ -69,14 +69,44 @@ impl SourceTree for Tree<'_> {
     }
 }
 
-/// What is known of the skills that a source may touch, before the push.
-pub(super) struct Before {
+/// What is known of the creator's skills: as the database has them, and then as this push makes them.
+#[derive(Default)]
+pub(super) struct Known {
     /// Every listing of the creator's, by name.
     pub(super) listings: HashMap<String, Listing>,
     /// Their releases, oldest first.
-    pub(super) releases: HashMap<SkillId, Vec<Release>>,
+    pub(super) releases: HashMap<SkillId, Vec<KnownRelease>>,
     /// Names that this creator cannot have, and why.
     pub(super) refused: HashMap<String, String>,
+}
+
+/// What matters of a release to the ones after it.
+pub(super) struct KnownRelease {
+    pub(super) version: String,
+    pub(super) tree: ObjectId,
+}
+
+impl Known {
+    /// Takes in what a commit became, for the commits after it.
+    pub(super) fn learn(&mut self, outcomes: &[Outcome]) {
+        for change in outcomes.iter().filter_map(|outcome| outcome.change.as_ref()) {
+            let releases = self.releases.entry(change.after.skill).or_default();
+            releases.extend(
+                change
+                    .cut
+                    .iter()
+                    .map(|cut| KnownRelease { version: cut.version.to_string(), tree: cut.bundle.tree() }),
+            );
+            self.listings.insert(change.after.name.clone(), change.after.clone());
+        }
+    }
+}
+
+/// What a commit changes of one skill.
+pub(super) struct Change {
+    pub(super) after: Listing,
+    pub(super) folder: String,
+    pub(super) cut: Option<Cut>,
 }
 
 /// A commit to cut releases from.
@@ -95,7 +125,7 @@ pub(super) struct Outcome {
     pub(super) name: String,
     pub(super) verdict: Verdict,
     pub(super) findings: Vec<Finding>,
-    pub(super) revision: Option<Revision>,
+    pub(super) change: Option<Change>,
 }
 
 /// In one word.
@@ -116,7 +146,7 @@ pub(super) struct Cutting {
 pub(super) fn cut(
     app: &App,
     pushed: &Pushed<'_>,
-    before: &Before,
+    known: &Known,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Cutting> {
     let tree = Tree::of(pushed.snapshot);
@@ -125,7 +155,7 @@ pub(super) fn cut(
     let mut outcomes = Vec::with_capacity(total);
     for (done, found) in skills.iter().enumerate() {
         progress(done, total);
-        outcomes.push(cut_one(app, pushed, before, &tree, found)?);
+        outcomes.push(cut_one(app, pushed, known, &tree, found)?);
     }
     progress(total, total);
     Ok(Cutting { findings, outcomes })
@@ -138,31 +168,31 @@ struct Candidate<'a> {
     tree: &'a Tree<'a>,
     found: &'a FoundSkill,
     listing: Option<&'a Listing>,
-    releases: &'a [Release],
+    releases: &'a [KnownRelease],
 }
 
 fn cut_one(
     app: &App,
     pushed: &Pushed<'_>,
-    before: &Before,
+    known: &Known,
     tree: &Tree<'_>,
     found: &FoundSkill,
 ) -> Result<Outcome> {
-    let listing = before.listings.get(&found.name);
-    let releases = listing.and_then(|l| before.releases.get(&l.skill)).map_or(&[][..], Vec::as_slice);
+    let listing = known.listings.get(&found.name);
+    let releases = listing.and_then(|l| known.releases.get(&l.skill)).map_or(&[][..], Vec::as_slice);
     let candidate = Candidate { app, pushed, tree, found, listing, releases };
     let mut findings = found.findings.clone();
-    if let Some(reason) = before.refused.get(&found.name) {
+    if let Some(reason) = known.refused.get(&found.name) {
         let message = format!("{reason}; choose another `name` and push again");
         findings.push(Finding::error(&found.folder, "skill-name", message));
-        return Ok(Outcome { name: found.name.clone(), verdict: Verdict::Kept, findings, revision: None });
+        return Ok(Outcome { name: found.name.clone(), verdict: Verdict::Kept, findings, change: None });
     }
     match candidate.laid(&mut findings)? {
         Laid::Unchanged(version) => {
             let verdict = Verdict::Unchanged { version };
-            Ok(Outcome { name: found.name.clone(), verdict, findings, revision: None })
+            Ok(Outcome { name: found.name.clone(), verdict, findings, change: None })
         }
-        Laid::Refused => candidate.kept(findings),
+        Laid::Refused => Ok(candidate.kept(findings)),
         Laid::Changed { version, laid, bundle } => candidate.released(version, &laid, bundle, findings),
     }
 }
@@ -194,16 +224,14 @@ impl Candidate<'_> {
             && let Some(last) = self.releases.last()
             && let Ok(same) = last.version.parse()
             && let Some((_, bundle)) = self.lay(&same, &mut Vec::new())?
-            && bundle.tree() == oid(last.tree)
+            && bundle.tree() == last.tree
         {
             return Ok(Laid::Unchanged(last.version.clone()));
         }
         let Some((laid, bundle)) = self.lay(&version, findings)? else { return Ok(Laid::Refused) };
         let taken = self.releases.iter().find(|release| release.version == version.to_string());
         match taken {
-            Some(release) if oid(release.tree) == bundle.tree() => {
-                Ok(Laid::Unchanged(release.version.clone()))
-            }
+            Some(release) if release.tree == bundle.tree() => Ok(Laid::Unchanged(release.version.clone())),
             Some(_) => {
                 findings.push(self.version_taken(&version));
                 Ok(Laid::Refused)
@@ -255,18 +283,20 @@ impl Candidate<'_> {
     }
 
     /// The push is kept, but nothing is released: the listing says why.
-    fn kept(&self, findings: Vec<Finding>) -> Result<Outcome> {
+    fn kept(&self, findings: Vec<Finding>) -> Outcome {
         let problems: Vec<String> =
             findings.iter().filter(|f| f.is_error()).map(ToString::to_string).take(20).collect();
         let nameable = check_skill_name(&self.found.name).is_ok();
-        let revision = match (nameable, self.listing.is_some_and(|l| l.problems == problems)) {
-            (true, false) => {
-                let after = Listing { problems, ..self.listing_after(&[]) };
-                Some(self.revision(after, Vec::new())?)
-            }
-            _ => None,
-        };
-        Ok(Outcome { name: self.found.name.clone(), verdict: Verdict::Kept, findings, revision })
+        let told_already = self.listing.is_some_and(|listing| listing.problems == problems);
+        let change = (nameable && !told_already).then(|| {
+            let after = match self.listing {
+                // What is offered stays as it is until something can be released.
+                Some(listing) => Listing { problems, ..listing.clone() },
+                None => Listing { problems, ..self.listing_after(&[]) },
+            };
+            Change { after, folder: self.found.folder.clone(), cut: None }
+        });
+        Outcome { name: self.found.name.clone(), verdict: Verdict::Kept, findings, change }
     }
 
     fn released(
@@ -291,10 +321,11 @@ impl Candidate<'_> {
             files: laid.files.len(),
             bytes,
         };
-        let revision = self.revision(self.listing_after(&laid.features), vec![cut])?;
+        let after = self.listing_after(&laid.features);
+        let change = Some(Change { after, folder: self.found.folder.clone(), cut: Some(cut) });
         let verdict =
             Verdict::Released { version, files: laid.files.len(), bytes, new: self.listing.is_none() };
-        Ok(Outcome { name: self.found.name.clone(), verdict, findings, revision: Some(revision) })
+        Ok(Outcome { name: self.found.name.clone(), verdict, findings, change })
     }
 
     /// The listing after this push: the manifest's words, and what the operator has set kept.
@@ -344,12 +375,6 @@ impl Candidate<'_> {
             published_at: None,
             updated_at: self.pushed.now,
         }
-    }
-
-    fn revision(&self, after: Listing, cuts: Vec<Cut>) -> Result<Revision> {
-        let latest = self.releases.last().map(|release| release.version.as_str());
-        let folder = Some(self.found.folder.clone());
-        Revision::render(self.app.voice(), self.listing.cloned(), after, folder, latest, cuts)
     }
 }
 

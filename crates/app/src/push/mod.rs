@@ -8,7 +8,7 @@ mod report_lines;
 mod source_copy;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap, btree_map::Entry},
     io::{BufReader, Read},
     sync::{Arc, Mutex, Weak},
 };
@@ -18,6 +18,7 @@ use flate2::read::GzDecoder;
 use jiff::Timestamp;
 use skaas_domain::{
     id::{SkillId, SourceId},
+    listing::Listing,
     name::check_source_name,
 };
 use skaas_git::{
@@ -31,7 +32,7 @@ use skaas_git::{
 use skaas_store::{
     Conflict, StoreError, listings,
     listings::ListingFilter,
-    releases::{self, Release},
+    releases,
     sources::{self, RefChange, Source, SourcePack},
 };
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -39,7 +40,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 pub(crate) use self::consolidation::sweep;
 pub use self::own_fetch::{own_pack, own_refs};
 use self::{
-    cutting::{Before, Cutting, Pushed, cut},
+    cutting::{Change, Cutting, Known, KnownRelease, Pushed, cut},
     source_copy::blocking,
 };
 use crate::{
@@ -47,7 +48,7 @@ use crate::{
     error::{Error, Result},
     fetch::no_such_repo,
     oid::{oid, stored},
-    publication::{Revision, store_contents, write},
+    publication::{Cut, Revision, store_contents, write},
     viewer::Viewer,
 };
 
@@ -313,6 +314,7 @@ impl Push<'_> {
         for command in accepted {
             after.insert(&command.name, command.new);
         }
+        let main = after.get(MAIN).copied();
         let moved = |command: &&&RefCommand| {
             !command.is_delete() && (command.name == MAIN || command.name.starts_with("refs/tags/"))
         };
@@ -337,6 +339,8 @@ impl Push<'_> {
                 peeled.entry(commit).or_default().push(short.to_owned());
             }
         }
+        // The oldest first, and main last: its releases are to be the newest.
+        by_commit.sort_by_key(|snapshot| (Some(snapshot.commit) == main, snapshot.author_date));
         let tags = |snapshot: &Arc<Snapshot>| peeled.get(&snapshot.commit).cloned().unwrap_or_default();
         Ok(by_commit.iter().map(|snapshot| (Arc::clone(snapshot), tags(snapshot))).collect())
     }
@@ -345,9 +349,12 @@ impl Push<'_> {
     async fn commit(&self, taken: &TakenIn) -> Result<()> {
         let mut refused: HashMap<String, String> = HashMap::new();
         for _ in 0..TRIES {
-            let cutting = self.cut_all(taken, &refused).await?;
-            let revisions = report_lines::take_revisions(cutting);
-            let (told, revisions) = revisions;
+            let mut known = self.known().await?;
+            known.refused.clone_from(&refused);
+            let before = known.listings.clone();
+            let latest = latest_versions(&known);
+            let (told, changes) = report_lines::take_changes(self.cut_all(taken, known).await?);
+            let revisions = self.revisions(&before, &latest, changes)?;
             store_contents(self.app, &revisions).await?;
             match self.write_all(taken, &told, &revisions).await {
                 Ok(true) => {
@@ -365,6 +372,34 @@ impl Push<'_> {
             }
         }
         Err(Error::Busy { retry_after: self.app.limits().patience })
+    }
+
+    /// One revision for each skill, whichever of the pushed commits changed it.
+    fn revisions(
+        &self,
+        before: &HashMap<String, Listing>,
+        latest: &HashMap<SkillId, String>,
+        changes: Vec<Change>,
+    ) -> Result<Vec<Revision>> {
+        let mut by_name: BTreeMap<String, (Listing, String, Vec<Cut>)> = BTreeMap::new();
+        for Change { after, folder, cut } in changes {
+            match by_name.entry(after.name.clone()) {
+                Entry::Vacant(place) => {
+                    place.insert((after, folder, cut.into_iter().collect()));
+                }
+                Entry::Occupied(mut place) => {
+                    let (listing, at, cuts) = place.get_mut();
+                    (*listing, *at) = (after, folder);
+                    cuts.extend(cut);
+                }
+            }
+        }
+        let render = |(name, (after, folder, cuts)): (String, (Listing, String, Vec<Cut>))| {
+            let latest = latest.get(&after.skill).map(String::as_str);
+            let before = before.get(&name).cloned();
+            Revision::render(self.app.voice(), before, after, Some(folder), latest, cuts)
+        };
+        by_name.into_iter().map(render).collect()
     }
 
     async fn write_all(
@@ -394,46 +429,49 @@ impl Push<'_> {
         Ok(true)
     }
 
-    /// Cuts from each commit in turn; what one releases is before the next.
-    async fn cut_all(&self, taken: &TakenIn, refused: &HashMap<String, String>) -> Result<Vec<Cutting>> {
-        let mut all = Vec::new();
-        for (snapshot, tags) in &taken.snapshots {
-            let mut before = self.before().await?;
-            before.refused.clone_from(refused);
-            let (app, line, snapshot, tags) =
-                (self.app.clone(), self.line.clone(), Arc::clone(snapshot), tags.clone());
-            let (viewer, source, source_name) =
-                (Arc::clone(&self.admitted.viewer), taken.source.id, self.admitted.source_name.clone());
-            let now: Timestamp = app.now();
-            let cutting = blocking(move || {
-                let pushed = Pushed {
-                    creator: viewer.user(),
-                    source,
-                    source_name: &source_name,
-                    snapshot: &snapshot,
-                    tags: &tags,
-                    now,
-                };
+    /// Cuts from each commit in turn, the oldest first; what one releases is known to the next.
+    async fn cut_all(&self, taken: &TakenIn, known: Known) -> Result<Vec<Cutting>> {
+        let (app, line, snapshots) = (self.app.clone(), self.line.clone(), taken.snapshots.clone());
+        let (viewer, source, source_name) =
+            (Arc::clone(&self.admitted.viewer), taken.source.id, self.admitted.source_name.clone());
+        let now: Timestamp = app.now();
+        blocking(move || {
+            let mut known = known;
+            let mut all = Vec::with_capacity(snapshots.len());
+            for (snapshot, tags) in &snapshots {
+                let creator = viewer.user();
+                let source_name = &source_name;
+                let pushed = Pushed { creator, source, source_name, snapshot, tags, now };
                 let mut progress = report_lines::Reading::new(&line);
-                cut(&app, &pushed, &before, &mut |done, total| progress.tell(done, total))
-            });
-            all.push(cutting.await??);
-        }
-        Ok(all)
+                let cutting = cut(&app, &pushed, &known, &mut |done, total| progress.tell(done, total))?;
+                known.learn(&cutting.outcomes);
+                all.push(cutting);
+            }
+            Ok(all)
+        })
+        .await?
     }
 
-    async fn before(&self) -> Result<Before> {
+    async fn known(&self) -> Result<Known> {
         let creator = self.admitted.viewer.user().id;
         let mut conn = self.app.store.snapshot().await?;
         let filter = ListingFilter { creator: Some(creator), state: None, after: -1, limit: u32::MAX };
-        let listings = listings::list(&mut conn, &filter).await?;
-        let mut by_skill: HashMap<SkillId, Vec<Release>> = HashMap::new();
-        for listing in &listings {
-            by_skill.insert(listing.skill, releases::list(&mut conn, listing.skill).await?);
+        let mut known = Known::default();
+        for listing in listings::list(&mut conn, &filter).await? {
+            let releases = releases::list(&mut conn, listing.skill).await?.into_iter();
+            let releases = releases.map(|r| KnownRelease { version: r.version, tree: oid(r.tree) }).collect();
+            known.releases.insert(listing.skill, releases);
+            known.listings.insert(listing.name.clone(), listing);
         }
-        let listings = listings.into_iter().map(|listing| (listing.name.clone(), listing)).collect();
-        Ok(Before { listings, releases: by_skill, refused: HashMap::new() })
+        Ok(known)
     }
+}
+
+fn latest_versions(known: &Known) -> HashMap<SkillId, String> {
+    let latest = |(skill, releases): (&SkillId, &Vec<KnownRelease>)| {
+        releases.last().map(|release| (*skill, release.version.clone()))
+    };
+    known.releases.iter().filter_map(latest).collect()
 }
 
 /// Removes a pack that was taken in for nothing.

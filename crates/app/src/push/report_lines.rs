@@ -6,9 +6,9 @@ use skaas_git::source_repo::{Phase, Progress};
 
 use super::{
     Line,
-    cutting::{Cutting, Verdict},
+    cutting::{Change, Cutting, Verdict},
 };
-use crate::{publication::Revision, render::Voice};
+use crate::render::Voice;
 
 /// Findings shown in full; the rest is counted.
 const SHOWN: usize = 60;
@@ -66,24 +66,29 @@ impl Told {
     }
 }
 
-/// Parts what is written from what is told.
-pub(super) fn take_revisions(cuttings: Vec<Cutting>) -> (Told, Vec<Revision>) {
+/// Parts what is to be written from what is to be told.
+pub(super) fn take_changes(cuttings: Vec<Cutting>) -> (Told, Vec<Change>) {
     let mut told = Told { sources: Vec::new(), skills: Vec::new() };
-    let mut revisions = Vec::new();
+    let mut changes = Vec::new();
     for cutting in cuttings {
         told.sources.extend(cutting.findings);
         for outcome in cutting.outcomes {
-            revisions.extend(outcome.revision);
+            changes.extend(outcome.change);
             told.skills.push((outcome.name, outcome.verdict, outcome.findings));
         }
     }
-    (told, revisions)
+    (told, changes)
 }
 
 /// Tells the pusher what became of everything.
 pub(super) fn tell(line: &Line, voice: &Voice, told: &Told) {
-    let findings: Vec<&Finding> =
-        told.sources.iter().chain(told.skills.iter().flat_map(|(_, _, findings)| findings)).collect();
+    let mut findings: Vec<&Finding> = Vec::new();
+    for finding in told.sources.iter().chain(told.skills.iter().flat_map(|(_, _, findings)| findings)) {
+        // Several pushed commits may give rise to one and the same remark.
+        if !findings.contains(&finding) {
+            findings.push(finding);
+        }
+    }
     let (errors, warnings): (Vec<&Finding>, Vec<&Finding>) = findings.into_iter().partition(|f| f.is_error());
     for finding in errors.iter().chain(&warnings).take(SHOWN) {
         line.message(&format!("{finding}\n"));

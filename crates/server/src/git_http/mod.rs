@@ -103,7 +103,9 @@ async fn personal_route(
     match (endpoint, &parts.method) {
         (Endpoint::InfoRefs, &Method::GET) => match service(parts) {
             Some("git-upload-pack") => {
-                Ok(advertisement("git-upload-pack", fetch::info_refs(&opened, version).into()))
+                let agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+                let refs = fetch::info_refs(&opened, version, agent);
+                Ok(advertisement("git-upload-pack", refs.into()))
             }
             Some("git-receive-pack") => Err(Error::Forbidden(NOT_PUSHABLE.into())),
             _ => Err(Error::Forbidden(DUMB.into())),
