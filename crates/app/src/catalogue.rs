@@ -12,7 +12,7 @@ use skaas_domain::{
     entitlement::{ReleaseRef, StubReason},
     id::{ReleaseId, SkillId, UserId},
     listing::{Listing, ListingState},
-    marketplace::{self, SEPARATOR},
+    marketplace,
     money::Price,
 };
 use skaas_git::splice::{Base, Fragment};
@@ -24,7 +24,7 @@ use skaas_store::{
 
 use crate::{
     error::{Error, Result},
-    render::Voice,
+    render::{Voice, entry_fragment},
 };
 
 /// Bases of earlier revisions kept for those who come from there. Each shares all but the changed blocks with
@@ -240,7 +240,7 @@ impl Catalogues {
                 None => None,
                 Some(id) => {
                     let text = texts.get(&id).ok_or_else(|| missing_fragment(&id))?;
-                    Some(self.fragments.get_with(id, || Arc::new(Fragment::new(SEPARATOR, text))))
+                    Some(self.fragments.get_with(id, || entry_fragment(text)))
                 }
             };
         }
@@ -261,7 +261,7 @@ impl Catalogues {
             return Ok(fragment);
         }
         let text = catalogue::fragment(conn, id).await?.ok_or_else(|| missing_fragment(id))?;
-        Ok(self.fragments.get_with(id.to_owned(), || Arc::new(Fragment::new(SEPARATOR, &text))))
+        Ok(self.fragments.get_with(id.to_owned(), || entry_fragment(&text)))
     }
 }
 

@@ -85,7 +85,7 @@ impl Voice {
 
     /// One skill's entry, as shown to those who receive `version`.
     pub(crate) fn fragment(&self, listing: &Listing, version: &str, locked: bool) -> Arc<Fragment> {
-        Arc::new(Fragment::new(marketplace::SEPARATOR, &self.entry(listing, version, locked)))
+        entry_fragment(&self.entry(listing, version, locked))
     }
 
     /// The text of [`Voice::fragment`], without the separator.
@@ -120,6 +120,12 @@ impl Voice {
         let commit = stub_commit(listing, bundle.tree());
         Ok(RenderedStub { reason, version: made.version, bundle, commit })
     }
+}
+
+/// An entry as it stands in the document: a comma parts it from the one before, if there is one.
+pub(crate) fn entry_fragment(entry: &str) -> Arc<Fragment> {
+    let (comma, indent) = marketplace::SEPARATOR.split_at(1);
+    Arc::new(Fragment::new(comma, &format!("{indent}{entry}")))
 }
 
 /// The bundle of laid-out files; `source` gives the bytes of those that are taken over unchanged.

@@ -164,7 +164,7 @@ fn body(input: &StubInput<'_>) -> String {
     out.push_str("\n## How to get access\n\n");
     if can_buy(input.reason) {
         if let Some(price) = input.price {
-            let _ = writeln!(out, "Price: {}\n", quoted(&shorten(&one_line(price), MAX_LINE)));
+            let _ = writeln!(out, "Price: {}\n", shorten(&one_line(price), MAX_LINE));
         }
         let _ = write!(
             out,
