@@ -5,7 +5,7 @@ use skaas_domain::{
     money::Price,
 };
 use skaas_store::{
-    listings,
+    catalogue, listings,
     releases::{self, Release},
 };
 
@@ -78,6 +78,19 @@ pub async fn set(app: &App, name: &str, change: &Change) -> Result<Details> {
             return Ok(Details { listing: after, releases });
         }
     }
+}
+
+/// Deletes a skill: nobody receives it any more, holders included, and its name is never given again. What was
+/// sold stays on record.
+pub async fn delete(app: &App, name: &str) -> Result<Listing> {
+    let mut tx = app.store.begin().await?;
+    tx.bump_catalogue().await?;
+    let listing = listings::find_by_name(&mut tx, name).await?.ok_or_else(|| absent(name))?;
+    catalogue::put_entry(&mut tx, listing.position, listing.skill, None).await?;
+    listings::delete(&mut tx, listing.skill, app.now()).await?;
+    tx.commit().await?;
+    tracing::info!(event = "listing_deleted", skill_id = %listing.skill);
+    Ok(listing)
 }
 
 fn checked(change: &Change) -> Result<Change> {

@@ -93,13 +93,13 @@ pub(crate) struct Demo {
 /// What an operator does by hand. Every command takes `--json`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Admin {
-    /// Users: add, list
+    /// Users: add, list, delete
     #[command(subcommand)]
     User(User),
     /// Api tokens: create, list, revoke
     #[command(subcommand)]
     Token(Token),
-    /// Listings: set, show
+    /// Listings: set, show, delete
     #[command(subcommand)]
     Listing(Listing),
     /// Grants: add, list, revoke
@@ -204,6 +204,19 @@ pub(crate) enum Listing {
         skaas-server admin listing set lint-pro --category review --tag lint --tag ci"
     )]
     Set(Box<ListingSet>),
+    /// Delete a skill for everybody; the name is never given again. `set --withdraw` leaves it to its holders
+    #[command(after_help = "Examples:\n  skaas-server admin listing delete lint-pro --yes\n  \
+        skaas-server admin listing delete lint-pro --yes --json")]
+    Delete {
+        /// Which
+        skill: String,
+        /// Really
+        #[arg(long)]
+        yes: bool,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// Show one listing, or all
     #[command(
         after_help = "Examples:\n  skaas-server admin listing show\n  skaas-server admin listing show lint-pro --json"

@@ -25,6 +25,7 @@ pub(crate) async fn run(place: &Place, command: Admin) -> anyhow::Result<()> {
         Admin::User(command) => user(&app, command).await,
         Admin::Token(command) => token(&app, command).await,
         Admin::Listing(Listing::Set(options)) => listing_set(&app, &options).await,
+        Admin::Listing(Listing::Delete { skill, yes, json }) => listing_delete(&app, &skill, yes, json).await,
         Admin::Listing(Listing::Show { skill, json }) => listing_show(&app, skill.as_deref(), json).await,
         Admin::Grant(command) => grant(&app, command).await,
     }
@@ -152,6 +153,21 @@ async fn listing_set(app: &App, options: &ListingSet) -> anyhow::Result<()> {
             "It has no price, so it can only be granted: --price 900 --currency USD, or --price 0 for free.",
         );
     }
+    Ok(())
+}
+
+async fn listing_delete(app: &App, skill: &str, yes: bool, as_json: bool) -> anyhow::Result<()> {
+    if !yes {
+        return Err(refused(format!(
+            "deleting {skill} takes it from everybody who has it and retires the name for ever: say --yes, or \
+             leave it to its holders with `listing set {skill} --withdraw`"
+        )));
+    }
+    let listing = listings::delete(app, skill).await?;
+    if as_json {
+        return output::json(&json!({ "id": listing.skill, "name": listing.name, "deleted": true }));
+    }
+    output::line(&format!("Deleted {}; the name is never given again", listing.name));
     Ok(())
 }
 
