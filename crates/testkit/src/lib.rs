@@ -1,6 +1,9 @@
 //! The harness the stories are told with: a whole server, both databases, real git.
 
+pub mod app;
 pub mod clients;
 pub mod git;
+pub mod log;
+pub mod pack;
 pub mod process;
 pub mod wire;

@@ -1,0 +1,262 @@
+//! A whole skaas in this process: the real router behind the real listener, on a database of its own,
+//! under a clock that the test moves.
+//!
+//! Owns: nodes and their end, time, what is left over. Refuses to shorten a way: whoever acts is a
+//! person with real git and a token, or the operator with a store beside the nodes'.
+//!
+//! Everything blocks, as git does: two things at once are two threads (`std::thread::scope`), whoever
+//! holds a `&TestApp` may act from any of them.
+
+mod copy;
+mod front;
+mod leftovers;
+mod node;
+mod operator;
+mod person;
+mod source;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use jiff::{SignedDuration, Timestamp};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use rand::{SeedableRng as _, rngs::StdRng};
+use skaas_app::{App, AppConfig, Limits, Parts, Store, Voice, publication};
+use skaas_domain::clock::{Clock as _, ManualClock};
+pub use skaas_store::testing::TestDatabase;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+pub use copy::{Copy, Entry};
+pub use front::{Exchange, Front};
+pub use node::Node;
+pub use operator::{Given, Offer};
+pub use person::Person;
+pub use source::{Pushed, Source};
+
+use crate::log::Log;
+use person::Account;
+
+/// The first moment of every story.
+pub const BEGINNING: &str = "2026-11-02T09:00:00Z";
+/// What the texts of the installation say its address is.
+pub const PUBLIC_URL: &str = "https://skaas.test";
+
+/// Tells a story once on SQLite, and once on PostgreSQL where there is a cluster.
+pub fn story(tell: impl Fn(&TestApp)) {
+    for database in TestDatabase::each() {
+        story_on(database, &tell);
+    }
+}
+
+/// Tells a story on one database, and fails if it leaves anything behind.
+pub fn story_on(database: TestDatabase, tell: impl Fn(&TestApp)) {
+    eprintln!("on {}", if database.is_postgres() { "PostgreSQL" } else { "SQLite" });
+    let app = TestApp::new(database, 1);
+    tell(&app);
+    app.finish();
+}
+
+/// An installation with everybody in it.
+pub struct TestApp {
+    runtime: Runtime,
+    database: TestDatabase,
+    clock: Arc<ManualClock>,
+    log: Log,
+    recorder: &'static PrometheusRecorder,
+    folder: TempDir,
+    seed: u64,
+    nodes: Mutex<Vec<Arc<Node>>>,
+    /// Addresses for which everybody's git knows the password.
+    bases: Mutex<Vec<String>>,
+    accounts: Mutex<BTreeMap<String, Arc<Account>>>,
+    operator: App,
+    beside: Store,
+}
+
+impl TestApp {
+    /// One node and nobody in it; `seed` is for everything random.
+    ///
+    /// # Panics
+    /// If something of it cannot be started.
+    pub fn new(database: TestDatabase, seed: u64) -> Self {
+        let log = Log::default();
+        // Threads keep a pointer to it for as long as they live: it is never freed.
+        let recorder: &'static PrometheusRecorder =
+            Box::leak(Box::new(PrometheusBuilder::new().build_recorder()));
+        let folder = tempfile::Builder::new().prefix("skaas-story-").tempdir().expect("a temporary folder");
+        let runtime = runtime(&log, recorder);
+        let clock = Arc::new(ManualClock::new(BEGINNING.parse().expect("a constant")));
+        let store = runtime.block_on(database.store());
+        let beside = store.clone();
+        let operator = app_over(store, &clock, &folder.path().join("operator"), PUBLIC_URL, seed);
+        let (nodes, bases, accounts) = Default::default();
+        let app = Self {
+            runtime,
+            database,
+            clock,
+            log,
+            recorder,
+            folder,
+            seed,
+            nodes,
+            bases,
+            accounts,
+            operator,
+            beside,
+        };
+        app.another_node();
+        app
+    }
+
+    /// Does asynchronous work under this story's log and metrics.
+    pub fn run<T>(&self, work: impl Future<Output = T>) -> T {
+        tracing::dispatcher::with_default(&self.log.dispatch(), || {
+            metrics::with_local_recorder(self.recorder, || self.runtime.block_on(work))
+        })
+    }
+
+    /// One more node on the same database, with an empty scratch folder.
+    pub fn another_node(&self) -> Arc<Node> {
+        self.node_speaking_as(PUBLIC_URL)
+    }
+
+    /// The same with another public address, as after a change of the configuration.
+    pub fn node_speaking_as(&self, public_url: &str) -> Arc<Node> {
+        let number = self.nodes().len();
+        let scratch = self.folder.path().join(format!("node-{number}"));
+        let store = self.run(self.database.store());
+        let seed = self.seed.wrapping_add(1 + number as u64);
+        let app = app_over(store, &self.clock, &scratch, public_url, seed);
+        self.run(publication::render_all(&app)).expect("a node can render the catalogue");
+        let node = Arc::new(self.run(Node::start(app, scratch, self.metrics())));
+        self.nodes().push(Arc::clone(&node));
+        self.remember_base(&node.url());
+        node
+    }
+
+    /// The node that everybody talks to unless they say otherwise: the newest that runs.
+    pub fn node(&self) -> Arc<Node> {
+        let nodes = self.nodes();
+        Arc::clone(nodes.iter().rev().find(|node| node.runs()).expect("a node runs"))
+    }
+
+    /// Stops every node and starts another one.
+    pub fn restart(&self) -> Arc<Node> {
+        self.stop_nodes();
+        self.another_node()
+    }
+
+    /// The present moment.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Lets time pass, on every node at once.
+    pub fn pass(&self, by: SignedDuration) {
+        self.clock.advance(by);
+    }
+
+    /// Lets days pass.
+    pub fn pass_days(&self, days: i64) {
+        self.pass(SignedDuration::from_hours(24 * days));
+    }
+
+    /// What the nodes logged.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// A gauge or counter of all nodes together, the sum over its labels; 0 if it was never touched.
+    pub fn metric(&self, name: &str) -> f64 {
+        let text = self.metrics().render();
+        let values = text.lines().filter_map(|line| {
+            let rest = line.strip_prefix(name)?;
+            rest.starts_with([' ', '{']).then(|| rest.rsplit(' ').next()?.parse::<f64>().ok())?
+        });
+        values.sum()
+    }
+
+    /// A store of its own on the same data, as a program beside the server has.
+    pub fn store(&self) -> &Store {
+        self.operator_store()
+    }
+
+    /// Where this installation's files are; gone at its end.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Which database it is on.
+    pub fn database(&self) -> &TestDatabase {
+        &self.database
+    }
+
+    /// Ends the story: nothing may be left under way, and nothing left over.
+    ///
+    /// # Panics
+    /// With what was left.
+    pub fn finish(self) {
+        self.stop_nodes();
+        self.assert_nothing_left();
+    }
+
+    fn stop_nodes(&self) {
+        let nodes = self.nodes().clone();
+        for node in nodes {
+            assert!(self.run(node.stop()), "a node had to leave connections unfinished");
+        }
+    }
+
+    fn metrics(&self) -> PrometheusHandle {
+        self.recorder.handle()
+    }
+
+    fn nodes(&self) -> MutexGuard<'_, Vec<Arc<Node>>> {
+        self.nodes.lock().expect("nobody panics while adding a node")
+    }
+
+    /// Makes everybody's git know its password for an address.
+    fn remember_base(&self, base: &str) {
+        self.bases.lock().expect("nobody panics while remembering").push(base.to_owned());
+        for account in self.accounts.lock().expect("nobody panics while remembering").values() {
+            account.write_credentials(&self.bases());
+        }
+    }
+
+    fn bases(&self) -> Vec<String> {
+        self.bases.lock().expect("nobody panics while remembering").clone()
+    }
+}
+
+/// Two threads, as the machines have that this runs on; every one of them reports to the story's own log
+/// and metrics.
+fn runtime(log: &Log, recorder: &'static PrometheusRecorder) -> Runtime {
+    let dispatch = log.dispatch();
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .on_thread_start(move || {
+            // Both hold for as long as the thread lives.
+            std::mem::forget(tracing::dispatcher::set_default(&dispatch));
+            std::mem::forget(metrics::set_default_local_recorder(recorder));
+        })
+        .build()
+        .expect("threads can be started")
+}
+
+fn app_over(store: Store, clock: &Arc<ManualClock>, scratch: &Path, public_url: &str, seed: u64) -> App {
+    let config = AppConfig {
+        voice: Voice { public_url: public_url.to_owned(), marketplace_name: "skaas".to_owned() },
+        scratch: scratch.to_path_buf(),
+        limits: Limits {
+            // The rate is counted by the machine's clock, which no story moves.
+            token_burst: std::num::NonZeroU32::new(1_000_000).expect("not zero"),
+            ..Limits::default()
+        },
+    };
+    let rng = Box::new(StdRng::seed_from_u64(seed));
+    App::new(config, Parts { store, clock: Arc::<ManualClock>::clone(clock), rng })
+}

@@ -1,0 +1,192 @@
+//! What the operator does: listings and grants, by the same use cases as the command line, on a store
+//! beside the nodes'.
+
+use jiff::{SignedDuration, Timestamp};
+use skaas_app::{App, Error, Store, grants, listings, users};
+use skaas_domain::entitlement::{Access, GrantKind};
+use skaas_domain::listing::ListingState;
+use skaas_domain::money::{Interval, Price};
+
+use super::TestApp;
+
+/// Access as it is given: until when, and to which releases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Given {
+    /// Why.
+    pub kind: GrantKind,
+    /// When it ends; `None` is never (for a trial: as long as the listing says).
+    pub until: Option<Timestamp>,
+    /// Releases published later are not covered.
+    pub updates_until: Option<Timestamp>,
+}
+
+impl Given {
+    /// A reason without end that covers everything.
+    pub fn of(kind: GrantKind) -> Self {
+        Self { kind, until: None, updates_until: None }
+    }
+
+    /// The same until a moment.
+    #[must_use]
+    pub fn until(self, moment: Timestamp) -> Self {
+        Self { until: Some(moment), ..self }
+    }
+
+    /// The same for releases published by a moment.
+    #[must_use]
+    pub fn updates_until(self, moment: Timestamp) -> Self {
+        Self { updates_until: Some(moment), ..self }
+    }
+}
+
+/// A listing in the operator's hands.
+#[derive(Clone, Copy)]
+pub struct Offer<'a> {
+    app: &'a TestApp,
+    skill: &'a str,
+}
+
+impl Offer<'_> {
+    #[track_caller]
+    fn set(self, change: &listings::Change) -> Self {
+        self.try_set(change).unwrap_or_else(|error| panic!("{}: {error}", self.skill));
+        self
+    }
+
+    /// Changes it, where that may be refused.
+    ///
+    /// # Errors
+    /// The use case's.
+    pub fn try_set(self, change: &listings::Change) -> Result<(), Error> {
+        self.app.run(listings::set(&self.app.operator, self.skill, change)).map(drop)
+    }
+
+    /// Offers it to everybody.
+    #[track_caller]
+    pub fn published(self) -> Self {
+        self.in_state(ListingState::Published)
+    }
+
+    /// No longer offers it; who has it keeps it.
+    #[track_caller]
+    pub fn withdrawn(self) -> Self {
+        self.in_state(ListingState::Withdrawn)
+    }
+
+    /// Holds it back.
+    #[track_caller]
+    pub fn quarantined(self) -> Self {
+        self.in_state(ListingState::Quarantined)
+    }
+
+    /// Any state.
+    #[track_caller]
+    pub fn in_state(self, state: ListingState) -> Self {
+        self.set(&listings::Change { state: Some(state), ..listings::Change::default() })
+    }
+
+    /// Sold once, in US cents.
+    #[track_caller]
+    pub fn priced(self, cents: i64) -> Self {
+        let price = Price::new(cents, "USD", Interval::Once).expect("a price of the test is one");
+        self.set(&listings::Change { price: Some(price), ..listings::Change::default() })
+    }
+
+    /// Given to everybody.
+    #[track_caller]
+    pub fn free(self) -> Self {
+        self.set(&listings::Change { price: Some(Price::Free), ..listings::Change::default() })
+    }
+
+    /// With a trial of so many days.
+    #[track_caller]
+    pub fn with_trial(self, days: u16) -> Self {
+        self.set(&listings::Change { trial_days: Some(days), ..listings::Change::default() })
+    }
+
+    /// On a shelf.
+    #[track_caller]
+    pub fn on_shelf(self, category: &str) -> Self {
+        self.set(&listings::Change { category: Some(category.to_owned()), ..listings::Change::default() })
+    }
+
+    /// Everything that is known of it, as `admin listing show` has it.
+    #[track_caller]
+    pub fn details(self) -> listings::Details {
+        let found = self.app.run(listings::find(&self.app.operator, self.skill));
+        found.unwrap_or_else(|error| panic!("{}: {error}", self.skill))
+    }
+
+    /// The versions released, oldest first.
+    #[track_caller]
+    pub fn versions(self) -> Vec<String> {
+        self.details().releases.into_iter().map(|release| release.version).collect()
+    }
+}
+
+impl TestApp {
+    /// A listing, to be changed or looked at.
+    pub fn offer<'a>(&'a self, skill: &'a str) -> Offer<'a> {
+        Offer { app: self, skill }
+    }
+
+    /// Whether there is a listing of that name.
+    pub fn is_listed(&self, skill: &str) -> bool {
+        match self.run(listings::find(&self.operator, skill)) {
+            Ok(_) => true,
+            Err(Error::NotFound(_)) => false,
+            Err(error) => panic!("{skill}: {error}"),
+        }
+    }
+
+    /// Gives somebody access.
+    ///
+    /// # Panics
+    /// If it is refused.
+    #[track_caller]
+    pub fn give(&self, username: &str, skill: &str, given: Given) {
+        self.try_give(username, skill, given).unwrap_or_else(|error| panic!("{username}, {skill}: {error}"));
+    }
+
+    /// The same, where it may be refused.
+    ///
+    /// # Errors
+    /// The use case's.
+    pub fn try_give(&self, username: &str, skill: &str, given: Given) -> Result<(), Error> {
+        let Given { kind, until, updates_until } = given;
+        let (username, skill, note) = (username.to_owned(), skill.to_owned(), String::new());
+        let new = grants::NewGrant { username, skill, kind, until, updates_until, note };
+        self.run(grants::add(&self.operator, new)).map(drop)
+    }
+
+    /// Takes back what somebody has of a skill; how many grants that ended.
+    #[track_caller]
+    pub fn revoke(&self, username: &str, skill: &str) -> usize {
+        self.run(grants::revoke(&self.operator, username, Some(skill))).expect("it can be revoked").len()
+    }
+
+    /// What the decision says now, asked as the operator asks.
+    #[track_caller]
+    pub fn access(&self, username: &str, skill: &str) -> Access {
+        self.run(grants::access(&self.operator, username, skill)).expect("both are there")
+    }
+
+    /// Deletes somebody.
+    #[track_caller]
+    pub fn delete_user(&self, username: &str) {
+        self.run(users::delete(&self.operator, username)).expect("they are there");
+    }
+
+    /// A moment some days from now; before, when negative.
+    pub fn in_days(&self, days: i64) -> Timestamp {
+        self.now() + SignedDuration::from_hours(24 * days)
+    }
+
+    pub(super) fn operator_store(&self) -> &Store {
+        &self.beside
+    }
+
+    pub(super) fn operator(&self) -> &App {
+        &self.operator
+    }
+}
