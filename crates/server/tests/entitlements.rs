@@ -1,0 +1,242 @@
+//! Who receives what, when: every kind of grant, every state of a listing, told through real git on both
+//! databases.
+
+#![allow(clippy::unwrap_used, reason = "a test stops where it is surprised")]
+
+use skaas_app::Error;
+use skaas_domain::entitlement::GrantKind;
+use skaas_testkit::app::{Given, story};
+
+const SKILL: &str = "lint-pro";
+
+#[test]
+fn a_buyer_pulls_the_stub_away_and_a_refund_brings_it_back() {
+    story(|app| {
+        app.creator("ann").publishes(SKILL).priced(900);
+        let bob = app.buyer("bob");
+        let (skill, market) = (bob.clones(SKILL), bob.clones("marketplace"));
+        skill.sees_stub_saying("[PURCHASE REQUIRED]");
+        market.lists_locked(SKILL);
+        bob.buys(SKILL);
+        skill.pulls().sees_full("1.0.0");
+        market.pulls().lists_owned(SKILL, "1.0.0");
+        bob.is_refunded(SKILL);
+        skill.pulls().sees_stub();
+        market.pulls().lists_locked(SKILL);
+        bob.clones(SKILL).sees_stub().holds_nothing_paid();
+    });
+}
+
+#[test]
+fn every_kind_of_grant_gives_the_whole_skill_until_it_ends() {
+    story(|app| {
+        app.creator("ann").publishes(SKILL).priced(900);
+        let end = app.in_days(30);
+        let kinds = [
+            GrantKind::Purchase,
+            GrantKind::Subscription,
+            GrantKind::Trial,
+            GrantKind::Gift,
+            GrantKind::Seat,
+            GrantKind::Ownership,
+        ];
+        let copies = kinds.map(|kind| {
+            let holder = app.buyer(kind.as_str());
+            let copy = holder.clones(SKILL);
+            holder.gets(SKILL, Given::of(kind).until(end));
+            copy.pulls().sees_full("1.0.0");
+            (kind, holder, copy)
+        });
+        app.pass(app.now().duration_until(end) - jiff::SignedDuration::from_micros(1));
+        for (_, holder, copy) in &copies {
+            copy.pulls().sees_full("1.0.0");
+            holder.clones("marketplace").lists_owned(SKILL, "1.0.0");
+        }
+        app.pass(jiff::SignedDuration::from_micros(1));
+        for (kind, holder, copy) in &copies {
+            copy.pulls().sees_stub();
+            if *kind == GrantKind::Trial {
+                copy.sees_stub_saying("trial");
+            }
+            holder.clones("marketplace").lists_locked(SKILL);
+            holder.clones(SKILL).sees_stub().holds_nothing_paid();
+        }
+    });
+}
+
+#[test]
+fn whoever_bought_a_year_of_updates_keeps_the_last_release_of_that_year() {
+    story(|app| {
+        let ann = app.creator("ann");
+        ann.publishes(SKILL).priced(900);
+        let bob = app.buyer("bob");
+        bob.gets(SKILL, Given::of(GrantKind::Purchase).updates_until(app.in_days(365)));
+        let copy = bob.clones(SKILL);
+        app.pass_days(300);
+        ann.releases(SKILL, "1.1.0");
+        copy.pulls().sees_full("1.1.0");
+        app.pass_days(100);
+        ann.releases(SKILL, "2.0.0");
+        copy.pulls().sees_full("1.1.0");
+        bob.clones(SKILL).sees_full("1.1.0");
+        bob.clones("marketplace").lists_owned(SKILL, "1.1.0");
+        assert_eq!(copy.remote_tags(), ["v1.0.0", "v1.1.0"].map(String::from).into());
+        assert!(!copy.everything().contains("lint-pro-2.0.0"));
+        // A second reason stands beside the first.
+        bob.gets(SKILL, Given::of(GrantKind::Gift).until(app.in_days(10)));
+        copy.pulls().sees_full("2.0.0");
+        app.pass_days(11);
+        copy.pulls().sees_full("1.1.0");
+        assert!(!bob.clones(SKILL).everything().contains("lint-pro-2.0.0"));
+    });
+}
+
+#[test]
+fn a_buyer_goes_back_to_an_older_release_by_its_tag() {
+    story(|app| {
+        let ann = app.creator("ann");
+        ann.publishes(SKILL).priced(900);
+        app.pass_days(1);
+        ann.releases(SKILL, "1.1.0");
+        let bob = app.buyer("bob");
+        assert_eq!(bob.clones(SKILL).remote_tags(), std::collections::BTreeSet::new());
+        bob.buys(SKILL);
+        bob.clones_with(SKILL, &["--branch", "v1.0.0"]).sees_full("1.0.0");
+        bob.clones_with(SKILL, &["--depth", "1", "--branch", "v1.0.0"]).sees_full("1.0.0");
+        bob.clones(SKILL).sees_full("1.1.0");
+    });
+}
+
+#[test]
+fn a_trial_is_given_once_ever_even_after_it_was_revoked() {
+    story(|app| {
+        app.creator("ann").publishes(SKILL).priced(900).with_trial(14);
+        let bob = app.buyer("bob");
+        bob.gets(SKILL, Given::of(GrantKind::Trial));
+        let copy = bob.clones(SKILL);
+        copy.sees_full("1.0.0");
+        app.pass_days(14);
+        copy.pulls().sees_stub_saying("trial");
+        let again = app.try_give("bob", SKILL, Given::of(GrantKind::Trial));
+        assert!(matches!(again, Err(Error::Conflict(_))), "{again:?}");
+        bob.clones(SKILL).sees_stub();
+        let carol = app.buyer("carol");
+        carol.gets(SKILL, Given::of(GrantKind::Trial));
+        carol.is_refunded(SKILL);
+        let again = app.try_give("carol", SKILL, Given::of(GrantKind::Trial));
+        assert!(matches!(again, Err(Error::Conflict(_))), "{again:?}");
+        carol.clones(SKILL).sees_stub();
+        // A trial does not stand in the way of a purchase.
+        bob.buys(SKILL);
+        copy.pulls().sees_full("1.0.0");
+    });
+}
+
+#[test]
+fn a_trial_needs_a_listing_that_offers_one() {
+    story(|app| {
+        app.creator("ann").publishes(SKILL).priced(900);
+        app.buyer("bob");
+        let given = app.try_give("bob", SKILL, Given::of(GrantKind::Trial));
+        assert!(matches!(given, Err(Error::Conflict(_))), "{given:?}");
+    });
+}
+
+#[test]
+fn a_listing_shows_each_state_to_its_owner_to_a_holder_and_to_a_stranger() {
+    story(|app| {
+        let ann = app.creator("ann");
+        let source = ann.source(SKILL);
+        source.holds(SKILL, "1.0.0");
+        source.pushes().is_taken();
+        let (holder, stranger) = (app.buyer("holly"), app.buyer("strange"));
+        holder.buys(SKILL);
+
+        // A draft: its creator and whoever was given it.
+        ann.clones(SKILL).sees_full("1.0.0");
+        ann.clones("marketplace").lists_owned(SKILL, "1.0.0");
+        let held = holder.clones(SKILL);
+        held.sees_full("1.0.0");
+        stranger.cannot_clone(SKILL);
+        stranger.clones("marketplace").omits(SKILL);
+
+        let offer = app.offer(SKILL).priced(900).published();
+        let stubbed = stranger.clones(SKILL);
+        stubbed.sees_stub();
+        stranger.clones("marketplace").lists_locked(SKILL);
+        let markets = [&ann, &holder, &stranger].map(|person| person.clones("marketplace"));
+
+        offer.withdrawn();
+        ann.clones(SKILL).sees_full("1.0.0");
+        held.pulls().sees_full("1.0.0");
+        holder.clones("marketplace").lists_owned(SKILL, "1.0.0");
+        stranger.cannot_clone(SKILL);
+        stranger.clones("marketplace").omits(SKILL);
+
+        offer.quarantined();
+        ann.clones(SKILL).sees_stub().holds_nothing_paid();
+        held.pulls().sees_stub();
+        holder.clones(SKILL).sees_stub().holds_nothing_paid();
+        stranger.cannot_clone(SKILL);
+
+        offer.published();
+        held.pulls().sees_full("1.0.0");
+        ann.clones(SKILL).sees_full("1.0.0");
+        stubbed.pulls().sees_stub();
+        markets[0].pulls().lists_owned(SKILL, "1.0.0");
+        markets[1].pulls().lists_owned(SKILL, "1.0.0");
+        markets[2].pulls().lists_locked(SKILL);
+    });
+}
+
+#[test]
+fn a_withdrawn_skill_becomes_a_stub_when_the_access_to_it_ends() {
+    story(|app| {
+        app.creator("ann").publishes(SKILL).priced(900);
+        let bob = app.buyer("bob");
+        bob.gets(SKILL, Given::of(GrantKind::Subscription).until(app.in_days(30)));
+        let (copy, market) = (bob.clones(SKILL), bob.clones("marketplace"));
+        app.offer(SKILL).withdrawn();
+        copy.pulls().sees_full("1.0.0");
+        app.pass_days(30);
+        copy.pulls().sees_stub();
+        market.pulls().lists_locked(SKILL);
+    });
+}
+
+#[test]
+fn a_free_skill_is_whole_for_everybody_until_it_gets_a_price() {
+    story(|app| {
+        let ann = app.creator("ann");
+        let offer = ann.publishes(SKILL).free();
+        let bob = app.buyer("bob");
+        let (copy, market) = (bob.clones(SKILL), bob.clones("marketplace"));
+        copy.sees_full("1.0.0");
+        market.lists_owned(SKILL, "1.0.0");
+        ann.releases(SKILL, "1.0.1");
+        copy.pulls().sees_full("1.0.1");
+        market.pulls().lists_owned(SKILL, "1.0.1");
+        offer.priced(500);
+        copy.pulls().sees_stub();
+        market.pulls().lists_locked(SKILL);
+        bob.clones(SKILL).sees_stub().holds_nothing_paid();
+    });
+}
+
+#[test]
+fn an_expired_token_is_refused_from_its_last_moment_on() {
+    story(|app| {
+        app.creator("ann").publishes(SKILL).free();
+        let bob = app.buyer("bob");
+        bob.takes_new_token(Some(app.in_days(7)));
+        let copy = bob.clones(SKILL);
+        app.pass(jiff::SignedDuration::from_hours(24 * 7) - jiff::SignedDuration::from_micros(1));
+        copy.pulls();
+        assert_eq!(bob.connects().get("/me/marketplace.git/info/refs?service=git-upload-pack").status, 200);
+        app.pass(jiff::SignedDuration::from_micros(1));
+        assert_eq!(bob.connects().get("/me/marketplace.git/info/refs?service=git-upload-pack").status, 401);
+        assert!(!copy.try_pull().succeeded());
+        bob.takes_new_token(None);
+        copy.pulls().sees_full("1.0.0");
+    });
+}
