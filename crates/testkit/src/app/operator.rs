@@ -182,11 +182,35 @@ impl TestApp {
         self.now() + SignedDuration::from_hours(24 * days)
     }
 
+    /// How many packs a source consists of.
+    #[track_caller]
+    pub fn packs_of(&self, source: skaas_domain::id::SourceId) -> usize {
+        let packs = self.run(async {
+            let mut conn = self.beside.read().await?;
+            skaas_store::sources::packs(&mut conn, source).await
+        });
+        packs.expect("they can be listed").len()
+    }
+
+    /// Deletes a listing; its name is given to nobody again.
+    #[track_caller]
+    pub fn delete_listing(&self, skill: &str) {
+        let listing = self.offer(skill).details().listing;
+        let deleted = self.run(async {
+            let mut tx = self.beside.begin().await?;
+            skaas_store::listings::delete(&mut tx, listing.skill, self.now()).await?;
+            skaas_store::catalogue::put_entry(&mut tx, listing.position, listing.skill, None).await?;
+            tx.commit().await
+        });
+        deleted.unwrap_or_else(|error| panic!("{skill}: {error}"));
+    }
+
     pub(super) fn operator_store(&self) -> &Store {
         &self.beside
     }
 
-    pub(super) fn operator(&self) -> &App {
+    /// The use cases as the operator calls them, beside the nodes.
+    pub fn operator(&self) -> &App {
         &self.operator
     }
 }
