@@ -53,6 +53,9 @@ fn two_pushes_racing_on_one_source_from_two_nodes_end_as_one_history() {
         let ann = app.creator("ann");
         ann.publishes(SKILL).free();
         let desk = ann.source(SKILL);
+        // No version declared: each push counts on.
+        desk.writes("SKILL.md", format!("---\nname: {SKILL}\ndescription: Checks.\n---\n\nText.\n"));
+        desk.pushes().is_taken();
         for round in 1..4 {
             let folder = ann.folder().join("sources").join(format!("train-{round}"));
             ann.git().ok(ann.folder(), &["clone", "-q", &desk.url(), &folder.to_string_lossy()]);
@@ -77,7 +80,7 @@ fn two_pushes_racing_on_one_source_from_two_nodes_end_as_one_history() {
             desk.git(&["pull", "-q", "--ff-only", &url, "main"]);
             desk.git(&["fsck", "--strict"]);
         }
-        assert_eq!(desk.git(&["rev-list", "--count", "HEAD"]), "7");
+        assert_eq!(desk.git(&["rev-list", "--count", "HEAD"]), "8");
         let files = app.buyer("bob").clones(SKILL).files();
         assert_eq!(files[&format!("skills/{SKILL}/desk.txt")], "3");
         assert_eq!(files[&format!("skills/{SKILL}/train.txt")], "3");
