@@ -5,7 +5,6 @@
 mod story;
 
 use serde_json::Value;
-use skaas_testkit::process::Installation;
 use story::{House, SKILL};
 
 #[test]
@@ -113,7 +112,7 @@ fn a_failure_has_its_exit_code_and_says_what_to_do() {
 #[test]
 fn a_wrong_setting_stops_the_start_with_its_name_and_an_example() {
     let folder = tempfile::tempdir().unwrap();
-    let installation = Installation::new(env!("CARGO_BIN_EXE_skaas-server"), folder.path().join("data"));
+    let installation = story::installation(folder.path());
     for (name, value) in [
         ("SKAAS_PUBLIC_URL", "skills.example.com"),
         ("SKAAS_CONCURRENT_PACKS", "0"),

@@ -11,6 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
+use skaas_store::{DatabaseConfig, ObjectsConfig, StoreConfig};
 
 use crate::git::Ran;
 
@@ -37,6 +38,28 @@ impl Installation {
     #[must_use]
     pub fn on_database(mut self, url: &str) -> Self {
         self.database_url = Some(url.to_owned());
+        self
+    }
+
+    /// The same as one node of many: the shared database and, where it is one, the bucket.
+    #[must_use]
+    pub fn as_node_of(mut self, shared: &StoreConfig) -> Self {
+        if let DatabaseConfig::Postgres { url } = &shared.database {
+            self = self.on_database(url);
+        }
+        let ObjectsConfig::S3(bucket) = &shared.objects else { return self };
+        let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        for (name, value) in [
+            ("S3_ENDPOINT", text(&bucket.endpoint)),
+            ("S3_BUCKET", bucket.bucket.clone()),
+            ("S3_REGION", bucket.region.clone()),
+            ("S3_ACCESS_KEY_ID", text(&bucket.access_key_id)),
+            ("S3_SECRET_ACCESS_KEY", text(&bucket.secret_access_key)),
+            ("S3_PREFIX", bucket.prefix.clone()),
+            ("S3_ALLOW_HTTP", bucket.allow_http.to_string()),
+        ] {
+            self = self.with_variable(name, &value);
+        }
         self
     }
 
@@ -154,6 +177,11 @@ impl Server {
     /// The port it listens on.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// `http://127.0.0.1:{port}`, without a slash at its end.

@@ -1,7 +1,7 @@
 //! What every story from outside begins with: a server process on a data folder of its own, a
 //! creator who has pushed samples with real git, and buyers with tokens.
 
-#![allow(dead_code, reason = "each test file takes what it needs of this")]
+#![allow(dead_code, unreachable_pub, reason = "each test file takes what it needs of this")]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -41,12 +41,22 @@ pub fn samples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../samples")
 }
 
+/// The binary under test, with its data in this folder.
+pub fn installation(folder: &Path) -> Installation {
+    Installation::new(env!("CARGO_BIN_EXE_skaas-server"), folder.join("data"))
+}
+
 impl House {
     /// A server whose creator has pushed and published these samples.
     pub fn with(sources: &[&str]) -> Self {
+        Self::configured(sources, |installation| installation)
+    }
+
+    /// The same after `configure` has set what differs from the defaults.
+    pub fn configured(sources: &[&str], configure: impl FnOnce(Installation) -> Installation) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let installation = Installation::new(env!("CARGO_BIN_EXE_skaas-server"), folder.path().join("data"));
-        let server = installation.serve();
+        let server = configure(installation).serve();
         let ann = Person::admitted(&server, folder.path(), "ann");
         let house = Self { server, ann, folder };
         for source in sources {
