@@ -1,0 +1,88 @@
+//! Which crate may know which: the edges of DESIGN.md, held against what cargo builds.
+
+#![allow(clippy::unwrap_used, reason = "a test stops where it is surprised")]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cargo_metadata::{DependencyKind, MetadataCommand, Package};
+
+/// What each crate may use of ours, in the program and (after it) in its tests.
+const EDGES: &[(&str, &[&str], &[&str])] = &[
+    ("domain", &[], &[]),
+    ("git", &[], &["testkit"]),
+    ("store", &["domain"], &["store", "testkit"]),
+    ("app", &["domain", "git", "store"], &["testkit"]),
+    ("server", &["app", "domain"], &["testkit"]),
+];
+
+/// Crates that no program is made of: they may see everything.
+const OUTSIDE: &[&str] = &["testkit", "bench"];
+
+/// What opens connections outwards.
+const HTTP_CLIENTS: &[&str] =
+    &["reqwest", "ureq", "isahc", "attohttpc", "curl", "awc", "surf", "minreq", "hyper-rustls"];
+
+fn packages() -> BTreeMap<String, Package> {
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml");
+    let metadata = MetadataCommand::new().manifest_path(manifest).no_deps().exec().unwrap();
+    let name = |package: &Package| package.name.strip_prefix("skaas-").unwrap_or(&package.name).to_owned();
+    metadata.packages.into_iter().map(|package| (name(&package), package)).collect()
+}
+
+/// The names of a package's dependencies, those of its tests apart.
+fn dependencies(package: &Package, of_tests: bool) -> BTreeSet<String> {
+    let kept = package.dependencies.iter().filter(|d| (d.kind == DependencyKind::Development) == of_tests);
+    kept.map(|dependency| dependency.name.clone()).collect()
+}
+
+fn ours(names: &BTreeSet<String>) -> BTreeSet<&str> {
+    names.iter().filter_map(|name| name.strip_prefix("skaas-")).collect()
+}
+
+#[test]
+fn crates_know_of_each_other_only_what_the_design_says() {
+    let packages = packages();
+    let named: BTreeSet<&str> = EDGES.iter().map(|(name, ..)| *name).chain(OUTSIDE.iter().copied()).collect();
+    let there: BTreeSet<&str> = packages.keys().map(String::as_str).collect();
+    assert_eq!(named, there, "a crate without a row has no place in the design yet");
+    for (name, program, tests) in EDGES {
+        let package = &packages[*name];
+        let expected: BTreeSet<&str> = program.iter().copied().collect();
+        assert_eq!(ours(&dependencies(package, false)), expected, "{name}");
+        let of_tests = dependencies(package, true);
+        let stray: Vec<&str> = ours(&of_tests).into_iter().filter(|edge| !tests.contains(edge)).collect();
+        assert!(stray.is_empty(), "the tests of {name} know {stray:?}");
+    }
+}
+
+#[test]
+fn only_the_store_speaks_sql_and_no_crate_calls_out_by_itself() {
+    for (name, package) in packages() {
+        if OUTSIDE.contains(&name.as_str()) {
+            continue;
+        }
+        let uses = dependencies(&package, false);
+        for sql in ["sqlx", "rusqlite", "libsqlite3-sys", "tokio-postgres"] {
+            assert!(name == "store" || !uses.contains(sql), "{name} uses {sql}");
+        }
+        assert!(name == "store" || !uses.contains("object_store"), "{name} uses object_store");
+        if name != "outbound" {
+            let calls: Vec<&&str> = HTTP_CLIENTS.iter().filter(|client| uses.contains(**client)).collect();
+            assert!(calls.is_empty(), "{name} calls out with {calls:?}");
+            let hyper = package.dependencies.iter().filter(|d| d.name.starts_with("hyper"));
+            let client = hyper.flat_map(|d| &d.features).any(|feature| feature.starts_with("client"));
+            assert!(!client, "{name} uses hyper's client");
+        }
+    }
+}
+
+#[test]
+fn the_domain_and_git_touch_no_network_and_no_runtime() {
+    let packages = packages();
+    for name in ["domain", "git"] {
+        let uses = dependencies(&packages[name], false);
+        for foreign in ["tokio", "axum", "hyper", "http", "tower"] {
+            assert!(!uses.contains(foreign), "{name} uses {foreign}");
+        }
+    }
+}
