@@ -8,6 +8,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 
 /// What each crate may use of ours, in the program and (after it) in its tests.
 const EDGES: &[(&str, &[&str], &[&str])] = &[
+    ("api", &[], &[]),
     ("domain", &[], &[]),
     ("git", &[], &["testkit"]),
     ("store", &["domain"], &["store", "testkit"]),

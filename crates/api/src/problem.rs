@@ -1,0 +1,22 @@
+//! Owns the error document of everything that is not OAuth.
+
+use serde::{Deserialize, Serialize};
+
+/// RFC 9457, `application/problem+json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Problem {
+    /// The word that names the kind of problem: `unauthenticated`, `forbidden`, `not-found`, `invalid`,
+    /// `conflict`, `too-large`, `rate-limited`, `busy`, `fault`.
+    #[serde(rename = "type", default)]
+    pub kind: String,
+    /// The same for people, equal for every problem of this kind.
+    #[serde(default)]
+    pub title: String,
+    /// The HTTP status.
+    #[serde(default)]
+    pub status: u16,
+    /// What happened this time, and what to do.
+    #[serde(default)]
+    pub detail: String,
+}

@@ -1,0 +1,26 @@
+//! Owns what is said about a browser login.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// One row of `GET /api/sessions`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct SessionInfo {
+    /// `ses_…`: what `DELETE /api/sessions/{id}` takes.
+    pub id: String,
+    /// Whether this is the session that asked.
+    pub current: bool,
+    /// The browser as it named itself, shortened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// The address it was last seen at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// When it signed in.
+    pub created_at: Timestamp,
+    /// When it was last seen.
+    pub seen_at: Timestamp,
+    /// When it ends at the latest.
+    pub expires_at: Timestamp,
+}

@@ -1,0 +1,64 @@
+//! Owns what is said about api tokens.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::Secret;
+
+/// An api token as lists show it: everything but the secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct TokenInfo {
+    /// `tok_…`: what `DELETE /api/tokens/{id}` takes.
+    pub id: String,
+    /// What its owner calls it: a device, a job.
+    pub name: String,
+    /// Its first characters, up to and with the 8 that lists name it by: `sk_live_Xy12Ab9Q`.
+    pub prefix: String,
+    /// What it may do, space-separated as in OAuth; `full` for everything.
+    pub scopes: String,
+    /// Whether this is the token that asked.
+    #[serde(default)]
+    pub current: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last used, within a minute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used_at: Option<Timestamp>,
+    /// The address it was last used from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used_from: Option<String>,
+    /// When it stops working by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// When it was revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// `POST /api/tokens`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct NewToken {
+    /// What to call it.
+    pub name: String,
+    /// What it may do, space-separated as in OAuth; everything when left out. Never more than the token
+    /// that asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scopes: Option<String>,
+    /// In how many seconds it stops working; until it is revoked when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_in: Option<u64>,
+}
+
+/// The answer: the one moment at which the token is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct CreatedToken {
+    /// The token itself, to be shown once.
+    pub token: Secret,
+    /// What lists will say.
+    #[serde(flatten)]
+    pub info: TokenInfo,
+}
