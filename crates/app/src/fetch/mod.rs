@@ -206,7 +206,7 @@ fn root_of(row: &Step, permitted: bool) -> Option<Commit> {
 
 /// Makes the body of an answer that holds a pack.
 async fn send(app: &App, opened: &Opened, known: &Known, plan: &Plan) -> Result<Reply> {
-    let slot = PackSlot::new(app.packs.take().await?);
+    let slot = PackSlot::new(app.packs.take(opened.viewer.user().id).await?);
     let made = match &opened.served.state {
         State::Skill(state) => skill_pack::make(app, state, known, plan).await?,
         State::Marketplace(state) => marketplace_pack::make(app, state, opened, known, plan).await?,

@@ -35,7 +35,7 @@ use skaas_store::{
     releases,
     sources::{self, RefChange, Source, SourcePack},
 };
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 
 pub(crate) use self::consolidation::sweep;
 pub use self::own_fetch::{own_pack, own_refs};
@@ -47,6 +47,7 @@ use crate::{
     app::App,
     error::{Error, Result},
     fetch::no_such_repo,
+    limits::Place,
     oid::{oid, stored},
     publication::{Cut, Revision, store_contents, write},
     viewer::Viewer,
@@ -78,7 +79,7 @@ impl SourceLocks {
 pub struct Admitted {
     viewer: Arc<Viewer>,
     source_name: String,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 /// What a push is answered with.
@@ -113,7 +114,7 @@ pub async fn info_refs(app: &App, viewer: &Viewer, creator: &str, source_name: &
 /// Takes a place for a push, before its body is read.
 pub async fn admit(app: &App, viewer: Arc<Viewer>, creator: &str, source_name: &str) -> Result<Admitted> {
     check_owner(&viewer, creator, source_name)?;
-    let place = app.pushes.take().await?;
+    let place = app.pushes.take(viewer.user().id).await?;
     Ok(Admitted { viewer, source_name: source_name.to_owned(), _place: place })
 }
 

@@ -78,7 +78,7 @@ pub async fn own_pack(
     };
     let own = open(app, viewer, creator, source_name).await?;
     let (sender, receiver) = mpsc::channel(WAITING_PIECES);
-    let slot = PackSlot::new(app.packs.take().await?);
+    let slot = PackSlot::new(app.packs.take(viewer.user().id).await?);
     tokio::task::spawn_blocking(move || {
         let outcome = answer(&own, &command, &sender);
         if let Err(error) = outcome {
