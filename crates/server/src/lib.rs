@@ -12,6 +12,7 @@ mod health;
 mod installation;
 mod listener;
 mod output;
+mod pace;
 mod problem;
 mod router;
 mod serve;

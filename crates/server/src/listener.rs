@@ -3,26 +3,31 @@
 use std::{future::Future, net::SocketAddr, pin::pin, time::Duration};
 
 use axum::Router;
+use hyper::server::conn::http1::Builder;
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto::Builder, graceful::GracefulShutdown},
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
     service::TowerToHyperService,
 };
 use tokio::net::{TcpListener, TcpStream};
-use tokio_io_timeout::TimeoutStream;
+
+use crate::pace::PacedStream;
 
 /// How long connections may keep silent.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
     /// For the head of a request, the wait for one included.
     pub head: Duration,
-    /// For a reader to take something of an answer.
+    /// For a reader who does not keep pace with an answer.
     pub stall: Duration,
     /// For what is under way when the server is told to stop.
     pub grace: Duration,
 }
 
 /// Serves `router` on `listener` until `stop` is done, then lets what is under way finish.
+///
+/// HTTP/1.1 alone: git speaks nothing else without TLS, and every proxy can. Telling the versions apart would
+/// have no deadline: whoever connects and stays silent, or sends half of a preface, would stay for ever.
 ///
 /// Returns whether everything did within [`Patience::grace`].
 pub async fn serve(
@@ -31,9 +36,8 @@ pub async fn serve(
     patience: Patience,
     stop: impl Future<Output = ()>,
 ) -> bool {
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(patience.head).max_buf_size(128 * 1024);
-    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(64);
+    let mut builder = Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(patience.head).max_buf_size(128 * 1024);
     let graceful = GracefulShutdown::new();
     let mut stop = pin!(stop);
     loop {
@@ -43,7 +47,7 @@ pub async fn serve(
         };
         let Some(stream) = admit(accepted, patience.stall).await else { continue };
         let service = TowerToHyperService::new(router.clone());
-        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+        let connection = builder.serve_connection(TokioIo::new(stream), service);
         let watched = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = watched.await {
@@ -59,14 +63,12 @@ pub async fn serve(
 async fn admit(
     accepted: std::io::Result<(TcpStream, SocketAddr)>,
     stall: Duration,
-) -> Option<std::pin::Pin<Box<TimeoutStream<TcpStream>>>> {
+) -> Option<PacedStream<TcpStream>> {
     match accepted {
         Ok((stream, _)) => {
             // Answers are written whole; waiting for more would only delay the last packet.
             let _ = stream.set_nodelay(true);
-            let mut stream = TimeoutStream::new(stream);
-            stream.set_write_timeout(Some(stall));
-            Some(Box::pin(stream))
+            Some(PacedStream::new(stream, stall))
         }
         Err(error) => {
             // Out of file descriptors, as a rule: the connections that end make room again.

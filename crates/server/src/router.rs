@@ -21,7 +21,7 @@ use crate::{
 pub struct RouterParts {
     /// The use cases.
     pub app: App,
-    /// Longest silence within a request's body.
+    /// Patience with a sender who does not keep pace.
     pub stall: Duration,
     /// Where `/metrics` reads; `None` leaves the route out.
     pub metrics: Option<PrometheusHandle>,

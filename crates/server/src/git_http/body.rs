@@ -17,6 +17,9 @@ use http::{HeaderMap, header};
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use skaas_app as app;
+use tokio::time::Instant;
+
+use crate::pace::Pace;
 
 /// The first write is no larger than this, so that a small answer beside a large one is not kept waiting
 /// by a full socket buffer.
@@ -67,26 +70,29 @@ impl http_body::Body for RopeBody {
     }
 }
 
-/// What of a request's body is read at most, and how long one piece of it may take.
+/// What of a request's body is read at most, and how long the sender may keep it waiting.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BodyLimits {
     /// Bytes, as sent and as inflated.
     pub(crate) bytes: usize,
-    /// Longest silence.
+    /// Patience with a sender who does not keep pace.
     pub(crate) stall: Duration,
 }
 
 /// The next piece of `body`; `None` at its end.
-pub(crate) async fn next_piece(body: &mut Body, stall: Duration) -> Result<Option<Bytes>, Error> {
+pub(crate) async fn next_piece(body: &mut Body, pace: &mut Pace) -> Result<Option<Bytes>, Error> {
     loop {
-        let frame = tokio::time::timeout(stall, body.frame())
+        let began = Instant::now();
+        let frame = tokio::time::timeout(pace.left(), body.frame())
             .await
             .map_err(|_| Error::Invalid("the request stalled; nothing was changed".into()))?;
+        pace.spend(began.elapsed());
         match frame {
             None => return Ok(None),
             Some(Err(_)) => return Err(Error::Invalid("the request broke off; nothing was changed".into())),
             Some(Ok(frame)) => {
                 if let Ok(data) = frame.into_data() {
+                    pace.earn(data.len());
                     return Ok(Some(data));
                 }
             }
@@ -97,9 +103,9 @@ pub(crate) async fn next_piece(body: &mut Body, stall: Duration) -> Result<Optio
 /// Reads on for a little, so that the connection can be used again after an early answer.
 pub(crate) async fn drain(body: &mut Body, stall: Duration) {
     const AT_MOST: usize = 64 * 1024;
-    let mut read = 0;
+    let (mut read, mut pace) = (0, Pace::new(stall));
     while read < AT_MOST
-        && let Ok(Some(piece)) = next_piece(body, stall).await
+        && let Ok(Some(piece)) = next_piece(body, &mut pace).await
     {
         read += piece.len();
     }
@@ -122,8 +128,8 @@ pub(crate) async fn read_all(
 ) -> Result<Bytes, Error> {
     let gzip = is_gzip(headers)?;
     let mut collected = BytesMut::new();
-    let mut first = None;
-    while let Some(piece) = next_piece(body, limits.stall).await? {
+    let (mut first, mut pace) = (None, Pace::new(limits.stall));
+    while let Some(piece) = next_piece(body, &mut pace).await? {
         if collected.len() + first.as_ref().map_or(0, Bytes::len) + piece.len() > limits.bytes {
             return Err(too_large(limits.bytes));
         }

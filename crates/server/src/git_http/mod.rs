@@ -23,7 +23,7 @@ use self::{
     body::{BodyLimits, RopeBody, drain, is_gzip, next_piece, read_all},
     path::{Endpoint, GitPath, Owner, Repo},
 };
-use crate::problem::sentence;
+use crate::{pace::Pace, problem::sentence};
 
 /// What of an upload-pack request is read at most: a few tens of thousands of `have` lines.
 const REQUEST_BYTES: usize = 4 << 20;
@@ -32,7 +32,7 @@ const REQUEST_BYTES: usize = 4 << 20;
 #[derive(Clone)]
 pub(crate) struct GitState {
     pub(crate) app: App,
-    /// Longest silence within a request's body.
+    /// Patience with a sender who does not keep pace.
     pub(crate) stall: Duration,
 }
 
@@ -168,8 +168,8 @@ async fn spool(state: &GitState, body: &mut Body) -> Result<std::fs::File, Error
     // Commands and framing come on top of the pack.
     let limit = state.app.limits().push_bytes + (8 << 20);
     let mut file = tokio::fs::File::from_std(push::spool_file(&state.app)?);
-    let mut written = 0_u64;
-    while let Some(piece) = next_piece(body, state.stall).await? {
+    let (mut written, mut pace) = (0_u64, Pace::new(state.stall));
+    while let Some(piece) = next_piece(body, &mut pace).await? {
         written += piece.len() as u64;
         if written > limit {
             return Err(Error::TooLarge(format!(

@@ -1,0 +1,150 @@
+//! Owns the slowest pace that the other side may keep, of what it sends and of what it takes. Refuses to
+//! count the time in which the server itself is at work.
+//!
+//! A limit on silence alone is none: one byte before each deadline would hold a place for ever. So waiting
+//! spends patience, and bytes earn it back, at the slowest pace that counts as being there.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Instant, Sleep, sleep},
+};
+
+/// Bytes in a second that keep patience as it is.
+const SLOWEST: u32 = 4096;
+
+/// How much longer the other side may keep us waiting.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    full: Duration,
+    left: Duration,
+}
+
+impl Pace {
+    /// With all patience.
+    pub(crate) fn new(full: Duration) -> Self {
+        Self { full, left: full }
+    }
+
+    /// What is left of it.
+    pub(crate) fn left(&self) -> Duration {
+        self.left
+    }
+
+    /// Time went by in waiting.
+    pub(crate) fn spend(&mut self, waited: Duration) {
+        self.left = self.left.saturating_sub(waited);
+    }
+
+    /// Bytes came, or were taken.
+    pub(crate) fn earn(&mut self, bytes: usize) {
+        let earned = Duration::from_secs(1) * u32::try_from(bytes).unwrap_or(u32::MAX) / SLOWEST;
+        self.left = self.full.min(self.left.saturating_add(earned));
+    }
+}
+
+/// A stream whose reader keeps pace, or is given up.
+pub(crate) struct PacedStream<S> {
+    stream: S,
+    pace: Pace,
+    blocked: Option<(Instant, Pin<Box<Sleep>>)>,
+}
+
+impl<S> PacedStream<S> {
+    pub(crate) fn new(stream: S, patience: Duration) -> Self {
+        Self { stream, pace: Pace::new(patience), blocked: None }
+    }
+
+    /// Counts what a write came to; while it waits, patience runs out.
+    fn count(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(written) = written {
+            if let Some((since, _)) = self.blocked.take() {
+                self.pace.spend(since.elapsed());
+            }
+            if let Ok(bytes) = written {
+                self.pace.earn(bytes);
+            }
+            return Poll::Ready(written);
+        }
+        let left = self.pace.left();
+        let (_, end) = self.blocked.get_or_insert_with(|| (Instant::now(), Box::pin(sleep(left))));
+        ready!(end.as_mut().poll(cx));
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the reader does not keep pace")))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for PacedStream<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, into)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for PacedStream<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, from: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, from);
+        self.count(cx, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        from: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, from);
+        self.count(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trickle_uses_patience_up_and_a_steady_pace_never_does() {
+        let patience = Duration::from_secs(60);
+        let lasts = |bytes: usize, pause: u64| {
+            let mut pace = Pace::new(patience);
+            (0..10_000)
+                .take_while(|_| {
+                    pace.spend(Duration::from_secs(pause));
+                    let lives = !pace.left().is_zero();
+                    pace.earn(bytes);
+                    lives
+                })
+                .count()
+        };
+        assert!(lasts(1, 20) <= 3);
+        assert!(lasts(1024, 5) <= 13);
+        assert_eq!(lasts(5 * SLOWEST as usize, 5), 10_000);
+        assert_eq!(lasts(usize::MAX, 59), 10_000);
+    }
+
+    #[test]
+    fn patience_is_never_saved_up() {
+        let mut pace = Pace::new(Duration::from_secs(60));
+        pace.earn(1 << 30);
+        assert_eq!(pace.left(), Duration::from_secs(60));
+    }
+}

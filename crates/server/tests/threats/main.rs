@@ -1,0 +1,10 @@
+//! The rows of the threat table that no other test tells: each of these fails with the defence taken out.
+//! `docs/SECURITY.md` says which row is whose.
+
+#![allow(clippy::unwrap_used, reason = "a test stops where it is surprised")]
+
+mod bodies;
+mod patience;
+mod raw;
+#[path = "../story/mod.rs"]
+mod story;

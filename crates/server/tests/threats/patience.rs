@@ -1,0 +1,213 @@
+//! Those who take their time: silent connections, slow readers, slow senders, readers who leave. None of
+//! them may keep for long what others need.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::time::{Duration, Instant};
+
+use skaas_testkit::process::Installation;
+
+use crate::raw::{
+    authorization, eventually, fetch_request, metric, narrow, open, resident_kib, status, until_closed,
+};
+use crate::story::{House, Person, SKILL};
+
+/// Bytes of the large file: far more than both sockets hold.
+const LARGE: usize = 6 << 20;
+
+fn impatient(packs: &str, pushes: &str) -> House {
+    House::configured(&[SKILL], |installation: Installation| {
+        installation
+            .with_variable("SKAAS_STALL_SECONDS", "2")
+            .with_variable("SKAAS_CONCURRENT_PACKS", packs)
+            .with_variable("SKAAS_CONCURRENT_PUSHES", pushes)
+    })
+}
+
+/// Incompressible bytes, the same every time.
+pub(crate) fn noise(count: usize) -> Vec<u8> {
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut bytes = Vec::with_capacity(count + 8);
+    while bytes.len() < count {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes
+}
+
+/// Makes the skill large, and gives a buyer of it with the commit they are served.
+fn large_skill(house: &House, buyer: &str) -> (Person, String) {
+    let work = house.ann.folder.join(SKILL);
+    fs::write(work.join("references/large.bin"), noise(LARGE)).unwrap();
+    house.release("1.3.0");
+    let bob = house.person(buyer);
+    house.grant(&bob);
+    let tip = tip_of(house, &bob);
+    (bob, tip)
+}
+
+fn tip_of(house: &House, who: &Person) -> String {
+    let url = house.server.at(&crate::story::own(SKILL));
+    who.git.ok(&who.folder, &["ls-remote", &url, "HEAD"])[..40].to_owned()
+}
+
+fn in_flight(house: &House) -> f64 {
+    metric(&house.server, "skaas_packs_in_flight")
+}
+
+#[test]
+fn a_connection_that_says_nothing_is_closed() {
+    // The server's own patience with a head is a minute: the listener is asked with less.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let patience = skaas_server::Patience {
+        head: Duration::from_millis(300),
+        stall: Duration::from_secs(30),
+        grace: Duration::from_secs(1),
+    };
+    let router = axum::Router::new().route("/", axum::routing::get(async || "here"));
+    runtime.spawn(skaas_server::listen(listener, router, patience, std::future::pending()));
+    for said in ["", "P", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "GET / HT", "GET / HTTP/1.1\r\nhost: h\r\nx:"] {
+        let mut stream = open(port);
+        stream.write_all(said.as_bytes()).unwrap();
+        let (_, waited) = until_closed(stream);
+        assert!(waited < Duration::from_secs(10), "{said:?}: {waited:?}");
+    }
+    // One that has had an answer is closed as well.
+    let mut stream = open(port);
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: h\r\n\r\n").unwrap();
+    let (read, _) = until_closed(stream);
+    assert!(read.ends_with(b"here"), "{}", String::from_utf8_lossy(&read));
+}
+
+#[test]
+fn a_reader_who_stops_or_trickles_gives_the_place_back() {
+    let house = impatient("2", "4");
+    let (bob, tip) = large_skill(&house, "bob");
+    let request = fetch_request(&bob, "me/skills/migration-guard", &tip);
+    let read_slowly = |pause: Option<Duration>| {
+        let mut stream = narrow(house.server.port(), 4096);
+        stream.write_all(request.as_bytes()).unwrap();
+        eventually("the pack is on its way", || in_flight(&house) == 1.0);
+        let began = Instant::now();
+        eventually("the place is given back", || {
+            if let Some(pause) = pause {
+                std::thread::sleep(pause);
+                let _ = stream.read(&mut [0; 1024]);
+            }
+            in_flight(&house) == 0.0
+        });
+        began.elapsed()
+    };
+    assert!(read_slowly(None) >= Duration::from_secs(1), "the place was held while sending");
+    // About 2 KiB a second: something is taken long before each silence would be too long.
+    read_slowly(Some(Duration::from_millis(500)));
+}
+
+#[test]
+fn a_reader_who_leaves_in_the_middle_gives_the_place_back_at_once() {
+    let house = House::configured(&[SKILL], |i| i.with_variable("SKAAS_CONCURRENT_PACKS", "2"));
+    let (bob, tip) = large_skill(&house, "bob");
+    for _ in 0..8 {
+        let mut stream = narrow(house.server.port(), 4096);
+        stream.write_all(fetch_request(&bob, "me/skills/migration-guard", &tip).as_bytes()).unwrap();
+        stream.read_exact(&mut [0; 512]).unwrap();
+        drop(stream);
+    }
+    // The default patience is a minute; `eventually` has half of that.
+    eventually("all places are free", || in_flight(&house) == 0.0);
+    bob.clone(&bob.git, &house.server, SKILL, "after", &[]);
+}
+
+#[test]
+fn one_persons_slow_readers_leave_places_for_others() {
+    let house = House::configured(&[SKILL], |i| i.with_variable("SKAAS_CONCURRENT_PACKS", "4"));
+    let (bob, tip) = large_skill(&house, "bob");
+    let request = fetch_request(&bob, "me/skills/migration-guard", &tip);
+    let greedy: Vec<_> = (0..6)
+        .map(|_| {
+            let mut stream = narrow(house.server.port(), 4096);
+            stream.write_all(request.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    eventually("half of the places are taken", || in_flight(&house) >= 2.0);
+    let carol = house.person("carol");
+    let began = Instant::now();
+    carol.clone(&carol.git, &house.server, SKILL, "stub", &[]);
+    assert!(began.elapsed() < Duration::from_secs(8), "carol waited for bob's readers");
+    assert_eq!(in_flight(&house), 2.0, "half of four");
+    drop(greedy);
+}
+
+#[test]
+fn stalled_readers_of_one_skill_share_its_bytes() {
+    let house = impatient("256", "4");
+    let (bob, tip) = large_skill(&house, "bob");
+    bob.clone(&bob.git, &house.server, SKILL, "warm", &["--depth", "1"]);
+    let pid = house.server.pid();
+    let before = resident_kib(pid);
+    let request = fetch_request(&bob, "me/skills/migration-guard", &tip);
+    let readers: Vec<_> = (0..100)
+        .map(|_| {
+            let mut stream = narrow(house.server.port(), 4096);
+            stream.write_all(request.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    eventually("they are all being served", || in_flight(&house) >= 90.0);
+    let grown = resident_kib(pid).saturating_sub(before);
+    // A copy for each would be 600 MiB.
+    assert!(grown < 60 * 1024, "{grown} KiB for 100 stalled readers of {} KiB", LARGE / 1024);
+    drop(readers);
+}
+
+#[test]
+fn a_sender_who_trickles_a_push_gives_the_place_back() {
+    let house = impatient("4", "1");
+    let head = format!(
+        "POST /s/ann/{SKILL}.git/git-receive-pack HTTP/1.1\r\nhost: h\r\n{}content-length: 1000000\r\n\r\n",
+        authorization(&house.ann)
+    );
+    let mut slow = open(house.server.port());
+    slow.write_all(head.as_bytes()).unwrap();
+    let mut trickle = slow.try_clone().unwrap();
+    let trickling = std::thread::spawn(move || {
+        // Ends when the server has closed.
+        while trickle.write_all(b"0").is_ok() {
+            std::thread::sleep(Duration::from_millis(250));
+        }
+    });
+    let (answer, waited) = until_closed(slow);
+    assert_eq!(status(&String::from_utf8_lossy(&answer)), 400, "{}", String::from_utf8_lossy(&answer));
+    assert!(waited < Duration::from_secs(15), "{waited:?}");
+    trickling.join().unwrap();
+    house.release("1.4.0");
+}
+
+#[test]
+fn one_creators_slow_pushes_leave_places_for_others() {
+    let house = House::configured(&[SKILL], |i| i.with_variable("SKAAS_CONCURRENT_PUSHES", "2"));
+    let mallory = house.person("mallory");
+    let held: Vec<_> = (0..3)
+        .map(|number| {
+            let mut stream = open(house.server.port());
+            let head = format!(
+                "POST /s/mallory/source-{number}.git/git-receive-pack HTTP/1.1\r\nhost: h\r\n{}\
+                 content-length: 1000000\r\n\r\n0",
+                authorization(&mallory)
+            );
+            stream.write_all(head.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    // Each of them is let in, or waits, before this one comes.
+    std::thread::sleep(Duration::from_millis(300));
+    let began = Instant::now();
+    house.release("1.4.0");
+    assert!(began.elapsed() < Duration::from_secs(9), "ann waited for mallory");
+    drop(held);
+}
