@@ -20,7 +20,7 @@ mod telemetry;
 mod until;
 
 pub use listener::{Patience, serve as listen};
-pub use router::{RouterParts, router};
+pub use router::{RouterParts, addresses, router};
 
 use std::process::ExitCode;
 

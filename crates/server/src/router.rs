@@ -27,6 +27,12 @@ pub struct RouterParts {
     pub metrics: Option<PrometheusHandle>,
 }
 
+/// Every address of a node, with `{…}` where a name stands; repos also end in `.git`.
+pub fn addresses() -> Vec<String> {
+    let others = ["/healthz", "/readyz", "/metrics"].map(str::to_owned);
+    git_http::addresses().chain(others).collect()
+}
+
 /// All routes of a node.
 pub fn router(parts: RouterParts) -> Router {
     let git = GitState { app: parts.app.clone(), stall: parts.stall };

@@ -19,6 +19,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
 use skaas_app as app;
 use tokio::io::{AsyncSeekExt as _, AsyncWriteExt as _};
 
+pub(crate) use self::path::addresses;
 use self::{
     body::{BodyLimits, RopeBody, drain, is_gzip, next_piece, read_all},
     path::{Endpoint, GitPath, Owner, Repo},
@@ -215,9 +216,11 @@ fn result(kind: &'static str, body: Body) -> Response {
     response
 }
 
+/// RFC 9110, 15.5.6: with the methods that there are.
 fn method_not_allowed() -> Response {
-    (StatusCode::METHOD_NOT_ALLOWED, "this address takes GET for info/refs and POST for git's services\n")
-        .into_response()
+    let headers = [(header::ALLOW, "GET, POST"), (header::CACHE_CONTROL, "no-store")];
+    let words = "this address takes GET for info/refs and POST for git's services\n";
+    (StatusCode::METHOD_NOT_ALLOWED, headers, words).into_response()
 }
 
 /// What is answered for a path that is no repository's, to anybody.

@@ -8,6 +8,23 @@
 //!
 //! each with and without `.git`, followed by the path of one of git's endpoints.
 
+/// Every repo that has an address, without its suffix.
+const REPOS: [&str; 5] = [
+    "/u/{username}/marketplace",
+    "/u/{username}/skills/{skill}",
+    "/me/marketplace",
+    "/me/skills/{skill}",
+    "/s/{creator}/{source}",
+];
+/// Everything that is asked of a repo.
+const ENDPOINTS: [&str; 5] =
+    ["info/refs", "git-upload-pack", "git-receive-pack", "HEAD", "objects/info/packs"];
+
+/// The addresses that are answered here: each repo with each endpoint.
+pub(crate) fn addresses() -> impl Iterator<Item = String> {
+    REPOS.iter().flat_map(|repo| ENDPOINTS.iter().map(move |endpoint| format!("{repo}/{endpoint}")))
+}
+
 /// Whose personal space a URL names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Owner<'a> {
@@ -105,6 +122,33 @@ mod tests {
             assert_eq!(repo("/s/ann/tools").unwrap(), "Source { creator: \"ann\", source: \"tools\" }");
             assert_eq!(repo("/u/alice/other"), None);
         }
+    }
+
+    #[test]
+    fn the_list_of_addresses_holds_every_kind_of_repo_and_endpoint() {
+        use std::collections::BTreeSet;
+
+        let kind = |path: &GitPath<'_>| {
+            // Whoever adds a variant is led here: give it an address above.
+            let repo = match path.repo {
+                Repo::Marketplace(Owner::Me) => 0,
+                Repo::Marketplace(Owner::Named(_)) => 1,
+                Repo::Skill(Owner::Me, _) => 2,
+                Repo::Skill(Owner::Named(_), _) => 3,
+                Repo::Source { .. } => 4,
+            };
+            let endpoint = match path.endpoint {
+                Endpoint::InfoRefs => 0,
+                Endpoint::UploadPack => 1,
+                Endpoint::ReceivePack => 2,
+                Endpoint::Dumb => 3,
+            };
+            (repo, endpoint)
+        };
+        let listed: Vec<String> = addresses().collect();
+        let kinds: BTreeSet<(i32, i32)> =
+            listed.iter().map(|address| kind(&GitPath::parse(address).expect(address))).collect();
+        assert_eq!(kinds, (0..5).flat_map(|repo| (0..4).map(move |endpoint| (repo, endpoint))).collect());
     }
 
     #[test]

@@ -66,7 +66,7 @@ impl Node {
     }
 
     /// Its routes, for whoever stands before it.
-    pub(super) fn router(&self) -> Router {
+    pub fn router(&self) -> Router {
         self.router.clone()
     }
 

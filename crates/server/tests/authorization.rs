@@ -1,0 +1,252 @@
+//! Who gets what at every address: one table (`authorization/table.txt`), one row for each address and
+//! method, one column for each kind of visitor. An address without a row fails, and so does a row
+//! that no longer tells the truth.
+
+#![allow(clippy::unwrap_used, reason = "a test stops where it is surprised")]
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpStream};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use jiff::SignedDuration;
+use rand::SeedableRng as _;
+use skaas_domain::token::ApiToken;
+use skaas_testkit::app::{TestApp, story};
+
+const TABLE: &str = include_str!("authorization/table.txt");
+const METHODS: [&str; 6] = ["GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS"];
+
+/// Somebody at the door: the name that stands for them in a URL, and what they show.
+struct Visitor {
+    kind: &'static str,
+    name: &'static str,
+    key: Option<String>,
+}
+
+fn basic(name: &str, password: &str) -> String {
+    format!("Basic {}", BASE64_STANDARD.encode(format!("{name}:{password}")))
+}
+
+/// A published skill, `paid`, and one that is not, `draft`; and everybody who may come.
+fn visitors(app: &TestApp) -> Vec<Visitor> {
+    let ann = app.creator("ann");
+    ann.publishes("paid").priced(900);
+    let draft = ann.source("draft");
+    draft.holds("draft", "1.0.0");
+    draft.pushes().is_taken();
+    for name in ["bob", "carol", "dave", "erin", "frank"] {
+        app.person(name);
+    }
+    app.person("bob").buys("paid");
+    app.person("dave").buys("paid");
+    app.person("dave").is_refunded("paid");
+    let expired = app.person("erin").takes_new_token(Some(app.now() + SignedDuration::from_secs(60)));
+    app.pass(SignedDuration::from_secs(60));
+    let revoked = app.person("frank").token();
+    app.person("frank").loses_all_tokens();
+    let elsewhere = ApiToken::generate(&mut rand::rngs::StdRng::seed_from_u64(7)).reveal().to_owned();
+    let token = |name: &str| app.person(name).token();
+    let own = |name: &str| Some(basic(name, &token(name)));
+    let visitor = |kind, name, key| Visitor { kind, name, key };
+    vec![
+        visitor("nobody", "bob", None),
+        visitor("malformed", "bob", Some(basic("bob", "sk_live_0"))),
+        visitor("unknown", "bob", Some(basic("bob", &elsewhere))),
+        visitor("expired", "erin", Some(basic("erin", &expired))),
+        visitor("revoked", "frank", Some(basic("frank", &revoked))),
+        visitor("misnamed", "carol", Some(basic("carol", &token("bob")))),
+        visitor("stranger", "carol", own("carol")),
+        visitor("lapsed", "dave", own("dave")),
+        visitor("holder", "bob", own("bob")),
+        visitor("bearer", "bob", Some(format!("Bearer {}", token("bob")))),
+        visitor("creator", "ann", own("ann")),
+    ]
+}
+
+/// Asks once, on a connection of its own.
+fn ask(port: u16, method: &str, path: &str, key: Option<&str>) -> String {
+    let mut head = format!("{method} {path} HTTP/1.1\r\nhost: h\r\nconnection: close\r\n");
+    if let Some(key) = key {
+        write!(head, "authorization: {key}\r\n").unwrap();
+    }
+    // What every kind of git would send first: the listing of refs, or the probe before a push.
+    let body = match (method, path.ends_with("git-upload-pack")) {
+        ("POST", true) => "0014command=ls-refs\n0000",
+        ("POST", false) => "0000",
+        _ => "",
+    };
+    write!(head, "git-protocol: version=2\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// An answer in a word or two: its status, and what it is about.
+fn summary(answer: &str) -> String {
+    let status = answer.split(' ').nth(1).unwrap_or("none").to_owned();
+    let about = [
+        ("belongs to another username", "name"),
+        ("cannot be pushed to", "push"),
+        ("smart protocol only", "dumb"),
+        ("there is no such repository here for you", "repo"),
+        ("there is nothing at this address", "page"),
+        ("refs/tags/v1.0.0", "full"),
+        ("refs/heads/main", "refs"),
+        ("version 2", "version"),
+        ("report-status", "pushable"),
+    ];
+    match about.iter().find(|(text, _)| answer.contains(text)) {
+        Some((_, word)) => format!("{status}:{word}"),
+        None => status,
+    }
+}
+
+/// The rows: method, path, and the cell of each visitor.
+fn rows() -> Vec<(&'static str, &'static str, Vec<&'static str>)> {
+    let lines = TABLE.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).skip(1);
+    lines
+        .map(|line| {
+            let mut words = line.split_whitespace();
+            (words.next().unwrap(), words.next().unwrap(), words.collect())
+        })
+        .collect()
+}
+
+/// A row's cells without abbreviations: `..` repeats the one before, and one alone counts for everybody.
+fn spelled_out<'a>(cells: &[&'a str], count: usize) -> Vec<&'a str> {
+    let repeated = cells.iter().scan("", |before, cell| {
+        *before = if *cell == ".." { *before } else { *cell };
+        Some(*before)
+    });
+    if cells.len() == 1 { vec![cells[0]; count] } else { repeated.collect() }
+}
+
+fn columns() -> Vec<&'static str> {
+    let head = TABLE.lines().find(|line| !line.is_empty() && !line.starts_with('#')).unwrap();
+    head.split_whitespace().skip(2).collect()
+}
+
+/// Whether a row's path is one of an address's.
+fn is_of(path: &str, address: &str) -> bool {
+    let path = path.split('?').next().unwrap();
+    let (path, address) = (path.split('/'), address.split('/'));
+    path.clone().count() == address.clone().count()
+        && path.zip(address).all(|(part, of)| {
+            part.strip_suffix(".git").unwrap_or(part) == of || of.starts_with('{') || part == of
+        })
+}
+
+#[test]
+fn every_address_answers_every_visitor_as_the_table_says() {
+    story(|app| {
+        let visitors = visitors(app);
+        let port = app.node().port();
+        let kinds: Vec<&str> = visitors.iter().map(|visitor| visitor.kind).collect();
+        assert_eq!(columns(), kinds);
+        let (mut wrong, mut truth) = (String::new(), String::new());
+        for (method, path, cells) in rows() {
+            let found: Vec<String> = visitors
+                .iter()
+                .map(|visitor| {
+                    let path = path.replace("SELF", visitor.name);
+                    summary(&ask(port, method, &path, visitor.key.as_deref()))
+                })
+                .collect();
+            let expected = spelled_out(&cells, visitors.len());
+            writeln!(truth, "{method:8}{path:62}{}", found.join(" ")).unwrap();
+            if found != expected {
+                writeln!(wrong, "{method} {path}\n  the table: {expected:?}\n  the truth: {found:?}")
+                    .unwrap();
+            }
+        }
+        assert!(wrong.is_empty(), "{wrong}\n\n{truth}");
+    });
+}
+
+#[test]
+fn every_address_and_method_has_its_row() {
+    let rows = rows();
+    let mut missing = Vec::new();
+    for address in skaas_server::addresses() {
+        for method in METHODS {
+            if !rows.iter().any(|(verb, path, _)| *verb == method && is_of(path, &address)) {
+                missing.push(format!("{method} {address}"));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "no row says who gets what at\n{}", missing.join("\n"));
+    let addresses = skaas_server::addresses();
+    for (_, path, _) in rows {
+        let known = addresses.iter().any(|address| is_of(path, address));
+        assert!(known || path.starts_with("/nothing"), "{path} is no address of ours");
+    }
+}
+
+#[test]
+fn no_route_is_left_out_of_the_list_of_addresses() {
+    story(|app| {
+        // axum tells its patterns to a debugger alone.
+        let shown = format!("{:?}", app.node().router());
+        let patterns: BTreeSet<&str> = shown.split('"').filter(|part| part.starts_with('/')).collect();
+        // What its fallback adds is the answer for all that is no address.
+        let patterns: BTreeSet<&str> =
+            patterns.into_iter().filter(|path| *path != "/" && !path.contains("__private")).collect();
+        let listed: BTreeSet<String> = skaas_server::addresses()
+            .into_iter()
+            .map(|address| match address.split('/').nth(1) {
+                Some(first @ ("u" | "me" | "s")) => format!("/{first}/{{*rest}}"),
+                _ => address,
+            })
+            .collect();
+        assert_eq!(patterns, listed.iter().map(String::as_str).collect(), "{shown}");
+    });
+}
+
+#[test]
+fn what_is_anothers_answers_byte_for_byte_like_what_is_absent() {
+    story(|app| {
+        let visitors = visitors(app);
+        let port = app.node().port();
+        let pairs = [
+            ("/u/bob/marketplace", "/u/xyz/marketplace"),
+            ("/u/bob/skills/paid", "/u/xyz/skills/paid"),
+            ("/u/bob/skills/paid", "/u/bob/skills/none"),
+            ("/me/skills/draft", "/me/skills/none"),
+            ("/u/SELF/skills/draft", "/u/SELF/skills/none"),
+            ("/s/ann/paid", "/s/xyz/paid"),
+            ("/s/ann/paid", "/s/ann/none"),
+        ];
+        let strangers = ["nobody", "malformed", "unknown", "expired", "revoked", "stranger", "lapsed"];
+        for visitor in visitors.iter().filter(|visitor| strangers.contains(&visitor.kind)) {
+            for (theirs, absent) in pairs {
+                for tail in [
+                    "/info/refs?service=git-upload-pack",
+                    "/info/refs?service=git-receive-pack",
+                    "/info/refs",
+                    "/git-upload-pack",
+                    "/git-receive-pack",
+                    "/HEAD",
+                ] {
+                    for method in METHODS {
+                        let answer = |repo: &str| {
+                            let path = format!("{}{tail}", repo.replace("SELF", visitor.name));
+                            let answer = ask(port, method, &path, visitor.key.as_deref());
+                            let lines = answer.lines().filter(|line| !line.starts_with("date: "));
+                            lines.map(str::to_owned).collect::<Vec<_>>()
+                        };
+                        assert_eq!(
+                            answer(theirs),
+                            answer(absent),
+                            "{} {method} {theirs}{tail}",
+                            visitor.kind
+                        );
+                    }
+                }
+            }
+        }
+    });
+}
