@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used, reason = "a test stops where it is surprised")]
 
 mod bodies;
+mod doors;
 mod patience;
 mod raw;
+mod secrets;
 #[path = "../story/mod.rs"]
 mod story;
