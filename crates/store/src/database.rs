@@ -175,6 +175,8 @@ async fn open_sqlite(path: &Path, readers: u32) -> Result<Db> {
         .busy_timeout(LOCK_WAIT)
         .foreign_keys(true)
         .statement_cache_capacity(256)
+        // Rows that the driver's thread may be ahead of us: whole catalogues are read.
+        .row_buffer_size(1024)
         .pragma("trusted_schema", "OFF")
         .disable_statement_logging();
     let pool = |connections: u32| {

@@ -67,7 +67,10 @@ async fn the_whole_catalogue_loads_in_a_few_queries(database: TestDatabase) {
     let user = world.user("ann").await.id;
     let source = world.source(user, "kit").await;
     let contents = (0..count).map(|n| NewContent { tree: oid(n), objects: 1, data: "x".into() }).collect();
+    let began = std::time::Instant::now();
     world.store.put_contents(contents, at(1)).await.unwrap();
+    eprintln!("{count} contents stored in {:?}", began.elapsed());
+    let began = std::time::Instant::now();
     let store = world.store.clone();
     let mut tx = store.begin().await.unwrap();
     for n in 0..count {
@@ -90,6 +93,7 @@ async fn the_whole_catalogue_loads_in_a_few_queries(database: TestDatabase) {
         catalogue::put_entry(&mut tx, listing.position, listing.skill, Some(&id)).await.unwrap();
     }
     tx.commit().await.unwrap();
+    eprintln!("{count} skills written in {:?}", began.elapsed());
 
     let began = std::time::Instant::now();
     let mut conn = store.snapshot().await.unwrap();
