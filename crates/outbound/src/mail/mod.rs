@@ -1,0 +1,46 @@
+//! Owns sending mail: over SMTP, or into a folder where there is none. Refuses to write the texts.
+//!
+//! Where mail goes is the operator's own configuration, so the egress guard is not asked: a relay stands on
+//! the same machine or network more often than not.
+
+mod folder;
+mod message;
+mod smtp;
+
+pub use folder::Folder;
+pub use message::{Message, Sender};
+pub use smtp::{Security, Smtp, SmtpConfig};
+
+use jiff::Timestamp;
+use rand::RngCore;
+
+use crate::error::Result;
+
+/// What sends mail.
+pub enum Mailer {
+    /// Hands it to a mail server.
+    Smtp(Smtp),
+    /// Writes it down for the operator to read.
+    Folder(Folder),
+}
+
+impl Mailer {
+    /// Sends `message`. `now` becomes its date, `rng` its id. Answers once the server or the disk has it.
+    ///
+    /// # Errors
+    /// [`Error::Mail`](crate::Error::Mail), which says whether a later try may help.
+    pub async fn send(
+        &self,
+        message: &Message,
+        now: Timestamp,
+        rng: &mut (dyn RngCore + Send),
+    ) -> Result<()> {
+        let mut id = [0; 16];
+        rng.fill_bytes(&mut id);
+        let id = u128::from_be_bytes(id);
+        match self {
+            Self::Smtp(smtp) => smtp.send(message, now, id).await,
+            Self::Folder(folder) => folder.send(message, now, id).await,
+        }
+    }
+}
