@@ -10,6 +10,9 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use skaas_app as app;
 
+/// When it is worth asking again while something that we stand on is away.
+const UNAVAILABLE_SECONDS: &str = "5";
+
 /// RFC 9457.
 #[derive(Debug, Serialize)]
 struct Problem {
@@ -31,6 +34,10 @@ fn classify(error: &Error) -> (StatusCode, &'static str, &'static str) {
         Error::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Too large"),
         Error::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate-limited", "Too many requests"),
         Error::Busy { .. } => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy"),
+        // The database away, the disk full: it passes, and a client that waits has lost nothing.
+        Error::Store(fault) if fault.is_transient() => {
+            (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not available at the moment")
+        }
         Error::Store(_) | Error::Internal(_) => {
             (StatusCode::INTERNAL_SERVER_ERROR, "fault", "Something went wrong on the server")
         }
@@ -46,6 +53,9 @@ fn finish(error: &Error, status: StatusCode, mut response: Response) -> Response
         }
         Error::RateLimited { retry_after } | Error::Busy { retry_after } => {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after.as_secs().max(1)));
+        }
+        Error::Store(fault) if fault.is_transient() => {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(UNAVAILABLE_SECONDS));
         }
         _ => {}
     }
