@@ -5,6 +5,9 @@
 
 mod bodies;
 mod doors;
+mod faults;
+mod go_between;
+mod load;
 mod patience;
 mod raw;
 mod secrets;

@@ -38,7 +38,7 @@ pub(crate) fn noise(count: usize) -> Vec<u8> {
 }
 
 /// Makes the skill large, and gives a buyer of it with the commit they are served.
-fn large_skill(house: &House, buyer: &str) -> (Person, String) {
+pub(crate) fn large_skill(house: &House, buyer: &str) -> (Person, String) {
     let work = house.ann.folder.join(SKILL);
     fs::write(work.join("references/large.bin"), noise(LARGE)).unwrap();
     house.release("1.3.0");
@@ -48,7 +48,7 @@ fn large_skill(house: &House, buyer: &str) -> (Person, String) {
     (bob, tip)
 }
 
-fn tip_of(house: &House, who: &Person) -> String {
+pub(crate) fn tip_of(house: &House, who: &Person) -> String {
     let url = house.server.at(&crate::story::own(SKILL));
     who.git.ok(&who.folder, &["ls-remote", &url, "HEAD"])[..40].to_owned()
 }
