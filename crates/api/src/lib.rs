@@ -22,5 +22,5 @@ pub use oauth_error::{OAuthError, OAuthErrorCode};
 pub use problem::Problem;
 pub use profile::{Links, Me, Profile};
 pub use secret::Secret;
-pub use session::SessionInfo;
-pub use token::{CreatedToken, NewToken, TokenInfo};
+pub use session::{SessionInfo, SessionList};
+pub use token::{CreatedToken, NewToken, TokenInfo, TokenList};

@@ -3,6 +3,14 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+/// `GET /api/sessions`: the one seen last comes first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct SessionList {
+    /// All that still hold.
+    pub sessions: Vec<SessionInfo>,
+}
+
 /// One row of `GET /api/sessions`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]

@@ -36,6 +36,14 @@ pub struct TokenInfo {
     pub revoked_at: Option<Timestamp>,
 }
 
+/// `GET /api/tokens`: oldest first, revoked ones too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct TokenList {
+    /// All of the user's.
+    pub tokens: Vec<TokenInfo>,
+}
+
 /// `POST /api/tokens`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,0 +1,115 @@
+//! Owns our lines in the person's git configuration: which program git asks for the password of one server.
+//! git writes the file; whatever is not ours stays as it is, byte for byte.
+
+use std::borrow::Cow;
+
+use super::run;
+use crate::{
+    address::Address,
+    failure::{Failure, Result},
+};
+
+/// What was written, so that it can be taken back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Written {
+    pub(crate) helper: String,
+    pub(crate) reset: bool,
+}
+
+fn key(address: &Address) -> String {
+    format!("credential.{}.helper", address.origin())
+}
+
+/// The helpers named for exactly this server in the person's own configuration, in their order.
+pub(crate) fn named(address: &Address) -> Result<Vec<String>> {
+    let ran = run(&["config", "--global", "--null", "--get-all", &key(address)], "")?;
+    if ran.code == Some(1) {
+        return Ok(Vec::new());
+    }
+    let ran = ran.or_fail("cannot read your git configuration")?;
+    let text = String::from_utf8_lossy(&ran.stdout);
+    Ok(text.split_terminator('\0').map(str::to_owned).collect())
+}
+
+/// Names `helper` for this server. An empty line goes before it: git then forgets the helpers inherited from
+/// elsewhere, which would otherwise be asked first, and be handed our token to keep.
+pub(crate) fn install(address: &Address, helper: &str) -> Result<Written> {
+    let there = named(address)?;
+    let key = key(address);
+    let refused = |failure: Failure| {
+        failure.next(format!("add it by hand: git config --global --add {key} '{helper}'"))
+    };
+    let reset = !there.iter().any(String::is_empty);
+    if reset {
+        let ran = run(&["config", "--global", "--add", &key, ""], "")?;
+        ran.or_fail("cannot write your git configuration").map_err(refused)?;
+    }
+    if !there.iter().any(|value| value == helper) {
+        let ran = run(&["config", "--global", "--add", &key, helper], "")?;
+        ran.or_fail("cannot write your git configuration").map_err(refused)?;
+    }
+    Ok(Written { helper: helper.to_owned(), reset })
+}
+
+/// Takes back what was written; nothing else.
+pub(crate) fn remove(address: &Address, written: &Written) -> Result<()> {
+    unset(address, &written.helper)?;
+    if written.reset { unset(address, "") } else { Ok(()) }
+}
+
+fn unset(address: &Address, value: &str) -> Result<()> {
+    let pattern = format!("^{}$", literally(value));
+    let ran = run(&["config", "--global", "--unset-all", &key(address), &pattern], "")?;
+    match ran.code {
+        // 5: there is no such line, so there is nothing to take back.
+        Some(0 | 5) => Ok(()),
+        _ => ran.or_fail("cannot write your git configuration").map(drop),
+    }
+}
+
+/// A POSIX extended regular expression that matches this text and no other.
+fn literally(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| [r"\^.[$()|*+?{".contains(c).then_some('\\'), Some(c)].into_iter().flatten())
+        .collect()
+}
+
+/// The word by which a shell takes this text as it is.
+pub(crate) fn quoted(word: &str) -> Cow<'_, str> {
+    let safe = |c: char| c.is_ascii_alphanumeric() || "-_./:+@%".contains(c);
+    if !word.is_empty() && word.chars().all(safe) {
+        return Cow::Borrowed(word);
+    }
+    Cow::Owned(format!("'{}'", word.replace('\'', r"'\''")))
+}
+
+/// Every helper that git would consider for this server, with the file that names it.
+pub(crate) fn considered() -> Result<Vec<(String, String)>> {
+    let args = ["config", "--show-origin", "--null", "--get-regexp", r"^credential\.(.*\.)?helper$"];
+    let ran = run(&args, "")?;
+    let text = String::from_utf8_lossy(&ran.stdout).into_owned();
+    let mut parts = text.split('\0');
+    let mut found = Vec::new();
+    while let (Some(origin), Some(entry)) = (parts.next(), parts.next()) {
+        let (key, value) = entry.split_once('\n').unwrap_or((entry, ""));
+        found.push((format!("{key} = {value}"), origin.trim_start_matches("file:").to_owned()));
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_quoted_for_the_shell_only_where_it_must_be() {
+        assert_eq!(quoted("/usr/bin/skaas"), "/usr/bin/skaas");
+        assert_eq!(quoted("/home/ann o'hara/skaas"), r"'/home/ann o'\''hara/skaas'");
+    }
+
+    #[test]
+    fn a_pattern_matches_its_text_literally() {
+        assert_eq!(literally("!'/a b/skaas' git-credential"), "!'/a b/skaas' git-credential");
+        assert_eq!(literally("a.b*(c)"), r"a\.b\*\(c\)");
+    }
+}

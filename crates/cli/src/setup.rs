@@ -1,0 +1,110 @@
+//! Owns what signing in writes on this machine, and taking exactly that back. The record is saved after
+//! every single step, so that whatever fails, what is there is known.
+
+use skaas_api::Secret;
+
+use crate::{
+    address::Address,
+    failure::Result,
+    git::{helper, store},
+    hosts::{Host, Hosts, Kept, prefix_of},
+    keychain, netrc, program,
+};
+
+/// How the person wants it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wishes {
+    /// git's `store` helper instead of ours.
+    pub(crate) store: bool,
+    /// An entry in `.netrc` as well.
+    pub(crate) netrc: bool,
+    /// The system's keychain, where there is one.
+    pub(crate) keychain: bool,
+}
+
+fn save(address: &Address, host: &Host) -> Result<()> {
+    Hosts::update(|hosts| hosts.set(address, host.clone()))
+}
+
+/// Keeps a token in our own file, before anything else can go wrong.
+pub(crate) fn keep(address: &Address, username: &str, token: &Secret) -> Result<Host> {
+    let host = Host {
+        username: username.to_owned(),
+        prefix: prefix_of(token),
+        kept: Kept::File,
+        token: Some(token.clone()),
+        helper: None,
+        helper_reset: false,
+        netrc: None,
+    };
+    save(address, &host)?;
+    Ok(host)
+}
+
+/// Moves the token to where it is wished, and lets git use it.
+pub(crate) fn make(address: &Address, mut host: Host, token: &Secret, wishes: Wishes) -> Result<Host> {
+    if wishes.store {
+        store::put(address, &host.username, token)?;
+        host = Host { kept: Kept::GitStore, token: None, ..host };
+    } else if wishes.keychain && keychain::put(&address.origin(), &host.username, token) {
+        host = Host { kept: Kept::Keychain, token: None, ..host };
+    }
+    save(address, &host)?;
+    let program = if wishes.store { "store".to_owned() } else { program::helper()? };
+    let written = helper::install(address, &program)?;
+    host = Host { helper: Some(written.helper), helper_reset: written.reset, ..host };
+    save(address, &host)?;
+    if wishes.netrc {
+        let path = netrc::file()?;
+        netrc::put(&path, address, &host.username, token)?;
+        host.netrc = Some(path);
+        save(address, &host)?;
+    }
+    Ok(host)
+}
+
+/// Takes back everything that `make` wrote, but for the record itself. Goes on after a failure; returns what
+/// could not be taken back.
+pub(crate) fn undo(address: &Address, host: &Host) -> Vec<String> {
+    let mut left = Vec::new();
+    let token = host.token(address);
+    if let Some(helper) = &host.helper {
+        let written = helper::Written { helper: helper.clone(), reset: host.helper_reset };
+        if let Err(failure) = helper::remove(address, &written) {
+            left.push(failure.to_string());
+        }
+    }
+    if let Some(path) = &host.netrc {
+        match netrc::remove(path, address, &host.username, &host.prefix) {
+            Ok(true) => {}
+            Ok(false) => left.push(format!(
+                "the entry for {} in {} was changed since: remove it by hand",
+                address.machine(),
+                crate::places::shown(path)
+            )),
+            Err(failure) => left.push(failure.to_string()),
+        }
+    }
+    match (host.kept, token) {
+        (Kept::Keychain, Some(_)) if !keychain::remove(&address.origin(), &host.username) => {
+            left.push("the token is still in the system's keychain".into());
+        }
+        (Kept::GitStore, Some(token)) => {
+            if let Err(failure) = store::remove(address, &host.username, &token) {
+                left.push(failure.to_string());
+            }
+        }
+        _ => {}
+    }
+    left
+}
+
+/// Forgets the sign-in, after [`undo`].
+pub(crate) fn forget(address: &Address) -> Result<()> {
+    let mut last = false;
+    Hosts::update(|hosts| {
+        hosts.remove(address);
+        last = hosts.iter().next().is_none();
+    })?;
+    if last { program::remove_copy() } else { Ok(()) }
+}

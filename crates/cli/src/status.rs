@@ -1,0 +1,179 @@
+//! Owns `skaas status`, `whoami` and `logout`: what the sign-in is, and its end.
+
+use serde::Serialize;
+use skaas_api::{CLI_CLIENT_ID, Me, RevocationRequest, Secret};
+
+use crate::{
+    Here,
+    auth::kept_in,
+    failure::{Failure, Kind, Result},
+    git::helper,
+    hosts::{Host, Hosts, Kept},
+    output::{self, bold, good, plain},
+    places,
+    remote::Remote,
+    setup,
+};
+
+#[derive(Serialize)]
+struct Status<'a> {
+    server: String,
+    signed_in: bool,
+    username: &'a str,
+    token: &'a str,
+    scopes: Option<String>,
+    kept: Kept,
+    git_helper: Option<&'a str>,
+    git_helper_in_place: bool,
+    netrc: Option<String>,
+    marketplace: Option<String>,
+    others: Vec<&'a str>,
+}
+
+/// Shows the sign-in; fails where there is none, or a dead one.
+pub(crate) async fn status(here: &Here) -> Result<()> {
+    let hosts = Hosts::load()?;
+    let others: Vec<&str> =
+        hosts.iter().map(|(origin, _)| origin).filter(|origin| *origin != here.address.origin()).collect();
+    let Some(host) = hosts.get(&here.address) else {
+        if !others.is_empty() && !here.json {
+            output::note(&format!("signed in elsewhere: {}", others.join(", ")));
+        }
+        return Err(Failure::not_signed_in(&here.address));
+    };
+    let token = host.token(&here.address).ok_or_else(|| gone(here, host))?;
+    let remote = Remote::new(here.address.clone())?;
+    let me: Me = remote.fetch(remote.get("/api/me"), &token).await?;
+    let in_place = match &host.helper {
+        Some(ours) => helper::named(&here.address)?.contains(ours),
+        None => false,
+    };
+    let status = Status {
+        server: here.address.origin(),
+        signed_in: true,
+        username: &host.username,
+        token: &host.prefix,
+        scopes: me.token.as_ref().map(|token| plain(&token.scopes)),
+        kept: host.kept,
+        git_helper: host.helper.as_deref(),
+        git_helper_in_place: in_place,
+        netrc: host.netrc.as_ref().map(|path| path.display().to_string()),
+        marketplace: Some(plain(&me.links.marketplace)),
+        others,
+    };
+    if here.json {
+        output::json(&status);
+    } else {
+        describe(here, host, &status);
+    }
+    Ok(())
+}
+
+fn describe(here: &Here, host: &Host, status: &Status<'_>) {
+    output::line(&format!("{} to {} as {}", good("Signed in"), here.address, bold(&host.username)));
+    let may = status.scopes.as_deref().unwrap_or("full");
+    output::line(&format!("  token        {}… ({may}), kept in {}", host.prefix, kept_in(host)));
+    if status.git_helper_in_place {
+        output::line(&format!("  git          asks `{}`", status.git_helper.unwrap_or_default()));
+    } else {
+        output::line("  git          does not ask for the token any more; run: skaas auth");
+    }
+    if let Some(path) = &host.netrc {
+        output::line(&format!("  netrc        {}", places::shown(path)));
+    }
+    if let Some(marketplace) = &status.marketplace {
+        output::line(&format!("  marketplace  {marketplace}"));
+    }
+    if !status.others.is_empty() {
+        output::line(&format!("  also         {}", status.others.join(", ")));
+    }
+}
+
+/// The record is there, but what it points at is not.
+fn gone(here: &Here, host: &Host) -> Failure {
+    Failure::new(Kind::NotSignedIn, format!("the token for {} is not there any more", here.address))
+        .why(format!("it was kept in {}", kept_in(host)))
+        .next(format!("skaas auth --url {}", here.address))
+}
+
+/// The token to speak with.
+pub(crate) fn token(here: &Here) -> Result<Secret> {
+    let hosts = Hosts::load()?;
+    let host = hosts.get(&here.address).ok_or_else(|| Failure::not_signed_in(&here.address))?;
+    host.token(&here.address).ok_or_else(|| gone(here, host))
+}
+
+/// Prints the username.
+pub(crate) async fn whoami(here: &Here) -> Result<()> {
+    let token = token(here)?;
+    let remote = Remote::new(here.address.clone())?;
+    let me: Me = remote.fetch(remote.get("/api/me"), &token).await?;
+    if here.json {
+        output::json(&me)
+    } else {
+        output::line(&plain(&me.username))
+    }
+    Ok(())
+}
+
+/// Revokes a token by itself. That it was dead already is as good.
+pub(crate) async fn revoke(remote: &Remote, token: &Secret) -> Result<()> {
+    let answer = remote.send(remote.delete("/api/tokens/current").bearer_auth(token.reveal())).await?;
+    match answer.status.as_u16() {
+        200..=299 | 401 => return Ok(()),
+        404 | 405 => {}
+        _ => return Err(remote.refusal(&answer)),
+    }
+    let form = RevocationRequest {
+        token: token.clone(),
+        token_type_hint: Some("access_token".into()),
+        client_id: Some(CLI_CLIENT_ID.into()),
+    };
+    let answer = remote.send(remote.post("/oauth/revoke").form(&form)).await?;
+    if answer.status.is_success() { Ok(()) } else { Err(remote.refusal(&answer)) }
+}
+
+#[derive(Serialize)]
+struct LoggedOut {
+    server: String,
+    revoked: bool,
+    removed: bool,
+    left: Vec<String>,
+}
+
+/// Revokes the token and takes back what was written; the latter also when the server is out of reach.
+pub(crate) async fn logout(here: &Here) -> Result<()> {
+    let hosts = Hosts::load()?;
+    let host = hosts.get(&here.address).ok_or_else(|| Failure::not_signed_in(&here.address))?;
+    let outcome = match host.token(&here.address) {
+        Some(token) => revoke(&Remote::new(here.address.clone())?, &token).await,
+        None => Err(gone(here, host)),
+    };
+    let left = setup::undo(&here.address, host);
+    setup::forget(&here.address)?;
+    if here.json {
+        output::json(&LoggedOut {
+            server: here.address.origin(),
+            revoked: outcome.is_ok(),
+            removed: left.is_empty(),
+            left: left.clone(),
+        });
+    } else {
+        for thing in &left {
+            output::note(&format!("note: {thing}"));
+        }
+    }
+    if let Err(failure) = outcome {
+        let page = here.address.at("/account/tokens");
+        return Err(Failure::new(
+            failure.kind,
+            format!("signed out here, but {}… still works there", host.prefix),
+        )
+        .why(failure)
+        .next(format!("revoke it at {page}")));
+    }
+    if !here.json {
+        output::line(&format!("Signed out of {}; {}… is revoked.", here.address, host.prefix));
+    }
+    Ok(())
+}
