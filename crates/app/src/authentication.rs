@@ -13,7 +13,10 @@ use skaas_domain::{
     id::TokenId,
     token::{ApiToken, TokenHash},
 };
-use skaas_store::{Mark, Store, grants, tokens};
+use skaas_store::{
+    Mark, Store, grants,
+    tokens::{self, TokenUse},
+};
 
 use crate::{
     app::App,
@@ -124,7 +127,9 @@ impl Authentication {
         }
         let outcome = async {
             let mut tx = store.begin().await?;
-            tokens::touch(&mut tx, &used).await?;
+            let uses: Vec<TokenUse> =
+                used.iter().map(|&(id, at)| TokenUse { id, at, from: None }).collect();
+            tokens::touch(&mut tx, &uses).await?;
             tx.commit().await
         };
         outcome.await.map_err(|error| {

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use skaas_domain::{
     id::TokenId,
+    scope::Scopes,
     token::ApiToken,
     user::{MAX_TOKEN_NAME, TokenRecord},
 };
@@ -41,10 +42,12 @@ pub async fn create(app: &App, username: &str, name: &str, expires_at: Option<Ti
         name: name.to_owned(),
         id_part: token.id_part().to_owned(),
         hash: token.hash(),
+        scopes: Scopes::full(),
         created_at: now,
         expires_at,
         revoked_at: None,
         last_used_at: None,
+        last_used_from: None,
     };
     let mut tx = app.store.begin().await?;
     tokens::add(&mut tx, &record).await?;

@@ -115,6 +115,22 @@ ids! {
     ReleaseId = "rel";
     /// A stored reason for access.
     GrantId = "grt";
+    /// A browser's login.
+    SessionId = "ses";
+    /// A way in: who vouches for a user, and as whom.
+    IdentityId = "idn";
+    /// A sign-in that went to an identity provider and is to come back.
+    SignInId = "sgn";
+    /// A link in a mail that works once.
+    CodeId = "cod";
+    /// A device that asks to be let in (RFC 8628).
+    DeviceId = "dev";
+    /// A program that signs users in through us (RFC 6749).
+    OauthClientId = "ocl";
+    /// What a user has allowed a client.
+    OauthGrantId = "ogr";
+    /// An OAuth token's row; not the token.
+    OauthTokenId = "oat";
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 pub const TOKEN_PREFIX: &str = "sk_live_";
 const ID_LEN: usize = 8;
 const SECRET_LEN: usize = 32;
-const CHECKSUM_LEN: usize = 6;
+pub(crate) const CHECKSUM_LEN: usize = 6;
 /// The length of every api token, in bytes.
 pub const TOKEN_LEN: usize = TOKEN_PREFIX.len() + ID_LEN + 1 + SECRET_LEN + CHECKSUM_LEN;
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -31,7 +31,8 @@ pub struct TokenHash(pub [u8; 32]);
 #[error("not an api token: it begins with sk_live_ and ends in a checksum that must fit")]
 pub struct MalformedToken;
 
-fn checksum(body: &str) -> String {
+/// Six letters that a mistyped body does not fit.
+pub(crate) fn checksum(body: &str) -> String {
     let mut crc = crc32fast::hash(body.as_bytes()) as usize;
     let mut letters = [b'0'; CHECKSUM_LEN];
     for letter in letters.iter_mut().rev() {
@@ -41,7 +42,7 @@ fn checksum(body: &str) -> String {
     letters.iter().copied().map(char::from).collect()
 }
 
-fn letters(count: usize, rng: &mut dyn RngCore) -> String {
+pub(crate) fn letters(count: usize, rng: &mut dyn RngCore) -> String {
     (0..count).map(|_| char::from(BASE62[rng.random_range(0..BASE62.len())])).collect()
 }
 

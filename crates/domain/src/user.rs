@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use crate::{
     id::{TokenId, UserId},
+    scope::Scopes,
     token::TokenHash,
 };
 
@@ -40,6 +41,8 @@ pub struct TokenRecord {
     pub id_part: String,
     /// What is looked up.
     pub hash: TokenHash,
+    /// What it may be used for.
+    pub scopes: Scopes,
     /// When it was made.
     pub created_at: Timestamp,
     /// The first moment at which it no longer works; `None` is never.
@@ -48,6 +51,8 @@ pub struct TokenRecord {
     pub revoked_at: Option<Timestamp>,
     /// When it was last used, to within a minute or so.
     pub last_used_at: Option<Timestamp>,
+    /// The address from which it was last used, where that is known.
+    pub last_used_from: Option<String>,
 }
 
 impl TokenRecord {

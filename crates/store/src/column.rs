@@ -4,8 +4,15 @@
 use jiff::Timestamp;
 use skaas_domain::{
     entitlement::{GrantKind, StubReason},
-    id::{GrantId, ReleaseId, SkillId, SourceId, TokenId, UserId},
+    id::{
+        CodeId, DeviceId, GrantId, IdentityId, OauthClientId, OauthGrantId, OauthTokenId, ReleaseId,
+        SessionId, SignInId, SkillId, SourceId, TokenId, UserId,
+    },
+    identity::ProviderKind,
     listing::ListingState,
+    oauth::{Challenge, OauthTokenKind},
+    scope::Scopes,
+    secret::SecretHash,
     token::TokenHash,
 };
 use sqlx::{Decode, Encode, Postgres, Row, Sqlite, Type, postgres::PgRow, sqlite::SqliteRow, types::Json};
@@ -101,6 +108,8 @@ macro_rules! texts {
     )*};
 }
 texts!(UserId, TokenId, SourceId, SkillId, ReleaseId, GrantId, crate::steps::Repo);
+texts!(SessionId, IdentityId, SignInId, CodeId, DeviceId, OauthClientId, OauthGrantId, OauthTokenId);
+texts!(ProviderKind, Scopes);
 
 macro_rules! words {
     ($($name:ty),*) => {$(
@@ -114,7 +123,7 @@ macro_rules! words {
         }
     )*};
 }
-words!(GrantKind, StubReason, ListingState);
+words!(GrantKind, StubReason, ListingState, OauthTokenKind, crate::codes::CodeKind);
 
 macro_rules! plain {
     ($($name:ty),*) => {$(
@@ -163,19 +172,35 @@ impl Bind for Oid {
     }
 }
 
-impl Column for TokenHash {
-    type Raw = Vec<u8>;
+macro_rules! hashes {
+    ($($name:ty),*) => {$(
+        impl Column for $name {
+            type Raw = Vec<u8>;
+            fn from_raw(raw: Vec<u8>) -> Result<Self, BoxError> {
+                raw.try_into().map(Self).map_err(|_| "a hash has 32 bytes".into())
+            }
+        }
+        impl Bind for $name {
+            type Raw = Vec<u8>;
+            fn to_raw(&self) -> Vec<u8> { self.0.to_vec() }
+        }
+    )*};
+}
+hashes!(TokenHash, SecretHash);
 
-    fn from_raw(raw: Vec<u8>) -> Result<Self, BoxError> {
-        raw.try_into().map(Self).map_err(|_| "a token's hash has 32 bytes".into())
+impl Column for Challenge {
+    type Raw = String;
+
+    fn from_raw(raw: String) -> Result<Self, BoxError> {
+        Self::parse(Some("S256"), &raw).map_err(Into::into)
     }
 }
 
-impl Bind for TokenHash {
-    type Raw = Vec<u8>;
+impl Bind for Challenge {
+    type Raw = String;
 
-    fn to_raw(&self) -> Vec<u8> {
-        self.0.to_vec()
+    fn to_raw(&self) -> String {
+        self.as_str().to_owned()
     }
 }
 
@@ -200,6 +225,14 @@ impl Bind for Vec<String> {
 
     fn to_raw(&self) -> Json<Self> {
         Json(self.clone())
+    }
+}
+
+impl Column for serde_json::Value {
+    type Raw = Json<Self>;
+
+    fn from_raw(raw: Json<Self>) -> Result<Self, BoxError> {
+        Ok(raw.0)
     }
 }
 

@@ -79,6 +79,15 @@ pub enum Conflict {
     /// An api token with this id part or hash exists.
     #[error("such an api token exists; make another")]
     TokenTaken,
+    /// Another user signs in with this identity.
+    #[error("this identity is linked to another user")]
+    IdentityTaken,
+    /// A device authorization with one of these codes exists.
+    #[error("such a code exists; make another")]
+    CodeTaken,
+    /// A client of this id exists.
+    #[error("an OAuth client of this id exists")]
+    ClientTaken,
     /// The creator has a source of this name.
     #[error("a source of this name exists")]
     SourceExists,

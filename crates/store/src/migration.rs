@@ -15,7 +15,14 @@ use crate::{
 };
 
 /// Every migration there is, in order.
-const MIGRATIONS: &[(&str, &str)] = &[("0001_supply", include_str!("../migrations/0001_supply.sql"))];
+const MIGRATIONS: &[(&str, &str)] = &[
+    ("0001_supply", include_str!("../migrations/0001_supply.sql")),
+    ("0002_identity", include_str!("../migrations/0002_identity.sql")),
+];
+
+/// The columns that hold JSON: `{json:name}` in a migration's text.
+const JSON_COLUMNS: [&str; 7] =
+    ["problems", "features", "tags", "groups", "redirect_uris", "grant_types", "metadata"];
 
 const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations (
     version {int} NOT NULL PRIMARY KEY,
@@ -58,7 +65,7 @@ fn dialect(text: &str, pg: bool) -> String {
         ("{text}", if pg { "TEXT COLLATE \"C\"" } else { "TEXT" }),
         ("{strict}", if pg { "" } else { " STRICT" }),
     ];
-    let checked = ["problems", "features", "tags"].map(|column| {
+    let checked = JSON_COLUMNS.map(|column| {
         let token = format!("{{json:{column}}}");
         let lite = format!("TEXT CHECK (json_valid({column}))");
         (token, if pg { "JSONB".to_owned() } else { lite })

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use skaas_domain::{
     id::{TokenId, UserId},
+    scope::Scopes,
     token::TokenHash,
     user::{TokenRecord, User},
 };
@@ -16,26 +17,28 @@ use crate::{
 
 macro_rules! columns {
     () => {
-        "id, user_id, name, id_part, hash, created_at, expires_at, revoked_at, last_used_at"
+        "id, user_id, name, id_part, hash, scopes, created_at, expires_at, revoked_at, last_used_at,
+            last_used_from"
     };
 }
 
 sql! {
     ADD = concat!("INSERT INTO api_tokens (", columns!(), ")
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING");
-    FIND_BY_HASH = "SELECT t.id, t.user_id, t.name, t.id_part, t.hash, t.created_at, t.expires_at,
-            t.revoked_at, t.last_used_at, u.username, u.email, u.created_at AS user_created_at, u.revision
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING");
+    FIND_BY_HASH = "SELECT t.id, t.user_id, t.name, t.id_part, t.hash, t.scopes, t.created_at, t.expires_at,
+            t.revoked_at, t.last_used_at, t.last_used_from, u.username, u.email, u.created_at AS user_created_at, u.revision
         FROM api_tokens AS t JOIN users AS u ON u.id = t.user_id
         WHERE t.hash = $1 AND u.deleted_at IS NULL";
     LIST = concat!("SELECT ", columns!(), " FROM api_tokens WHERE user_id = $1 ORDER BY created_at, id");
     REVOKE = concat!("UPDATE api_tokens SET revoked_at = coalesce(revoked_at, $3)
         WHERE user_id = $1 AND (id = $2 OR id_part = $2) RETURNING ", columns!());
     REVOKE_ALL = "UPDATE api_tokens SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL";
-    TOUCH = "UPDATE api_tokens SET last_used_at = used.moment
-        FROM (SELECT value ->> 0 AS id, value ->> 1 AS moment FROM json_each($1)) AS used
+    TOUCH = "UPDATE api_tokens SET last_used_at = used.moment, last_used_from = used.place
+        FROM (SELECT value ->> 0 AS id, value ->> 1 AS moment, value ->> 2 AS place
+            FROM json_each($1)) AS used
         WHERE api_tokens.id = used.id AND coalesce(last_used_at, 0) < used.moment",
-        pg = "UPDATE api_tokens SET last_used_at = used.moment
-        FROM (SELECT value ->> 0 AS id, CAST(value ->> 1 AS BIGINT) AS moment
+        pg = "UPDATE api_tokens SET last_used_at = used.moment, last_used_from = used.place
+        FROM (SELECT value ->> 0 AS id, CAST(value ->> 1 AS BIGINT) AS moment, value ->> 2 AS place
             FROM jsonb_array_elements($1)) AS used
         WHERE api_tokens.id = used.id AND coalesce(last_used_at, 0) < used.moment";
 }
@@ -46,10 +49,12 @@ record!(TokenRecord {
     name: String,
     id_part: String,
     hash: TokenHash,
+    scopes: Scopes,
     created_at: Timestamp,
     expires_at: Option<Timestamp>,
     revoked_at: Option<Timestamp>,
     last_used_at: Option<Timestamp>,
+    last_used_from: Option<String>,
 });
 
 /// Who presented a token. Whether it works now is [`TokenRecord::works`]'s to say.
@@ -91,10 +96,12 @@ pub async fn add(tx: &mut Tx, token: &TokenRecord) -> Result<()> {
             token.name,
             token.id_part,
             token.hash,
+            token.scopes,
             token.created_at,
             token.expires_at,
             token.revoked_at,
             token.last_used_at,
+            token.last_used_from,
         ]
     )?;
     if added == 1 { Ok(()) } else { Err(Conflict::TokenTaken.into()) }
@@ -123,16 +130,27 @@ pub async fn revoke_all(tx: &mut Tx, user: UserId, at: Timestamp) -> Result<u64>
     execute!(tx, REVOKE_ALL, [user, at])
 }
 
-/// Notes when tokens were last used; an earlier moment than the noted one changes nothing. No revision is
-/// bumped: nothing that anybody may have depends on it.
-pub async fn touch(tx: &mut Tx, used: &[(TokenId, Timestamp)]) -> Result<()> {
+/// One use of a token, to be noted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenUse {
+    /// Which token.
+    pub id: TokenId,
+    /// When.
+    pub at: Timestamp,
+    /// The address it was used from, where that is known.
+    pub from: Option<String>,
+}
+
+/// Notes when tokens were last used and from where; an earlier moment than the noted one changes nothing. No
+/// revision is bumped: nothing that anybody may have depends on it.
+pub async fn touch(tx: &mut Tx, used: &[TokenUse]) -> Result<()> {
     // Two nodes that touch the same tokens take the rows' locks in one order.
-    let mut used = used.to_vec();
-    used.sort_by_key(|(id, at)| (*id, std::cmp::Reverse(*at)));
-    used.dedup_by_key(|(id, _)| *id);
+    let mut used: Vec<&TokenUse> = used.iter().collect();
+    used.sort_by_key(|one| (one.id, std::cmp::Reverse(one.at)));
+    used.dedup_by_key(|one| one.id);
     for batch in used.chunks(1000) {
         let rows: serde_json::Value =
-            batch.iter().map(|(id, at)| serde_json::json!([id, at.as_microsecond()])).collect();
+            batch.iter().map(|one| serde_json::json!([one.id, one.at.as_microsecond(), one.from])).collect();
         execute!(tx, TOUCH, [rows])?;
     }
     Ok(())

@@ -4,10 +4,13 @@ use jiff::Timestamp;
 use skaas_domain::{id::UserId, user::User};
 
 use crate::{
-    column::record,
+    codes,
+    column::{Value, record},
     connection::{Conn, Tx},
     error::{Conflict, Result, StoreError},
+    identities,
     names::{self, Kind},
+    oauth_grants, passwords, sessions,
     statement::{execute, fetch_all, fetch_optional, sql},
     tokens,
 };
@@ -25,7 +28,14 @@ sql! {
     FIND_BY_USERNAME = select!("username = $1");
     FIND_BY_EMAIL_KEY = select!("email_key = $1");
     LIST = select!("username > $1 ORDER BY username LIMIT $2");
-    DELETE = "UPDATE users SET deleted_at = $2, email = NULL, email_key = NULL
+    EMAIL_VERIFIED_AT = "SELECT email_verified_at AS value FROM users WHERE id = $1 AND deleted_at IS NULL";
+    VERIFY_EMAIL = "UPDATE users SET email_verified_at = coalesce(email_verified_at, $3)
+        WHERE id = $1 AND email_key = $2";
+    /// No row where the address is another's.
+    CHANGE_EMAIL = "UPDATE users SET email = $2, email_key = $3, email_verified_at = $4
+        WHERE id = $1 AND deleted_at IS NULL
+            AND NOT EXISTS (SELECT 1 FROM users AS other WHERE other.email_key = $3 AND other.id <> $1)";
+    DELETE = "UPDATE users SET deleted_at = $2, email = NULL, email_key = NULL, email_verified_at = NULL
         WHERE id = $1 AND deleted_at IS NULL";
 }
 
@@ -67,8 +77,42 @@ pub async fn list(conn: &mut Conn, after: &str, limit: u32) -> Result<Vec<User>>
     fetch_all!(conn, LIST, [after, i64::from(limit)])
 }
 
-/// Deletes a user: the address is erased, the tokens revoked, the name never given again. Grants, steps and
-/// what they sold stay, without a person to them.
+/// Since when a user's address has been known to be theirs, if it is.
+pub async fn email_verified_at(conn: &mut Conn, id: UserId) -> Result<Option<Timestamp>> {
+    let row: Option<Value<Option<Timestamp>>> = fetch_optional!(conn, EMAIL_VERIFIED_AT, [id])?;
+    Ok(row.and_then(|Value(at)| at))
+}
+
+/// Notes that mail to `address` reached the user; whether that is their address still.
+///
+/// # Errors
+/// [`StoreError::Missing`] when there is no such user.
+pub async fn verify_email(tx: &mut Tx, id: UserId, address: &str, at: Timestamp) -> Result<bool> {
+    tx.bump_user(id).await?;
+    Ok(execute!(tx, VERIFY_EMAIL, [id, address.to_lowercase(), at])? == 1)
+}
+
+/// Gives a user another address, to which mail reached them at `verified_at`. Checks of form are the caller's.
+///
+/// # Errors
+/// [`Conflict::EmailTaken`] when it is another's; [`StoreError::Missing`] when there is no such user, or not
+/// any more.
+pub async fn change_email(
+    tx: &mut Tx,
+    id: UserId,
+    address: &str,
+    verified_at: Option<Timestamp>,
+) -> Result<()> {
+    tx.bump_user(id).await?;
+    find_by_id(tx, id).await?.ok_or(StoreError::Missing("user"))?;
+    match execute!(tx, CHANGE_EMAIL, [id, address, address.to_lowercase(), verified_at])? {
+        1 => Ok(()),
+        _ => Err(Conflict::EmailTaken.into()),
+    }
+}
+
+/// Deletes a user: the address is erased, every way in taken away, everything handed out revoked, the name
+/// never given again. Grants, steps and what they sold stay, without a person to them.
 ///
 /// # Errors
 /// [`StoreError::Missing`] when there is no such user, or not any more.
@@ -76,6 +120,11 @@ pub async fn delete(tx: &mut Tx, id: UserId, at: Timestamp) -> Result<()> {
     tx.bump_user(id).await?;
     let user = find_by_id(tx, id).await?.ok_or(StoreError::Missing("user"))?;
     tokens::revoke_all(tx, id, at).await?;
+    sessions::revoke_others(tx, id, None, at).await?;
+    oauth_grants::revoke_all(tx, id, at).await?;
+    passwords::remove(tx, id).await?;
+    identities::remove_all(tx, id).await?;
+    codes::forget_of(tx, id).await?;
     names::retire(tx, Kind::User, &user.username, at).await?;
     execute!(tx, DELETE, [id, at])?;
     Ok(())

@@ -4,7 +4,8 @@ use skaas_domain::user::User;
 use skaas_store::{
     Conflict, Revisions, StoreError, settings,
     sources::{self, RefChange, SourcePack, SourceRef},
-    tokens, users,
+    tokens::{self, TokenUse},
+    users,
 };
 
 use crate::world::{World, at, oid};
@@ -62,7 +63,8 @@ async fn tokens_open_until_revoked(world: &mut World) {
     let before = world.store.revisions(alice.id).await.unwrap();
     assert_eq!(before, Revisions { catalogue: 0, user: 1 });
 
-    let (laptop, job) = (world.token(alice.id, "laptop"), world.token(alice.id, "job"));
+    let (laptop, mut job) = (world.token(alice.id, "laptop"), world.token(alice.id, "job"));
+    job.scopes = "skill:lint-pro action:github read-only".parse().unwrap();
     let mut tx = world.store.begin().await.unwrap();
     tokens::add(&mut tx, &laptop).await.unwrap();
     tokens::add(&mut tx, &job).await.unwrap();
@@ -79,14 +81,17 @@ async fn tokens_open_until_revoked(world: &mut World) {
 
     // Use is noted, newest wins, and nobody's cache is disturbed by it.
     let mut tx = world.store.begin().await.unwrap();
-    let used = [(laptop.id, at(20)), (laptop.id, at(30)), (job.id, at(10))];
-    tokens::touch(&mut tx, &used).await.unwrap();
-    tokens::touch(&mut tx, &[(laptop.id, at(25))]).await.unwrap();
+    let used = |id, seconds, from: Option<&str>| TokenUse { id, at: at(seconds), from: from.map(Into::into) };
+    let uses = [used(laptop.id, 20, None), used(laptop.id, 30, Some("192.0.2.7")), used(job.id, 10, None)];
+    tokens::touch(&mut tx, &uses).await.unwrap();
+    tokens::touch(&mut tx, &[used(laptop.id, 25, Some("192.0.2.8"))]).await.unwrap();
     tx.commit().await.unwrap();
     let bearer = tokens::find_by_hash(&mut conn, &laptop.hash).await.unwrap().unwrap();
     assert_eq!((bearer.token.last_used_at, bearer.revision), (Some(at(30)), 2));
+    assert_eq!(bearer.token.last_used_from.as_deref(), Some("192.0.2.7"));
     let bearer = tokens::find_by_hash(&mut conn, &job.hash).await.unwrap().unwrap();
-    assert_eq!(bearer.token.last_used_at, Some(at(10)));
+    assert_eq!((bearer.token.last_used_at, bearer.token.last_used_from), (Some(at(10)), None));
+    assert_eq!(bearer.token.scopes, job.scopes);
 
     // By id part or id, once; another's token is not there to be revoked.
     let bob = users::find_by_username(&mut conn, "bob").await.unwrap().unwrap();

@@ -6,6 +6,7 @@ use skaas_domain::{
     entitlement::{Grant, GrantKind},
     id::{GrantId, ReleaseId, SkillId, SourceId, TokenId, UserId},
     listing::Listing,
+    scope::Scopes,
     token::ApiToken,
     user::{TokenRecord, User},
 };
@@ -144,10 +145,12 @@ impl World {
             name: name.to_owned(),
             id_part: token.id_part().to_owned(),
             hash: token.hash(),
+            scopes: Scopes::full(),
             created_at: at(5),
             expires_at: Some(at(1000)),
             revoked_at: None,
             last_used_at: None,
+            last_used_from: None,
         }
     }
 }

@@ -1,0 +1,143 @@
+//! Owns which passwords are good enough. Refuses to hash one, and to demand digits or signs: what counts is
+//! how many guesses it takes (NIST SP 800-63B, section 3.1.1.2).
+
+use zxcvbn::{Score, feedback::Warning, zxcvbn};
+
+/// The fewest characters.
+pub const MIN_CHARS: usize = 10;
+/// The most characters; a bound on what a sign-in may cost us.
+pub const MAX_CHARS: usize = 256;
+/// How much of it is estimated. The estimate takes time that grows faster than the length, and whatever
+/// begins strong is strong.
+const ESTIMATED_CHARS: usize = 72;
+
+/// Why a password is not good enough, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WeakPassword {
+    /// Fewer than [`MIN_CHARS`].
+    #[error("a password has at least {MIN_CHARS} characters: three or four unrelated words do well")]
+    Short,
+    /// More than [`MAX_CHARS`].
+    #[error("a password has at most {MAX_CHARS} characters")]
+    Long,
+    /// It can be guessed.
+    #[error("{why}: choose three or four unrelated words, or let a password manager make one")]
+    Guessable {
+        /// What makes it so.
+        why: &'static str,
+    },
+}
+
+/// Whether `password` is good enough for someone of whom everybody knows the `hints`: name, address, our
+/// own name.
+///
+/// # Errors
+/// [`WeakPassword`], whose text is for the person.
+pub fn check(password: &str, hints: &[&str]) -> Result<(), WeakPassword> {
+    let chars = password.chars().count();
+    if chars < MIN_CHARS {
+        return Err(WeakPassword::Short);
+    }
+    if chars > MAX_CHARS {
+        return Err(WeakPassword::Long);
+    }
+    let known: Vec<&str> = hints
+        .iter()
+        .flat_map(|hint| std::iter::once(*hint).chain(hint.split(['@', '.', '-', '_', '+', ' '])))
+        .filter(|word| word.chars().count() >= 3)
+        .chain(["skaas", "skillport"])
+        .collect();
+    let begins: String = password.chars().take(ESTIMATED_CHARS).collect();
+    let estimate = zxcvbn(&begins, &known);
+    if estimate.score() >= Score::Three {
+        return Ok(());
+    }
+    let warning = estimate.feedback().and_then(zxcvbn::feedback::Feedback::warning);
+    Err(WeakPassword::Guessable { why: reason(warning) })
+}
+
+const fn reason(warning: Option<Warning>) -> &'static str {
+    match warning {
+        Some(Warning::ThisIsATop10Password | Warning::ThisIsATop100Password) => {
+            "this is one of the most used passwords there are"
+        }
+        Some(Warning::ThisIsACommonPassword | Warning::ThisIsSimilarToACommonlyUsedPassword) => {
+            "this password, or one like it, is in the lists that attackers try first"
+        }
+        Some(
+            Warning::NamesAndSurnamesByThemselvesAreEasyToGuess
+            | Warning::CommonNamesAndSurnamesAreEasyToGuess,
+        ) => "names are easy to guess",
+        Some(Warning::StraightRowsOfKeysAreEasyToGuess | Warning::ShortKeyboardPatternsAreEasyToGuess) => {
+            "rows of keys are easy to guess"
+        }
+        Some(
+            Warning::RepeatsLikeAaaAreEasyToGuess
+            | Warning::RepeatsLikeAbcAbcAreOnlySlightlyHarderToGuess
+            | Warning::SequencesLikeAbcAreEasyToGuess,
+        ) => "repetitions and sequences are easy to guess",
+        Some(Warning::DatesAreOftenEasyToGuess | Warning::RecentYearsAreEasyToGuess) => {
+            "dates are easy to guess"
+        }
+        Some(Warning::AWordByItselfIsEasyToGuess) => "a single word is easy to guess",
+        None => "this password can be guessed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const HINTS: &[&str] = &["marguerite", "marguerite.dupont@example.com"];
+
+    #[test]
+    fn what_everybody_tries_first_is_refused_with_advice() {
+        for bad in [
+            "password123",
+            "qwertyuiop",
+            "1234567890",
+            "iloveyou12",
+            "aaaaaaaaaaaa",
+            "abcdefghijkl",
+            "marguerite1",
+            "Dupont2024!",
+            "marguerite.dupont@example.com",
+            "skillportskaas",
+            "P@ssw0rd2023",
+        ] {
+            let refusal = check(bad, HINTS).unwrap_err();
+            assert!(matches!(refusal, WeakPassword::Guessable { .. }), "{bad}: {refusal:?}");
+            let said = refusal.to_string();
+            assert!(said.contains("three or four unrelated words") && !said.contains(bad), "{said}");
+        }
+    }
+
+    #[test]
+    fn length_is_counted_in_characters_not_bytes() {
+        assert_eq!(check("héllo wör", HINTS), Err(WeakPassword::Short));
+        assert_eq!(check(&"ü".repeat(MAX_CHARS + 1), HINTS), Err(WeakPassword::Long));
+        assert_eq!(check(&"violet tractor ".repeat(17)[..MAX_CHARS - 2], HINTS), Ok(()));
+    }
+
+    #[test]
+    fn words_of_ones_own_and_made_ones_are_good() {
+        for good in [
+            "violet tractor harvest moon",
+            "wUw8uUc5tDkq3s",
+            "пятнистый жираф у моря",
+            "正しい馬の電池の留め金",
+        ] {
+            assert_eq!(check(good, HINTS), Ok(()), "{good}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn no_text_makes_it_panic(text in ".{0,300}", hint in ".{0,40}") {
+            let _ = check(&text, &[&hint]);
+        }
+    }
+}

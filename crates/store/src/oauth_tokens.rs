@@ -1,0 +1,289 @@
+//! Owns the rows of OAuth's access and refresh tokens, and the rule of rotation. Refuses to hold a token:
+//! what is stored and looked up is its hash.
+//!
+//! A refresh token works once and gives the next (OAuth 2.1, section 4.3.1). If the answer was lost, it works
+//! once more within [`RETRY_WINDOW`], as long as nothing of what it gave was ever used: that is revoked then,
+//! and given anew. Any other second use shows that two hold it, and takes the whole grant back.
+
+use jiff::Timestamp;
+use skaas_domain::{
+    id::{OauthGrantId, OauthTokenId, UserId},
+    oauth::{OauthGrant, OauthToken, OauthTokenKind, RETRY_WINDOW},
+    scope::Scopes,
+    secret::SecretHash,
+    user::User,
+};
+
+use crate::{
+    column::{Fields, Record, Value, record},
+    connection::{Conn, Tx},
+    error::Result,
+    oauth_grants,
+    statement::{execute, fetch_one, fetch_optional, sql},
+};
+
+macro_rules! columns {
+    () => {
+        "id, kind, grant_id, family, generation, created_at, expires_at, used_at, revoked_at, replaced_by"
+    };
+}
+
+sql! {
+    ADD = concat!("INSERT INTO oauth_tokens (", columns!(), ", hash)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)");
+    FIND_ACCESS = "SELECT t.id, t.kind, t.grant_id, t.family, t.generation, t.created_at, t.expires_at,
+            t.used_at, t.revoked_at, t.replaced_by,
+            g.client_id, g.scopes, g.resource, g.created_at AS granted_at, g.revoked_at AS grant_revoked_at,
+            u.id AS user_id, u.username, u.email, u.created_at AS user_created_at, u.revision
+        FROM oauth_tokens AS t JOIN oauth_grants AS g ON g.id = t.grant_id JOIN users AS u ON u.id = g.user_id
+        WHERE t.hash = $1 AND t.kind = 'access' AND u.deleted_at IS NULL";
+    FIND_REFRESH = concat!("SELECT ", columns!(), ", retried_at FROM oauth_tokens
+        WHERE hash = $1 AND kind = 'refresh'");
+    GRANT_OF = "SELECT grant_id AS value FROM oauth_tokens WHERE hash = $1";
+    USE_REFRESH = "UPDATE oauth_tokens SET used_at = $2, replaced_by = $3 WHERE id = $1";
+    RETRY_REFRESH = "UPDATE oauth_tokens SET retried_at = $2, replaced_by = $3 WHERE id = $1";
+    COUNT_USED = "SELECT count(*) AS value FROM oauth_tokens
+        WHERE family = $1 AND generation = $2 AND (used_at IS NOT NULL OR revoked_at IS NOT NULL)";
+    REVOKE_GENERATION = "UPDATE oauth_tokens SET revoked_at = $3
+        WHERE family = $1 AND generation = $2 AND revoked_at IS NULL";
+    REVOKE_ACCESS = "UPDATE oauth_tokens SET revoked_at = $2
+        WHERE hash = $1 AND kind = 'access' AND revoked_at IS NULL";
+    /// A refresh token's use is its rotation, which writes for itself.
+    TOUCH = "UPDATE oauth_tokens SET used_at = used.moment
+        FROM (SELECT value ->> 0 AS id, value ->> 1 AS moment FROM json_each($1)) AS used
+        WHERE oauth_tokens.id = used.id AND kind = 'access' AND coalesce(used_at, 0) < used.moment",
+        pg = "UPDATE oauth_tokens SET used_at = used.moment
+        FROM (SELECT value ->> 0 AS id, CAST(value ->> 1 AS BIGINT) AS moment
+            FROM jsonb_array_elements($1)) AS used
+        WHERE oauth_tokens.id = used.id AND kind = 'access' AND coalesce(used_at, 0) < used.moment";
+    FORGET = "DELETE FROM oauth_tokens WHERE expires_at < $1";
+}
+
+record!(OauthToken {
+    id: OauthTokenId,
+    kind: OauthTokenKind,
+    grant: OauthGrantId = "grant_id",
+    family: OauthTokenId,
+    generation: i64,
+    created_at: Timestamp,
+    expires_at: Timestamp,
+    used_at: Option<Timestamp>,
+    revoked_at: Option<Timestamp>,
+    replaced_by: Option<OauthTokenId>,
+});
+
+/// Who presented an access token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OauthBearer {
+    /// The token, perhaps revoked or expired.
+    pub token: OauthToken,
+    /// What it was given for, perhaps taken back. Its `resource` is the token's audience.
+    pub grant: OauthGrant,
+    /// Who gave it, and is not deleted.
+    pub user: User,
+    /// The user's revision at this moment: see [`crate::Revisions::user`].
+    pub revision: i64,
+}
+
+impl OauthBearer {
+    /// Whether it opens anything at `now`.
+    pub fn works(&self, now: Timestamp) -> bool {
+        self.token.works(now) && self.grant.revoked_at.is_none()
+    }
+}
+
+impl Record for OauthBearer {
+    fn read(row: &impl Fields) -> sqlx::Result<Self> {
+        let token = OauthToken::read(row)?;
+        let user = User {
+            id: row.get("user_id")?,
+            username: row.get("username")?,
+            email: row.get("email")?,
+            created_at: row.get("user_created_at")?,
+        };
+        let scopes: Scopes = row.get("scopes")?;
+        let grant = OauthGrant {
+            id: token.grant,
+            user: user.id,
+            client_id: row.get("client_id")?,
+            scopes,
+            resource: row.get("resource")?,
+            created_at: row.get("granted_at")?,
+            revoked_at: row.get("grant_revoked_at")?,
+        };
+        Ok(Self { token, grant, user, revision: row.get("revision")? })
+    }
+}
+
+struct Refresh {
+    token: OauthToken,
+    retried_at: Option<Timestamp>,
+}
+
+impl Record for Refresh {
+    fn read(row: &impl Fields) -> sqlx::Result<Self> {
+        Ok(Self { token: OauthToken::read(row)?, retried_at: row.get("retried_at")? })
+    }
+}
+
+/// A token to be given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewToken {
+    /// Names it.
+    pub id: OauthTokenId,
+    /// What is stored of it.
+    pub hash: SecretHash,
+    /// The first moment at which it no longer works.
+    pub expires_at: Timestamp,
+}
+
+/// What one request for tokens is answered with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewTokens {
+    /// The access token.
+    pub access: NewToken,
+    /// The refresh token, for clients that may refresh.
+    pub refresh: Option<NewToken>,
+}
+
+/// What became of a refresh token that was presented.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rotation {
+    /// The new tokens stand.
+    Rotated(OauthGrant),
+    /// The new tokens stand, in place of those that the client never received.
+    Retried(OauthGrant),
+    /// Two hold it. The grant is taken back with all its tokens; the transaction must be committed for that
+    /// to last.
+    Reused(OauthGrantId),
+    /// There is none for this client, or it is too old, or its grant was taken back.
+    Unknown,
+}
+
+async fn add(
+    tx: &mut Tx,
+    grant: OauthGrantId,
+    (family, generation): (OauthTokenId, i64),
+    tokens: &NewTokens,
+    at: Timestamp,
+) -> Result<()> {
+    let both = [(OauthTokenKind::Access, Some(tokens.access)), (OauthTokenKind::Refresh, tokens.refresh)];
+    let (never, none): (Option<Timestamp>, Option<OauthTokenId>) = (None, None);
+    for (kind, token) in both {
+        let Some(NewToken { id, hash, expires_at }) = token else { continue };
+        execute!(tx, ADD, [id, kind, grant, family, generation, at, expires_at, never, never, none, hash])?;
+    }
+    Ok(())
+}
+
+/// Gives the first tokens of a grant.
+///
+/// # Errors
+/// [`crate::StoreError::Missing`] when there is no such user.
+pub async fn issue(tx: &mut Tx, grant: &OauthGrant, tokens: &NewTokens, at: Timestamp) -> Result<()> {
+    tx.bump_user(grant.user).await?;
+    let family = tokens.refresh.unwrap_or(tokens.access).id;
+    add(tx, grant.id, (family, 0), tokens, at).await
+}
+
+/// Who presented the access token of this hash. A deleted user's finds nobody. Whether it works now is
+/// [`OauthBearer::works`]'s to say, whether it is meant for us the caller's.
+pub async fn find_access(conn: &mut Conn, hash: &SecretHash) -> Result<Option<OauthBearer>> {
+    fetch_optional!(conn, FIND_ACCESS, [hash])
+}
+
+/// The grant of the token of this hash if it is this client's, with its user's row held.
+async fn grant_of(tx: &mut Tx, hash: &SecretHash, client_id: &str) -> Result<Option<OauthGrant>> {
+    let id: Option<Value<OauthGrantId>> = fetch_optional!(tx, GRANT_OF, [hash])?;
+    let Some(Value(id)) = id else { return Ok(None) };
+    let Some(grant) = oauth_grants::find(tx, id).await? else { return Ok(None) };
+    if grant.client_id != client_id {
+        return Ok(None);
+    }
+    tx.bump_user(grant.user).await?;
+    // Read again: whoever held the row before may have taken it back.
+    oauth_grants::find(tx, id).await
+}
+
+/// Whether nothing that `refresh` gave has been used or revoked, and it may be given anew.
+async fn may_retry(tx: &mut Tx, refresh: &Refresh, at: Timestamp) -> Result<bool> {
+    let Refresh { token, retried_at: None } = refresh else { return Ok(false) };
+    let lately = token.used_at.is_some_and(|used| at.duration_since(used) <= RETRY_WINDOW);
+    if !lately || token.revoked_at.is_some() {
+        return Ok(false);
+    }
+    let Value(used): Value<i64> = fetch_one!(tx, COUNT_USED, [token.family, token.generation + 1])?;
+    Ok(used == 0)
+}
+
+/// Gives `tokens` for the refresh token of this hash: see the head of this file. All presentations of one
+/// user's tokens happen one after the other.
+pub async fn rotate(
+    tx: &mut Tx,
+    hash: &SecretHash,
+    client_id: &str,
+    tokens: &NewTokens,
+    at: Timestamp,
+) -> Result<Rotation> {
+    let Some(grant) = grant_of(tx, hash, client_id).await? else { return Ok(Rotation::Unknown) };
+    let refresh: Option<Refresh> = fetch_optional!(tx, FIND_REFRESH, [hash])?;
+    let Some(refresh) = refresh else { return Ok(Rotation::Unknown) };
+    let token = &refresh.token;
+    if grant.revoked_at.is_some() || at >= token.expires_at {
+        return Ok(Rotation::Unknown);
+    }
+    let next = (token.family, token.generation + 1);
+    let replaced_by = tokens.refresh.map(|refresh| refresh.id);
+    if token.works(at) {
+        execute!(tx, USE_REFRESH, [token.id, at, replaced_by])?;
+        add(tx, grant.id, next, tokens, at).await?;
+        return Ok(Rotation::Rotated(grant));
+    }
+    if may_retry(tx, &refresh, at).await? {
+        execute!(tx, REVOKE_GENERATION, [next.0, next.1, at])?;
+        execute!(tx, RETRY_REFRESH, [token.id, at, replaced_by])?;
+        add(tx, grant.id, next, tokens, at).await?;
+        return Ok(Rotation::Retried(grant));
+    }
+    oauth_grants::revoke(tx, grant.user, grant.id, at).await?;
+    Ok(Rotation::Reused(grant.id))
+}
+
+/// Revokes the token of this hash if it is this client's (RFC 7009): a refresh token with its whole grant, an
+/// access token alone. Whose grant it was; `None` when the client has no such token.
+pub async fn revoke(
+    tx: &mut Tx,
+    hash: &SecretHash,
+    client_id: &str,
+    at: Timestamp,
+) -> Result<Option<UserId>> {
+    let Some(grant) = grant_of(tx, hash, client_id).await? else { return Ok(None) };
+    let refresh: Option<Refresh> = fetch_optional!(tx, FIND_REFRESH, [hash])?;
+    if refresh.is_some() {
+        oauth_grants::revoke(tx, grant.user, grant.id, at).await?;
+    } else {
+        execute!(tx, REVOKE_ACCESS, [hash, at])?;
+    }
+    Ok(Some(grant.user))
+}
+
+/// Notes when access tokens were last used; an earlier moment than the noted one changes nothing. No
+/// revision is bumped: nothing that anybody may have depends on it.
+pub async fn touch(tx: &mut Tx, used: &[(OauthTokenId, Timestamp)]) -> Result<()> {
+    // Two nodes that touch the same tokens take the rows' locks in one order.
+    let mut used = used.to_vec();
+    used.sort_by_key(|(id, at)| (*id, std::cmp::Reverse(*at)));
+    used.dedup_by_key(|(id, _)| *id);
+    for batch in used.chunks(1000) {
+        let rows: serde_json::Value =
+            batch.iter().map(|(id, at)| serde_json::json!([id, at.as_microsecond()])).collect();
+        execute!(tx, TOUCH, [rows])?;
+    }
+    Ok(())
+}
+
+/// Drops tokens that ended before then; how many. A refresh token that was used long ago is unknown once it
+/// is dropped, and takes nothing back: give it a time well past.
+pub async fn forget(tx: &mut Tx, before: Timestamp) -> Result<u64> {
+    execute!(tx, FORGET, [before])
+}

@@ -1,0 +1,251 @@
+//! Owns rates: how many requests of one token or address may come at once and after that. Refuses to decide
+//! who is asked: the caller chooses quota and key.
+//!
+//! The rule is GCRA (ITU-T I.371, the „virtual scheduling“ form): one number per key, the moment up to which
+//! its requests are paid for. One node keeps it in its memory; with Redis all nodes share it, and a script
+//! there does the same arithmetic in one step. Time is an argument in both: nodes keep their clocks together.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use redis::{
+    Client, Script,
+    aio::{ConnectionManager, ConnectionManagerConfig},
+};
+use skaas_domain::secret::SecretHash;
+
+use crate::error::{Result, StoreError};
+
+/// How many requests may come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    /// What is counted: a word in snake case, part of the key.
+    pub name: &'static str,
+    /// How many may come at once; at least one.
+    pub burst: u32,
+    /// After how long one more may come; at least a microsecond.
+    pub every: Duration,
+    /// What to do when Redis cannot be asked.
+    pub when_lost: Lost,
+}
+
+/// What to do when nobody can say how many came before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lost {
+    /// Let it pass, with a warning in the log: reads of what was paid for.
+    Admit,
+    /// Refuse: guesses at passwords.
+    Refuse,
+}
+
+/// Whether a request may pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may.
+    Admitted,
+    /// It may not.
+    Limited {
+        /// After how long it may.
+        retry_after: Duration,
+    },
+}
+
+/// Where requests are counted. Cheap to clone; clones share everything.
+#[derive(Clone)]
+pub enum Rate {
+    /// In this process: for one node.
+    InProcess(Arc<Counts>),
+    /// In Redis: for all nodes that share it.
+    Redis(Arc<Shared>),
+}
+
+impl fmt::Debug for Rate {
+    /// Without the address: there may be a password in it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::InProcess(_) => "Rate::InProcess",
+            Self::Redis(_) => "Rate::Redis",
+        })
+    }
+}
+
+/// Of each key, up to when its requests are paid for, in microseconds since 1970.
+#[derive(Default)]
+pub struct Counts(Mutex<Keys>);
+
+#[derive(Default)]
+struct Keys {
+    paid: HashMap<String, i64>,
+    /// With how many keys those are looked for next that need not be kept.
+    sweep_at: usize,
+}
+
+/// The fewest keys that are worth a search for old ones.
+const KEYS: usize = 10_000;
+
+/// A connection to Redis that mends itself.
+pub struct Shared {
+    connection: ConnectionManager,
+    script: Script,
+}
+
+/// Longer than a Redis of one's own ever takes; whoever waits here is a request.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// [`gcra`], there. The answer is the microseconds to wait, 0 for none. The key is kept as long as it says
+/// anything; numbers stay below 2^53 until the year 2255.
+const SCRIPT: &str = "
+local paid = tonumber(redis.call('GET', KEYS[1]) or '0')
+local now, every, burst = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local next_paid = math.max(paid, now) + every
+local wait = next_paid - every * burst - now
+if wait > 0 then return wait end
+redis.call('SET', KEYS[1], string.format('%.0f', next_paid), 'PX', math.ceil((next_paid - now) / 1000))
+return 0
+";
+
+/// A quota in whole microseconds.
+#[derive(Clone, Copy)]
+struct Terms {
+    every: i64,
+    burst: i64,
+}
+
+impl From<&Quota> for Terms {
+    fn from(quota: &Quota) -> Self {
+        let every = i64::try_from(quota.every.as_micros()).unwrap_or(i64::MAX);
+        // A year for one request is as good as never; more would not fit what follows.
+        Self { every: every.clamp(1, 31_536_000_000_000), burst: i64::from(quota.burst.max(1)) }
+    }
+}
+
+/// The law: `Ok` with up to when the key's requests are paid for now, or `Err` with how long to wait.
+fn gcra(paid: i64, now: i64, terms: Terms) -> Result<i64, i64> {
+    let next = paid.max(now).saturating_add(terms.every);
+    let wait = next.saturating_sub(terms.every.saturating_mul(terms.burst)).saturating_sub(now);
+    if wait > 0 { Err(wait) } else { Ok(next) }
+}
+
+impl Counts {
+    fn take(&self, key: String, now: i64, terms: Terms) -> i64 {
+        // A panic cannot leave it half-changed: every change is one insertion.
+        let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let paid = keys.paid.get(&key).copied().unwrap_or(i64::MIN);
+        match gcra(paid, now, terms) {
+            Err(wait) => wait,
+            Ok(next) => {
+                keys.paid.insert(key, next);
+                if keys.paid.len() > keys.sweep_at.max(KEYS) {
+                    keys.paid.retain(|_, paid| *paid > now);
+                    keys.sweep_at = keys.paid.len() * 2;
+                }
+                0
+            }
+        }
+    }
+}
+
+impl Rate {
+    /// Counts in this process.
+    pub fn in_process() -> Self {
+        Self::InProcess(Arc::default())
+    }
+
+    /// Counts in the Redis at `url` (`redis://[user:password@]host[:port][/database]`). Whether it answers is
+    /// seen at the first request: a node starts without it.
+    ///
+    /// # Errors
+    /// [`StoreError::Config`] for an address that cannot work.
+    pub fn redis(url: &str) -> Result<Self> {
+        // The address may hold a password: it is in no message.
+        let refuse = |_| {
+            StoreError::Config(
+                "REDIS_URL cannot be used: it has the form redis://user:password@host:6379/0".to_owned(),
+            )
+        };
+        let config = ConnectionManagerConfig::new()
+            .set_connection_timeout(Some(PATIENCE))
+            .set_response_timeout(Some(PATIENCE))
+            .set_number_of_retries(1);
+        let client = Client::open(url).map_err(refuse)?;
+        let connection = ConnectionManager::new_lazy_with_config(client, config).map_err(refuse)?;
+        Ok(Self::Redis(Arc::new(Shared { connection, script: Script::new(SCRIPT) })))
+    }
+
+    /// Takes one request of `key` (a token's id, an address) out of `quota`. The key is hashed where it
+    /// leaves this process.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when Redis cannot be asked and the quota says [`Lost::Refuse`].
+    pub async fn take(&self, quota: &Quota, key: &str, now: Timestamp) -> Result<Verdict> {
+        let (terms, now) = (Terms::from(quota), now.as_microsecond());
+        let wait = match self {
+            Self::InProcess(counts) => counts.take(format!("{}:{key}", quota.name), now, terms),
+            Self::Redis(shared) => match shared.take(quota.name, key, now, terms).await {
+                Ok(wait) => wait,
+                Err(error) if quota.when_lost == Lost::Admit => {
+                    tracing::warn!(quota = quota.name, %error, "rate_is_not_counted");
+                    0
+                }
+                Err(error) => return Err(StoreError::Unavailable(error.into())),
+            },
+        };
+        Ok(match u64::try_from(wait) {
+            Ok(micros) if micros > 0 => Verdict::Limited { retry_after: Duration::from_micros(micros) },
+            _ => Verdict::Admitted,
+        })
+    }
+}
+
+impl Shared {
+    async fn take(&self, name: &str, key: &str, now: i64, terms: Terms) -> redis::RedisResult<i64> {
+        let SecretHash(hash) = SecretHash::of(&format!("rate:{name}:{key}"));
+        let half = hash.first_chunk::<16>().expect("a SHA-256 has 32 bytes");
+        let key = format!("skaas:rate:{name}:{:032x}", u128::from_be_bytes(*half));
+        let mut script = self.script.key(key);
+        script.arg(now).arg(terms.every).arg(terms.burst);
+        script.invoke_async(&mut self.connection.clone()).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_passes_and_then_one_at_a_time() {
+        let terms = Terms { every: 1_000_000, burst: 3 };
+        let counts = Counts::default();
+        let take = |second: i64| counts.take("k".into(), second * 1_000_000, terms);
+        assert_eq!([take(0), take(0), take(0)], [0, 0, 0]);
+        assert_eq!(take(0), 1_000_000, "and a refusal costs nothing");
+        assert_eq!([take(1), take(1)], [0, 1_000_000]);
+        assert_eq!([take(100), take(100), take(100), take(100)], [0, 0, 0, 1_000_000]);
+    }
+
+    #[test]
+    fn keys_that_say_nothing_any_more_are_dropped() {
+        let counts = Counts::default();
+        let terms = Terms { every: 10, burst: 1 };
+        for n in 0..100_000_i64 {
+            assert_eq!(counts.take(n.to_string(), n, terms), 0);
+        }
+        assert!(counts.0.lock().unwrap().paid.len() <= KEYS + 1);
+    }
+
+    #[test]
+    fn no_quota_and_no_time_overflows() {
+        let forever = Quota { name: "x", burst: u32::MAX, every: Duration::MAX, when_lost: Lost::Admit };
+        for paid in [i64::MIN, 0, i64::MAX] {
+            for now in [Timestamp::MIN, Timestamp::UNIX_EPOCH, Timestamp::MAX] {
+                let _ = gcra(paid, now.as_microsecond(), Terms::from(&forever));
+                let _ = gcra(paid, now.as_microsecond(), Terms { every: 1, burst: 1 });
+            }
+        }
+    }
+}
