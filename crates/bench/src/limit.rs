@@ -33,8 +33,8 @@ pub(crate) fn keep(folder: &Path, case: &str, conversation: &Conversation) -> Re
             "status": exchange.status,
             "type": exchange.content_type,
             "asked": exchange.asked,
-            "authorized": has_authorization(&exchange.request),
-            "length": body_of(&exchange.request).len(),
+            "authorization": authorization(&exchange.request),
+            "body": String::from_utf8_lossy(body_of(&exchange.request)),
         });
         std::fs::write(folder.join(format!("{case}.{n}.json")), about.to_string())?;
     }
@@ -46,9 +46,11 @@ pub(crate) fn target(case: &str, n: usize) -> String {
     format!("/file/{case}/{n}")
 }
 
-fn has_authorization(request: &[u8]) -> bool {
+fn authorization(request: &[u8]) -> Option<String> {
     let head = String::from_utf8_lossy(request);
-    head.lines().any(|line| line.to_ascii_lowercase().starts_with("authorization:"))
+    let mut fields = head.lines().filter_map(|line| line.split_once(':'));
+    fields
+        .find_map(|(name, value)| name.eq_ignore_ascii_case("authorization").then(|| value.trim().to_owned()))
 }
 
 fn body_of(request: &[u8]) -> &[u8] {
@@ -60,8 +62,8 @@ fn body_of(request: &[u8]) -> &[u8] {
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Asked {
     method_and_target: String,
-    authorized: bool,
-    length: usize,
+    authorization: Option<String>,
+    body: Bytes,
 }
 
 struct Answer {
@@ -91,8 +93,8 @@ impl Answers {
             let asked = about["asked"].as_str().unwrap_or_default();
             let asked = Asked {
                 method_and_target: asked.split(" (").next().unwrap_or_default().to_owned(),
-                authorized: about["authorized"].as_bool().unwrap_or_default(),
-                length: usize::try_from(about["length"].as_u64().unwrap_or_default())?,
+                authorization: about["authorization"].as_str().map(str::to_owned),
+                body: about["body"].as_str().unwrap_or_default().to_owned().into(),
             };
             let status = StatusCode::from_u16(u16::try_from(about["status"].as_u64().unwrap_or(200))?)?;
             let kind = about["type"].as_str().unwrap_or(KIND).to_owned();
@@ -120,10 +122,11 @@ impl Answers {
 async fn reply(State(answers): State<Arc<Answers>>, request: Request<Body>) -> Response<Body> {
     let (head, body) = request.into_parts();
     let Ok(body) = body.collect().await else { return StatusCode::BAD_REQUEST.into_response() };
+    let authorization = head.headers.get(header::AUTHORIZATION);
     let asked = Asked {
         method_and_target: format!("{} {}", head.method, head.uri),
-        authorized: head.headers.contains_key(header::AUTHORIZATION),
-        length: body.to_bytes().len(),
+        authorization: authorization.and_then(|value| value.to_str().ok()).map(str::to_owned),
+        body: body.to_bytes(),
     };
     match answers.replies.get(&asked) {
         None => StatusCode::NOT_FOUND.into_response(),

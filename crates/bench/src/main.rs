@@ -20,7 +20,10 @@ mod seed;
 mod stage;
 mod table;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::Result;
 use clap::Parser;
@@ -38,6 +41,9 @@ struct Arguments {
     /// Only these parts: clones, pulls, where, users, look, memory, push
     #[arg(long, value_name = "PART")]
     only: Vec<String>,
+    /// Sizes of the catalogues (default: 100, 1000, 10000)
+    #[arg(long, value_name = "N", value_delimiter = ',')]
+    sizes: Vec<usize>,
     /// Be the limit server over a folder of kept answers
     #[arg(long, hide = true, value_name = "DIR", requires = "port_file")]
     serve_limit: Option<PathBuf>,
@@ -45,7 +51,17 @@ struct Arguments {
     port_file: Option<PathBuf>,
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match begin() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn begin() -> Result<()> {
     let arguments = Arguments::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     if let (Some(folder), Some(port_file)) = (&arguments.serve_limit, &arguments.port_file) {
@@ -55,6 +71,11 @@ fn main() -> Result<()> {
         Some(server) => server,
         None => std::env::current_exe()?.parent().unwrap_or(Path::new(".")).join("skaas-server"),
     };
-    let plan = report::Plan { server, quick: arguments.quick, only: arguments.only };
+    let sizes = match (arguments.sizes.is_empty(), arguments.quick) {
+        (false, _) => arguments.sizes,
+        (true, true) => vec![100, 1_000],
+        (true, false) => vec![100, 1_000, 10_000],
+    };
+    let plan = report::Plan { server, quick: arguments.quick, sizes, only: arguments.only };
     runtime.block_on(report::run(&plan))
 }

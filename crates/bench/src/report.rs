@@ -27,6 +27,8 @@ pub(crate) struct Plan {
     /// The server's program.
     pub(crate) server: PathBuf,
     pub(crate) quick: bool,
+    /// Of the catalogues, ascending.
+    pub(crate) sizes: Vec<usize>,
     /// Parts by name; all of them when empty.
     pub(crate) only: Vec<String>,
 }
@@ -34,10 +36,6 @@ pub(crate) struct Plan {
 impl Plan {
     fn wants(&self, part: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|only| only == part)
-    }
-
-    fn sizes(&self) -> &'static [usize] {
-        if self.quick { &[100, 1_000] } else { &[100, 1_000, 10_000] }
     }
 
     fn effort(&self) -> Effort {
@@ -81,13 +79,13 @@ pub(crate) async fn run(plan: &Plan) -> Result<()> {
 async fn set_up(plan: &Plan, folder: &std::path::Path, say: &dyn Fn(&str)) -> Result<Stage> {
     let rival = Rival::start(&folder.join("rival"))?;
     let (mut markets, mut pushes, mut cases, mut pulls) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for size in plan.sizes() {
-        let (market, pushed) = Market::fill(&plan.server, folder, *size, *size == 100, say).await?;
+    for (nth, size) in plan.sizes.iter().enumerate() {
+        let (market, pushed) = Market::fill(&plan.server, folder, *size, nth == 0, say).await?;
         let (case, pull) = record_market(&market, &rival).await?;
         let target = if *size > 1_000 { (90.0, 1.1) } else { (400.0, 1.25) };
         cases.push((markets.len(), case, Target { rival: target.0, limit: target.1 }));
         pulls.push(pull);
-        if *size == 100 {
+        if nth == 0 {
             for ((name, _), title, rival_target, limit_target) in [
                 (SMALL_SKILL, "skill of 200 KB, 20 files", 400.0, 1.25),
                 (LARGE_SKILL, "skill of 10 MB", 33.0, 1.05),
