@@ -1,29 +1,35 @@
 //! Owns what the command line prints: results on standard output, failures on standard error, the exit codes
 //! between them. The only place that prints.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the module that prints")]
-
-use std::process::ExitCode;
+use std::{
+    io::{Write as _, stderr, stdout},
+    process::ExitCode,
+};
 
 use serde::Serialize;
 use skaas_app::Error;
 
 use crate::config::InvalidSettings;
 
+/// A reader who has seen enough (`… | head`) is no failure of ours.
+fn print(text: &str) {
+    let _ = writeln!(stdout(), "{text}");
+}
+
 /// Prints one JSON document.
 pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string_pretty(value)?);
+    print(&serde_json::to_string_pretty(value)?);
     Ok(())
 }
 
 /// Prints a line of a result.
 pub(crate) fn line(text: &str) {
-    println!("{text}");
+    print(text);
 }
 
 /// Prints something beside the result: a hint, a warning.
 pub(crate) fn note(text: &str) {
-    eprintln!("{text}");
+    let _ = writeln!(stderr(), "{text}");
 }
 
 /// Prints columns, each as wide as its widest cell; `empty` when there is no row.
@@ -37,25 +43,25 @@ pub(crate) fn table(head: &[&str], rows: &[Vec<String>], empty: &str) {
         cells.chain([head[column].chars().count()]).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..head.len()).map(width).collect();
-    let print = |cells: Vec<&str>| {
+    let print_row = |cells: Vec<&str>| {
         let padded: Vec<String> =
             cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        println!("{}", padded.join("  ").trim_end());
+        print(padded.join("  ").trim_end());
     };
-    print(head.to_vec());
+    print_row(head.to_vec());
     for row in rows {
-        print(row.iter().map(String::as_str).collect());
+        print_row(row.iter().map(String::as_str).collect());
     }
 }
 
 /// Prints why a command failed, and says so in the exit code.
 pub(crate) fn fail(error: &anyhow::Error) -> ExitCode {
-    eprintln!("error: {error}");
+    note(&format!("error: {error}"));
     let mut last = error.to_string();
     for cause in error.chain().skip(1) {
         let text = cause.to_string();
         if !last.contains(&text) {
-            eprintln!("  because: {text}");
+            note(&format!("  because: {text}"));
         }
         last = text;
     }
