@@ -117,9 +117,9 @@ impl Egress {
             return Err(invalid());
         }
         if wild {
-            self.suffixes.push(format!(".{name}"))
+            self.suffixes.push(format!(".{name}"));
         } else {
-            self.hosts.push(name)
+            self.hosts.push(name);
         }
         Ok(())
     }
@@ -186,22 +186,23 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         || (a == 198 && b & 0xfe == 18))
 }
 
-/// <https://www.iana.org/assignments/iana-ipv6-special-registry>: only global unicast (2000::/3), without the
+/// <https://www.iana.org/assignments/iana-ipv6-special-registry>: only global unicast (`2000::/3`), without the
 /// protocols' own, documentation, and 6to4 and Teredo, in which a private IPv4 address can hide.
 fn is_public_v6(address: Ipv6Addr) -> bool {
     if let Some(mapped) = address.to_ipv4_mapped() {
         return is_public_v4(mapped);
     }
-    let [a, b, c, d, e, f, g, h] = address.segments();
+    let segments = address.segments();
     // RFC 6052: on a network without IPv4, DNS gives such addresses for the whole public internet.
-    if [a, b, c, d, e, f] == [0x64, 0xff9b, 0, 0, 0, 0] {
-        return is_public_v4(Ipv4Addr::from((u32::from(g) << 16) | u32::from(h)));
+    if let [0x64, 0xff9b, 0, 0, 0, 0, high, low] = segments {
+        return is_public_v4(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)));
     }
-    a & 0xe000 == 0x2000
-        && !(a == 0x2001 && b < 0x200)
-        && !(a == 0x2001 && b == 0xdb8)
-        && a != 0x2002
-        && !(a == 0x3fff && b < 0x1000)
+    let (first, second) = (segments[0], segments[1]);
+    first & 0xe000 == 0x2000
+        && !(first == 0x2001 && second < 0x200)
+        && !(first == 0x2001 && second == 0xdb8)
+        && first != 0x2002
+        && !(first == 0x3fff && second < 0x1000)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Owns signing in with GitHub (an OAuth app or a GitHub App's user flow; GitHub is no OpenID provider).
+//! Owns signing in with GitHub (an OAuth app or a GitHub App's user flow; GitHub is no OIDC provider).
 //! Refuses to know repositories and installations.
 
 use secrecy::{ExposeSecret, SecretString};
@@ -45,7 +45,7 @@ pub struct GithubUser {
 }
 
 #[derive(Deserialize)]
-struct Email {
+struct EmailEntry {
     email: String,
     primary: bool,
     verified: bool,
@@ -120,7 +120,7 @@ impl Github {
 
     /// The address that the user made primary and GitHub verified, if there is one.
     pub async fn primary_verified_email(&self, token: &SecretString) -> Result<Option<String>> {
-        let emails: Vec<Email> =
+        let emails: Vec<EmailEntry> =
             self.ask("user/emails?per_page=100", token, "a list of GitHub e-mail addresses").await?;
         Ok(emails.into_iter().find(|email| email.primary && email.verified).map(|email| email.email))
     }

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 pub struct Attempt {
     /// Goes through the browser and comes back with the code; store its hash, and bind it to the browser.
     pub state: SecretString,
-    /// Comes back inside the ID token (OpenID Connect Core, section 3.1.2.1).
+    /// Comes back inside the ID token (OIDC Core, section 3.1.2.1).
     pub nonce: SecretString,
     /// Proves to the token endpoint that who redeems the code is who asked for it (RFC 7636).
     pub verifier: SecretString,

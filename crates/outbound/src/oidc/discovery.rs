@@ -1,4 +1,4 @@
-//! Owns a provider's own description (OpenID Connect Discovery 1.0, RFC 8414) and its keys. Refuses a
+//! Owns a provider's own description (OIDC Discovery 1.0, RFC 8414) and its keys. Refuses a
 //! description that speaks for another issuer, or that leads to where the egress guard forbids.
 
 use openidconnect::core::CoreJsonWebKeySet;

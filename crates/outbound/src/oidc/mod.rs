@@ -1,4 +1,4 @@
-//! Owns signing in with an OpenID Connect provider: where to send the browser, and what the code it brings
+//! Owns signing in with an OIDC provider: where to send the browser, and what the code it brings
 //! back proves. Refuses to know users and sessions: `state` is the caller's to check, before it calls here.
 //!
 //! Google, Okta and Entra are the standard with data beside it ([`Flavour`]); what differs is said there.

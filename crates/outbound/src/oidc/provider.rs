@@ -221,7 +221,7 @@ impl Provider {
         }
     }
 
-    /// Where to send the browser (OpenID Connect Core, section 3.1.2.1, with RFC 7636).
+    /// Where to send the browser (OIDC Core, section 3.1.2.1, with RFC 7636).
     pub async fn authorization_url(&self, attempt: &Attempt, now: Timestamp) -> Result<Url> {
         use secrecy::ExposeSecret;
         let metadata = self.discover(now).await?;
@@ -313,8 +313,11 @@ impl Provider {
             ("redirect_uri", config.redirect_uri.as_str()),
             ("code_verifier", callback.verifier.expose_secret()),
         ];
-        let methods = &metadata.token_endpoint_auth_methods_supported;
-        let basic = methods.is_empty() || methods.iter().any(|method| method == "client_secret_basic");
+        // In the provider's own order, which is how it says what it likes best.
+        let mut methods = metadata.token_endpoint_auth_methods_supported.iter().map(String::as_str);
+        let basic = methods
+            .find(|method| matches!(*method, "client_secret_basic" | "client_secret_post"))
+            .is_none_or(|method| method == "client_secret_basic");
         let url = metadata.token_endpoint.clone();
         let request = match &config.client_secret {
             Some(secret) if basic => {

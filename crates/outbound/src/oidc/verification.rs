@@ -1,4 +1,4 @@
-//! Owns the checks of an ID token (OpenID Connect Core, section 3.1.3.7). Refuses to fetch anything.
+//! Owns the checks of an ID token (OIDC Core, section 3.1.3.7). Refuses to fetch anything.
 
 use std::{collections::BTreeMap, str::FromStr};
 
