@@ -6,6 +6,7 @@
 use skaas_app::Error;
 use skaas_domain::entitlement::GrantKind;
 use skaas_testkit::app::{Given, story};
+use skaas_testkit::git::Protocol;
 
 const SKILL: &str = "lint-pro";
 
@@ -238,5 +239,39 @@ fn an_expired_token_is_refused_from_its_last_moment_on() {
         assert!(!copy.try_pull().succeeded());
         bob.takes_new_token(None);
         copy.pulls().sees_full("1.0.0");
+    });
+}
+
+#[test]
+fn a_copy_that_slept_through_states_that_came_back_follows_in_one_pull() {
+    story(|app| {
+        app.creator("ann").publishes(SKILL).priced(900);
+        app.creator("abe").publishes("deep-review").priced(700);
+        let bob = app.buyer("bob");
+        let awake = bob.clones("marketplace");
+        for ends_owned in [true, false] {
+            // One sleeps before, one in the midst: what comes back is then what it has.
+            let mut asleep = vec![bob.clones("marketplace"), bob.clones_with("marketplace", &["--depth=1"])];
+            for _ in 0..2 {
+                bob.buys(SKILL);
+                awake.pulls().lists_owned(SKILL, "1.0.0");
+                asleep.push(bob.clones("marketplace"));
+                bob.is_refunded(SKILL);
+                awake.pulls().lists_locked(SKILL);
+            }
+            if ends_owned {
+                bob.buys(SKILL);
+            }
+            for protocol in [Protocol::V2, Protocol::V0] {
+                let fresh = bob.speaking(protocol).clones_with("marketplace", &["--depth=1"]);
+                for copy in asleep.iter().chain([&fresh]) {
+                    copy.pulls();
+                    assert_eq!(copy.files(), awake.pulls().files());
+                }
+            }
+            if ends_owned {
+                bob.is_refunded(SKILL);
+            }
+        }
     });
 }

@@ -43,6 +43,24 @@ struct Piece<'a> {
     file: Option<Rope>,
 }
 
+/// The marketplace files that need not be sent, and those that differences may name.
+struct Sides {
+    /// On the client's side, or in the pack by now.
+    there: HashSet<ObjectId>,
+    /// Certainly complete on the client's side, or in the pack by now.
+    bases: HashSet<ObjectId>,
+}
+
+impl Sides {
+    fn of(app: &App, known: &Known, plan: &Plan) -> Result<Self> {
+        let files = |commits: &[ObjectId]| -> Result<HashSet<ObjectId>> {
+            let rows = commits.iter().filter_map(|commit| known.row(commit));
+            rows.map(|row| files_at(app, row).map(|(file, _)| file)).collect()
+        };
+        Ok(Self { there: files(&plan.has)?, bases: files(&plan.delta_bases)? })
+    }
+}
+
 /// The pack of a plan; `None` when it names what may no longer be sent.
 pub(super) async fn make(
     app: &App,
@@ -57,25 +75,27 @@ pub(super) async fn make(
         return Ok(Some(state.clone_pack(&opened.served.tip.commit_raw).clone()));
     }
     let filter = plan.filter.unwrap_or_default();
-    let mut available: HashSet<ObjectId> = plan.delta_bases.iter().copied().collect();
+    let mut sides = Sides::of(app, known, plan)?;
+    let mut written = HashSet::new();
     let mut pieces = Vec::with_capacity(plan.commits.len());
     // From the oldest on: each may then build on the one before it in this very pack.
     for id in plan.commits.iter().rev() {
         let Some(row) = known.row(id).filter(|_| known.permitted_tree(id).is_some()) else { return Ok(None) };
         let (blob, files) = files_at(app, row)?;
-        let file = if keeps_file(filter) {
-            Some(file_entry(app, state, known, row, blob, &available).await?)
-        } else {
-            None
-        };
-        available.insert(*id);
+        let mut file = None;
+        // A state that comes back is the same file again. Sent as a difference to what came between, which
+        // is one to itself, it would make the pack unreadable.
+        if keeps_file(filter) && sides.there.insert(blob) {
+            file = Some(file_entry(app, state, known, row, blob, &sides.bases).await?);
+            sides.bases.insert(blob);
+            written.insert(blob);
+        }
         pieces.push(Piece { row, files, file });
     }
     let mut items = Vec::with_capacity(pieces.len() * 5);
     for piece in pieces.iter().rev() {
         items.push(PackItem::Raw { kind: Kind::Commit, data: &piece.row.commit_raw });
     }
-    let mut written = HashSet::new();
     for piece in &pieces {
         push_files(&mut items, &mut written, &piece.files, filter);
         items.extend(piece.file.clone().map(PackItem::Entry));
@@ -142,12 +162,11 @@ async fn file_entry(
     known: &Known,
     row: &Step,
     blob: ObjectId,
-    available: &HashSet<ObjectId>,
+    bases: &HashSet<ObjectId>,
 ) -> Result<Rope> {
-    let before = known.rows.iter().find(|before| before.seq + 1 == row.seq);
-    if let Some(before) = before.filter(|before| available.contains(&oid(before.commit))) {
+    if let Some(before) = known.rows.iter().find(|before| before.seq + 1 == row.seq) {
         let (base, _) = files_at(app, before)?;
-        if base == blob {
+        if !bases.contains(&base) {
             return whole(app, state, row, blob).await;
         }
         if let Some(delta) = &row.delta {
