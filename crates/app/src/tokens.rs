@@ -24,8 +24,25 @@ pub struct Created {
     pub record: TokenRecord,
 }
 
-/// Creates a token for a user.
+/// A token that is wanted.
+#[derive(Debug, Clone)]
+pub struct NewToken<'a> {
+    /// What its owner calls it: a device, a job.
+    pub name: &'a str,
+    /// What it may be used for.
+    pub scopes: Scopes,
+    /// When it stops working; `None` is never.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Creates a token for a user that may do everything its owner may.
 pub async fn create(app: &App, username: &str, name: &str, expires_at: Option<Timestamp>) -> Result<Created> {
+    create_scoped(app, username, NewToken { name, scopes: Scopes::full(), expires_at }).await
+}
+
+/// Creates a token for a user.
+pub async fn create_scoped(app: &App, username: &str, new: NewToken<'_>) -> Result<Created> {
+    let NewToken { name, scopes, expires_at } = new;
     let name = name.trim();
     if name.is_empty() || name.chars().count() > MAX_TOKEN_NAME || name.chars().any(char::is_control) {
         return Err(Error::Invalid(format!("a token's name has 1 to {MAX_TOKEN_NAME} printable characters")));
@@ -42,7 +59,7 @@ pub async fn create(app: &App, username: &str, name: &str, expires_at: Option<Ti
         name: name.to_owned(),
         id_part: token.id_part().to_owned(),
         hash: token.hash(),
-        scopes: Scopes::full(),
+        scopes,
         created_at: now,
         expires_at,
         revoked_at: None,

@@ -13,11 +13,15 @@ use jiff::Timestamp;
 use skaas_domain::{
     entitlement::Grant,
     id::SkillId,
+    scope::Need,
     user::{TokenRecord, User},
 };
 use skaas_store::{Mark, steps::Repo, tokens::Bearer};
 
-use crate::lineage::Served;
+use crate::{
+    error::{Error, Result},
+    lineage::Served,
+};
 
 /// A signed-in user at one revision of theirs.
 pub struct Viewer {
@@ -51,6 +55,20 @@ impl Viewer {
     /// Through which token.
     pub fn token(&self) -> &TokenRecord {
         &self.bearer.token
+    }
+
+    /// Whether the token was made for this.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], never [`Error::Unauthenticated`]: the token works, and git would erase it.
+    pub fn allow(&self, need: &Need<'_>) -> Result<()> {
+        if self.bearer.token.scopes.permits(need) {
+            return Ok(());
+        }
+        Err(Error::Forbidden(format!(
+            "this api token may not {need}: it was made for `{}`; make one that may, and use that",
+            self.bearer.token.scopes
+        )))
     }
 
     /// The user's revision that all of this is of.

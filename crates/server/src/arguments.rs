@@ -150,13 +150,16 @@ pub(crate) enum User {
 pub(crate) enum Token {
     /// Create an api token; it is printed this once
     #[command(after_help = "Examples:\n  skaas-server admin token create alice --name laptop\n  \
-        skaas-server admin token create alice --expires 90d --json")]
+        skaas-server admin token create ci --scope marketplaces --expires 90d --json")]
     Create {
         /// Whose
         username: String,
         /// What to call it: a device, a job
         #[arg(long, default_value = "admin")]
         name: String,
+        /// What it may be used for: full, marketplaces, skill:NAME, creator, account, mcp, action:…, read-only
+        #[arg(long = "scope", value_name = "SCOPE")]
+        scopes: Vec<String>,
         /// When it stops working: `12h`, `90d`, `1y`, or an RFC 3339 time
         #[arg(long, value_name = "DURATION")]
         expires: Option<String>,

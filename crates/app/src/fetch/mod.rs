@@ -7,6 +7,7 @@ mod skill_pack;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use skaas_domain::scope::Need;
 use skaas_git::{
     ObjectId,
     object::ParsedCommit,
@@ -61,11 +62,15 @@ impl From<Bytes> for Reply {
 ///
 /// # Errors
 /// [`Error::NotFound`], in the same words for another user's space, an absent user's, an absent skill and a
-/// hidden one.
+/// hidden one. [`Error::Forbidden`] for a token that was made for other things.
 pub async fn open(app: &App, viewer: Arc<Viewer>, owner: Option<&str>, target: Target<'_>) -> Result<Opened> {
     if owner.is_some_and(|owner| owner != viewer.user().username) {
         return Err(no_such_repo());
     }
+    viewer.allow(&match target {
+        Target::Marketplace => Need::Marketplace,
+        Target::Skill(name) => Need::Skill(name),
+    })?;
     let repo = match target {
         Target::Marketplace => Repo::Marketplace,
         Target::Skill(name) => {

@@ -20,6 +20,7 @@ use skaas_domain::{
     id::{SkillId, SourceId},
     listing::Listing,
     name::check_source_name,
+    scope::Need,
 };
 use skaas_git::{
     ObjectId,
@@ -90,18 +91,20 @@ pub enum Received {
     Answer(mpsc::UnboundedReceiver<Bytes>),
 }
 
-/// Whether `viewer` may push to this source: it is theirs, and could be.
-fn check_owner(viewer: &Viewer, creator: &str, source_name: &str) -> Result<()> {
+/// Whether `viewer` may do what they `need` to with this source: it is theirs, or could be, and so is the token
+/// made for it.
+fn check_owner(viewer: &Viewer, creator: &str, source_name: &str, need: &Need<'_>) -> Result<()> {
     if viewer.user().username != creator {
         return Err(no_such_repo());
     }
+    viewer.allow(need)?;
     check_source_name(source_name).map_err(|error| Error::Invalid(error.to_string()))
 }
 
 /// The body of `info/refs?service=git-receive-pack`. A source that is not there yet is shown empty: the first
 /// push makes it.
 pub async fn info_refs(app: &App, viewer: &Viewer, creator: &str, source_name: &str) -> Result<Bytes> {
-    check_owner(viewer, creator, source_name)?;
+    check_owner(viewer, creator, source_name, &Need::Push)?;
     let mut conn = app.store.read().await?;
     let refs = match sources::find(&mut conn, viewer.user().id, source_name).await? {
         None => Vec::new(),
@@ -113,7 +116,7 @@ pub async fn info_refs(app: &App, viewer: &Viewer, creator: &str, source_name: &
 
 /// Takes a place for a push, before its body is read.
 pub async fn admit(app: &App, viewer: Arc<Viewer>, creator: &str, source_name: &str) -> Result<Admitted> {
-    check_owner(&viewer, creator, source_name)?;
+    check_owner(&viewer, creator, source_name, &Need::Push)?;
     let place = app.pushes.take(viewer.user().id).await?;
     Ok(Admitted { viewer, source_name: source_name.to_owned(), _place: place })
 }

@@ -3,6 +3,7 @@
 use std::{io, sync::Arc};
 
 use bytes::Bytes;
+use skaas_domain::scope::Need;
 use skaas_git::{
     ObjectId,
     source_repo::{SourceAnswer, SourceRefs, SourceRepo},
@@ -35,7 +36,7 @@ struct Own {
 }
 
 async fn open(app: &App, viewer: &Viewer, creator: &str, source_name: &str) -> Result<Own> {
-    check_owner(viewer, creator, source_name)?;
+    check_owner(viewer, creator, source_name, &Need::Pull)?;
     let mut conn = app.store.read().await?;
     let source = sources::find(&mut conn, viewer.user().id, source_name).await?.ok_or_else(no_such_repo)?;
     let refs = sources::refs(&mut conn, source.id).await?;

@@ -10,6 +10,7 @@ use skaas_domain::{
     entitlement,
     listing::ListingState,
     money::{self, Price},
+    scope::Scopes,
 };
 
 use crate::{
@@ -82,9 +83,14 @@ async fn user(app: &App, command: User) -> anyhow::Result<()> {
 
 async fn token(app: &App, command: Token) -> anyhow::Result<()> {
     match command {
-        Token::Create { username, name, expires, json } => {
+        Token::Create { username, name, scopes, expires, json } => {
             let expires = moment_of(app, expires.as_deref())?;
-            let created = tokens::create(app, &username, &name, expires).await?;
+            let scopes: Scopes = match scopes.as_slice() {
+                [] => Scopes::full(),
+                some => some.join(" ").parse().map_err(refused)?,
+            };
+            let new = tokens::NewToken { name: &name, scopes, expires_at: expires };
+            let created = tokens::create_scoped(app, &username, new).await?;
             if json {
                 let mut value = show::token(&created.record, app.now());
                 value["token"] = Value::from(created.token.reveal());
@@ -102,7 +108,11 @@ async fn token(app: &App, command: Token) -> anyhow::Result<()> {
             }
             let rows: Vec<Vec<String>> = all.iter().map(|token| show::token_row(token, now)).collect();
             let empty = format!("{username} has no tokens: `admin token create {username}`");
-            output::table(&["TOKEN", "NAME", "STATE", "CREATED", "LAST USED", "EXPIRES"], &rows, &empty);
+            output::table(
+                &["TOKEN", "NAME", "SCOPES", "STATE", "CREATED", "LAST USED", "EXPIRES"],
+                &rows,
+                &empty,
+            );
         }
         Token::Revoke { username, token, json } => {
             let revoked = tokens::revoke(app, &username, token.as_deref()).await?;

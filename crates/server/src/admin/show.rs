@@ -39,6 +39,7 @@ pub(super) fn token(token: &TokenRecord, now: Timestamp) -> Value {
         "id": token.id,
         "prefix": format!("sk_live_{}", token.id_part),
         "name": token.name,
+        "scopes": token.scopes,
         "state": token_state(token, now),
         "created_at": token.created_at,
         "last_used_at": token.last_used_at,
@@ -51,6 +52,7 @@ pub(super) fn token_row(token: &TokenRecord, now: Timestamp) -> Vec<String> {
     vec![
         token.id_part.clone(),
         token.name.clone(),
+        token.scopes.to_string(),
         token_state(token, now).into(),
         moment(token.created_at),
         maybe(token.last_used_at),
