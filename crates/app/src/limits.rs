@@ -141,10 +141,12 @@ impl Drop for PackSlot {
 
 #[cfg(test)]
 mod tests {
+    use rand::SeedableRng as _;
+
     use super::*;
 
     fn user(number: u8) -> UserId {
-        let mut rng = rand::rngs::mock::StepRng::new(u64::from(number) << 32, 1);
+        let mut rng = rand::rngs::StdRng::seed_from_u64(number.into());
         UserId::new(jiff::Timestamp::UNIX_EPOCH, &mut rng)
     }
 
