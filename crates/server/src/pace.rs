@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_trickle_uses_patience_up_and_a_steady_pace_never_does() {
-        let patience = Duration::from_secs(60);
+        let patience = Duration::from_mins(1);
         let lasts = |bytes: usize, pause: u64| {
             let mut pace = Pace::new(patience);
             (0..10_000)
@@ -143,8 +143,29 @@ mod tests {
 
     #[test]
     fn patience_is_never_saved_up() {
-        let mut pace = Pace::new(Duration::from_secs(60));
+        let mut pace = Pace::new(Duration::from_mins(1));
         pace.earn(1 << 30);
-        assert_eq!(pace.left(), Duration::from_secs(60));
+        assert_eq!(pace.left(), Duration::from_mins(1));
+    }
+
+    #[tokio::test]
+    async fn a_reader_who_trickles_is_given_up_and_one_who_keeps_pace_gets_all() {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+
+        for (piece, gets_all) in [(1, false), (4096, true)] {
+            let (ours, mut theirs) = duplex(4096);
+            let reading = tokio::spawn(async move {
+                let mut piece = vec![0; piece];
+                while theirs.read(&mut piece).await.is_ok_and(|count| count > 0) {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            });
+            let (mut stream, large) =
+                (PacedStream::new(ours, Duration::from_millis(200)), vec![7; 64 * 1024]);
+            let sent = tokio::time::timeout(Duration::from_secs(20), stream.write_all(&large)).await;
+            let sent = sent.expect("it ends one way or the other");
+            assert_eq!(sent.is_ok(), gets_all, "{sent:?}");
+            reading.abort();
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use flate2::{Compression, write::GzEncoder};
 use skaas_testkit::wire::Connection;
 
-use crate::raw::{authorization, exchange, open, resident_kib, status, until_closed};
+use crate::raw::{authorization, exchange, open, peak_kib, status, until_closed};
 use crate::story::{House, SKILL, refs};
 
 const MIB: usize = 1 << 20;
@@ -14,7 +14,7 @@ const MIB: usize = 1 << 20;
 #[test]
 fn a_body_without_end_is_cut_off_and_nothing_of_it_is_held() {
     let house = House::configured(&[], |i| i.with_variable("SKAAS_PUSH_MIB", "1"));
-    let before = resident_kib(house.server.pid());
+    let before = peak_kib(house.server.pid());
     for path in ["me/marketplace.git/git-upload-pack", "s/ann/endless.git/git-receive-pack"] {
         let mut stream = open(house.server.port());
         let head = format!(
@@ -34,7 +34,7 @@ fn a_body_without_end_is_cut_off_and_nothing_of_it_is_held() {
         // A client that goes on sending may see the connection reset instead of the words.
         assert!(answer.is_empty() || status(&answer) == 413, "{path}: {answer}");
     }
-    let grown = resident_kib(house.server.pid()).saturating_sub(before);
+    let grown = peak_kib(house.server.pid()).saturating_sub(before);
     assert!(grown < 48 * 1024, "{grown} KiB");
     assert_eq!(house.connect(&house.ann).get(&refs("me/marketplace.git")).status, 200);
 }
@@ -49,7 +49,7 @@ fn a_gzip_bomb_costs_no_memory_wherever_it_is_sent() {
     }
     let bomb = bomb.finish().unwrap();
     assert!(bomb.len() < 2 * MIB);
-    let before = resident_kib(house.server.pid());
+    let before = peak_kib(house.server.pid());
     for path in ["/me/marketplace.git/git-upload-pack", "/s/ann/bomb.git/git-receive-pack"] {
         for protocol in ["version=2", "version=0"] {
             let headers = [("content-encoding", "gzip"), ("git-protocol", protocol)];
@@ -58,7 +58,7 @@ fn a_gzip_bomb_costs_no_memory_wherever_it_is_sent() {
             assert!(matches!(answer.status, 400 | 413) || answer.body.is_empty(), "{path}: {answer:?}");
         }
     }
-    let grown = resident_kib(house.server.pid()).saturating_sub(before);
+    let grown = peak_kib(house.server.pid()).saturating_sub(before);
     assert!(grown < 64 * 1024, "{grown} KiB for a gigabyte of zeros");
 }
 
@@ -67,19 +67,19 @@ fn a_huge_list_of_wants_is_refused_within_bounds() {
     let house = House::with(&[SKILL]);
     let mut body = String::from("0012command=fetch\n0001");
     for number in 0..70_000_u32 {
-        write!(body, "0032want {number:040x}\n").unwrap();
+        writeln!(body, "0032want {number:040x}").unwrap();
     }
     body.push_str("0009done\n0000");
     assert!(body.len() < 4 * MIB, "it passes the limit of the body");
-    let before = resident_kib(house.server.pid());
+    let before = peak_kib(house.server.pid());
     for path in ["/me/marketplace.git/git-upload-pack", "/me/skills/migration-guard.git/git-upload-pack"] {
         let headers = [("git-protocol", "version=2")];
         let answer = house.connect(&house.ann).send("POST", path, &headers, body.as_bytes());
         let said = answer.text();
-        assert!(answer.status == 400 || said.contains("ERR "), "{} {said:.200}", answer.status);
+        assert_eq!(answer.status, 400, "{said:.200}");
         assert!(!said.contains("PACK"));
     }
-    let grown = resident_kib(house.server.pid()).saturating_sub(before);
+    let grown = peak_kib(house.server.pid()).saturating_sub(before);
     assert!(grown < 64 * 1024, "{grown} KiB");
 }
 
@@ -89,7 +89,7 @@ fn no_request_hides_in_another() {
     let key = authorization(&house.ann);
     let hidden = "GET /healthz HTTP/1.1\r\nhost: h\r\n\r\n";
     let port = house.server.port();
-    let post = "POST /me/marketplace.git/git-upload-pack HTTP/1.1\r\nhost: h\r\n";
+    let begun = "POST /me/marketplace.git/git-upload-pack HTTP/1.1\r\nhost: h\r\n";
     for framing in [
         // RFC 9112, 6.3: two lengths, a length that is none, and a coding that hides the end.
         "content-length: 4\r\ncontent-length: 9\r\n".to_owned(),
@@ -101,12 +101,12 @@ fn no_request_hides_in_another() {
         "content-length : 4\r\n".to_owned(),
         "x: y\r\n content-length: 4\r\n".to_owned(),
     ] {
-        let answer = exchange(port, format!("{post}{key}{framing}\r\n0000{hidden}").as_bytes());
+        let answer = exchange(port, format!("{begun}{key}{framing}\r\n0000{hidden}").as_bytes());
         assert_eq!(status(&answer), 400, "{framing:?}: {answer}");
         assert!(!answer.contains("ok\n"), "{framing:?}: the hidden one was answered: {answer}");
     }
     // Both at once: the coding counts alone, and what follows its end is a request of its own.
-    let both = format!("{post}{key}content-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n");
+    let both = format!("{begun}{key}content-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n");
     let answer = exchange(port, both.as_bytes());
     assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
 }
@@ -116,7 +116,7 @@ fn heads_have_a_size_and_lines_an_end() {
     let house = House::with(&[]);
     let port = house.server.port();
     let long = "a".repeat(300 * 1024);
-    let many: String = (0..5000).map(|n| format!("x-{n}: y\r\n")).collect();
+    let many: String = "x: y\r\n".repeat(5000);
     for request in [
         format!("GET /{long} HTTP/1.1\r\nhost: h\r\n\r\n"),
         format!("GET /me/marketplace.git/info/refs?{long} HTTP/1.1\r\nhost: h\r\n\r\n"),
@@ -127,7 +127,7 @@ fn heads_have_a_size_and_lines_an_end() {
     ] {
         let answer = exchange(port, request.as_bytes());
         let code = status(&answer);
-        assert!(code == 0 || matches!(code, 400 | 414 | 431), "{:.60}: {code}", request);
+        assert!(code == 0 || matches!(code, 400 | 414 | 431), "{request:.60}: {code}");
     }
     assert_eq!(Connection::open(port).get("/healthz").status, 200);
 }

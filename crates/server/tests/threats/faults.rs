@@ -7,7 +7,9 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use rand::SeedableRng as _;
 use skaas_app::DatabaseConfig;
+use skaas_domain::token::ApiToken;
 use skaas_testkit::app::{TestApp, TestDatabase, story_on};
 use skaas_testkit::git::Ran;
 use skaas_testkit::process::{Installation, Server};
@@ -95,6 +97,7 @@ fn a_database_that_goes_away_is_told_by_readyz_and_comes_back_by_itself() {
     let kept = bob.clone(&bob.git, &house.server, SKILL, "kept", &[]);
     let ready = || Connection::open(house.server.port()).get("/readyz").status;
     assert_eq!(ready(), 200);
+    let unknown = ApiToken::generate(&mut rand::rngs::StdRng::seed_from_u64(7)).reveal().to_owned();
     let over = AtomicBool::new(false);
     let seen = std::thread::scope(|scope| {
         let askers: Vec<_> = (0..4)
@@ -111,6 +114,13 @@ fn a_database_that_goes_away_is_told_by_readyz_and_comes_back_by_itself() {
             .collect();
         between.cut();
         eventually("/readyz says so", || ready() == 503);
+        // What is no token is refused without a question to the database, what may be one is not.
+        let knock = |token: &str| {
+            Connection::open(house.server.port()).basic("bob", token).get(&refs("me/marketplace")).status
+        };
+        assert_eq!(knock("sk_live_abcd1234_nothing"), 401);
+        assert_eq!(knock(&format!("{}x", bob.token)), 401);
+        assert_eq!(knock(&unknown), 503);
         // Long enough that some ask while it is away.
         std::thread::sleep(Duration::from_millis(500));
         between.mend();

@@ -59,7 +59,7 @@ fn when_all_places_are_taken_the_next_is_told_so_and_a_revocation_still_works() 
             stream
         })
         .into();
-    eventually("all places are taken", || metric(&house.server, "skaas_packs_in_flight") == 2.0);
+    eventually("all places are taken", || metric(&house.server, "skaas_packs_in_flight") == 2);
     let carol = house.person("carol");
     let body = crate::raw::fetch_of(&crate::patience::tip_of(&house, &carol));
     let headers = [("git-protocol", "version=2")];
@@ -114,7 +114,9 @@ fn under_a_storm_of_changes_everybody_gets_their_own_state_and_no_other() {
             // A reader that failed is told of by the scope, when all have ended.
             let ended: Vec<_> = writers.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
             over.store(true, Ordering::SeqCst);
-            ended.into_iter().for_each(|ended| ended.unwrap());
+            for writer in ended {
+                writer.unwrap();
+            }
         });
         for grant in &grants {
             assert!(grant.judged.load(Ordering::SeqCst) >= FLIPS / 2, "too little could be judged");
@@ -148,7 +150,7 @@ fn read_while(line: &mut Connection, grant: &Grant, over: &AtomicBool) {
         let asked = b"0014command=ls-refs\n0000";
         let answer = line.send("POST", "/me/skills/hot/git-upload-pack", &headers, asked);
         assert_eq!(answer.status, 200, "{}", answer.text());
-        if before % 2 == 0 && before == grant.moment.load(Ordering::SeqCst) {
+        if before.is_multiple_of(2) && before == grant.moment.load(Ordering::SeqCst) {
             let owned = (before / 2) % 2 == 1;
             assert_eq!(answer.text().contains("refs/tags/v1.0.0"), owned, "after {} changes", before / 2);
             grant.judged.fetch_add(1, Ordering::SeqCst);

@@ -13,3 +13,4 @@ mod raw;
 mod secrets;
 #[path = "../story/mod.rs"]
 mod story;
+mod tokens;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use skaas_testkit::process::Installation;
 
 use crate::raw::{
-    authorization, eventually, fetch_request, metric, narrow, open, resident_kib, status, until_closed,
+    authorization, eventually, fetch_request, metric, narrow, open, peak_kib, status, until_closed,
 };
 use crate::story::{House, Person, SKILL};
 
@@ -53,7 +53,7 @@ pub(crate) fn tip_of(house: &House, who: &Person) -> String {
     who.git.ok(&who.folder, &["ls-remote", &url, "HEAD"])[..40].to_owned()
 }
 
-fn in_flight(house: &House) -> f64 {
+fn in_flight(house: &House) -> i64 {
     metric(&house.server, "skaas_packs_in_flight")
 }
 
@@ -91,20 +91,20 @@ fn a_reader_who_stops_or_trickles_gives_the_place_back() {
     let read_slowly = |pause: Option<Duration>| {
         let mut stream = narrow(house.server.port(), 4096);
         stream.write_all(request.as_bytes()).unwrap();
-        eventually("the pack is on its way", || in_flight(&house) == 1.0);
+        eventually("the pack is on its way", || in_flight(&house) == 1);
         let began = Instant::now();
         eventually("the place is given back", || {
             if let Some(pause) = pause {
                 std::thread::sleep(pause);
                 let _ = stream.read(&mut [0; 1024]);
             }
-            in_flight(&house) == 0.0
+            in_flight(&house) == 0
         });
         began.elapsed()
     };
     assert!(read_slowly(None) >= Duration::from_secs(1), "the place was held while sending");
-    // About 2 KiB a second: something is taken long before each silence would be too long.
-    read_slowly(Some(Duration::from_millis(500)));
+    // About 3 KiB a second: something is taken long before each silence would be too long.
+    read_slowly(Some(Duration::from_millis(350)));
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn a_reader_who_leaves_in_the_middle_gives_the_place_back_at_once() {
         drop(stream);
     }
     // The default patience is a minute; `eventually` has half of that.
-    eventually("all places are free", || in_flight(&house) == 0.0);
+    eventually("all places are free", || in_flight(&house) == 0);
     bob.clone(&bob.git, &house.server, SKILL, "after", &[]);
 }
 
@@ -134,22 +134,22 @@ fn one_persons_slow_readers_leave_places_for_others() {
             stream
         })
         .collect();
-    eventually("half of the places are taken", || in_flight(&house) >= 2.0);
+    eventually("half of the places are taken", || in_flight(&house) >= 2);
     let carol = house.person("carol");
     let began = Instant::now();
     carol.clone(&carol.git, &house.server, SKILL, "stub", &[]);
     assert!(began.elapsed() < Duration::from_secs(8), "carol waited for bob's readers");
-    assert_eq!(in_flight(&house), 2.0, "half of four");
+    assert_eq!(in_flight(&house), 2, "half of four");
     drop(greedy);
 }
 
 #[test]
 fn stalled_readers_of_one_skill_share_its_bytes() {
-    let house = impatient("256", "4");
+    let house = House::configured(&[SKILL], |i| i.with_variable("SKAAS_CONCURRENT_PACKS", "256"));
     let (bob, tip) = large_skill(&house, "bob");
     bob.clone(&bob.git, &house.server, SKILL, "warm", &["--depth", "1"]);
     let pid = house.server.pid();
-    let before = resident_kib(pid);
+    let before = peak_kib(pid);
     let request = fetch_request(&bob, "me/skills/migration-guard", &tip);
     let readers: Vec<_> = (0..100)
         .map(|_| {
@@ -158,8 +158,8 @@ fn stalled_readers_of_one_skill_share_its_bytes() {
             stream
         })
         .collect();
-    eventually("they are all being served", || in_flight(&house) >= 90.0);
-    let grown = resident_kib(pid).saturating_sub(before);
+    eventually("they are all being served", || in_flight(&house) >= 90);
+    let grown = peak_kib(pid).saturating_sub(before);
     // A copy for each would be 600 MiB.
     assert!(grown < 60 * 1024, "{grown} KiB for 100 stalled readers of {} KiB", LARGE / 1024);
     drop(readers);

@@ -100,11 +100,11 @@ pub(crate) fn status(answer: &str) -> u16 {
 }
 
 /// The value of a metric without labels, or the sum over its labels.
-pub(crate) fn metric(server: &Server, name: &str) -> f64 {
+pub(crate) fn metric(server: &Server, name: &str) -> i64 {
     let text = skaas_testkit::wire::Connection::open(server.port()).get("/metrics").text();
     let values = text.lines().filter_map(|line| {
         let rest = line.strip_prefix(name)?;
-        rest.starts_with([' ', '{']).then(|| rest.rsplit(' ').next()?.parse::<f64>().ok())?
+        rest.starts_with([' ', '{']).then(|| rest.rsplit(' ').next()?.parse::<i64>().ok())?
     });
     values.sum()
 }
@@ -119,9 +119,9 @@ pub(crate) fn eventually(what: &str, mut is_true: impl FnMut() -> bool) {
     }
 }
 
-/// Kilobytes that a process holds in memory.
-pub(crate) fn resident_kib(pid: u32) -> u64 {
+/// Kilobytes that a process held in memory at most, ever.
+pub(crate) fn peak_kib(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
