@@ -43,7 +43,8 @@ fn tests() -> BTreeSet<String> {
             if line.starts_with("#[") {
                 is_test |= line.contains("test]") || line.contains("test(");
             } else if let Some((_, rest)) = line.split_once("fn ") {
-                if is_test {
+                // The store's claims are told on both databases by a macro.
+                if is_test || rest.contains("(database: TestDatabase)") {
                     names.insert(rest.split(['(', '<']).next().unwrap().to_owned());
                 }
                 is_test = false;
@@ -63,15 +64,26 @@ fn every_defence_names_a_test_that_exists() {
     let mut rows = 0;
     for line in table.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| area")) {
         let cells: Vec<&str> = line.trim_matches('|').split(" | ").collect();
-        assert_eq!(cells.len(), 4, "{line}");
-        let named: Vec<&str> = cells[3].split('`').skip(1).step_by(2).collect();
+        let quoted =
+            |cell: &'_ str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+        let named = match cells.as_slice() {
+            [_, _, _, defence, tests] => {
+                for file in quoted(defence) {
+                    assert!(root().join("crates").join(&file).is_file(), "no {file}: {line}");
+                }
+                quoted(tests)
+            }
+            // What was taken out by hand, and what then fails.
+            [_, tests] if tests.contains('`') => quoted(tests),
+            _ => continue,
+        };
         assert!(!named.is_empty(), "no test is named: {line}");
         for name in named {
-            assert!(known.contains(name), "no test is called {name}: {line}");
+            assert!(known.contains(&name), "no test is called {name}: {line}");
         }
         rows += 1;
     }
-    assert!(rows >= 15, "only {rows} rows");
+    assert!(rows >= 60, "only {rows} rows");
 }
 
 #[test]
