@@ -7,16 +7,18 @@ use std::{
 };
 
 use jiff::Timestamp;
-use rand::RngCore;
+use rand::{RngCore, SeedableRng, rngs::StdRng};
 use skaas_domain::clock::Clock;
 use skaas_store::Store;
 
 use crate::{
+    accounts::Hashing,
     authentication::Authentication,
     catalogue::Catalogues,
     contents::Contents,
     error::Result,
     limits::{Limits, Places, TokenRate},
+    outside::{Outside, Post},
     push::{self, SourceLocks},
     render::Voice,
 };
@@ -59,6 +61,9 @@ pub struct Inner {
     pub(crate) packs: Places,
     pub(crate) pushes: Places,
     pub(crate) source_locks: SourceLocks,
+    pub(crate) hashing: Hashing,
+    pub(crate) outside: Outside,
+    pub(crate) post: Post,
 }
 
 impl std::ops::Deref for App {
@@ -70,8 +75,14 @@ impl std::ops::Deref for App {
 }
 
 impl App {
-    /// A node over `parts`. Nothing is read or written yet.
+    /// A node over `parts` that knows nobody outside: no mail, no identity providers. Nothing is read or
+    /// written yet.
     pub fn new(config: AppConfig, parts: Parts) -> Self {
+        Self::with_outside(config, parts, Outside::default())
+    }
+
+    /// A node over `parts` that speaks to the outside.
+    pub fn with_outside(config: AppConfig, parts: Parts, outside: Outside) -> Self {
         let Parts { store, clock, rng } = parts;
         let limits = config.limits;
         Self(Arc::new(Inner {
@@ -82,6 +93,9 @@ impl App {
             packs: Places::new(limits.concurrent_packs, limits.patience),
             pushes: Places::new(limits.concurrent_pushes, limits.patience),
             source_locks: SourceLocks::default(),
+            hashing: Hashing::new(),
+            outside,
+            post: Post::new(),
             rng: Mutex::new(rng),
             config,
             store,
@@ -109,6 +123,18 @@ impl App {
     pub(crate) fn with_rng<T>(&self, work: impl FnOnce(&mut dyn RngCore) -> T) -> T {
         let mut rng = self.rng.lock().expect("no one panics while drawing numbers");
         work(&mut **rng)
+    }
+
+    /// The one way out, for foreign documents; none where nothing outside is configured.
+    pub fn http(&self) -> Option<&skaas_outbound::Http> {
+        self.outside.http.as_ref()
+    }
+
+    /// Random numbers of their own for work that waits in between.
+    pub(crate) fn fork_rng(&self) -> StdRng {
+        let mut seed = <StdRng as SeedableRng>::Seed::default();
+        self.with_rng(|rng| rng.fill_bytes(&mut seed));
+        StdRng::from_seed(seed)
     }
 
     /// What is to be done every minute or so: write down when tokens were used, forget idle ones, delete packs

@@ -15,13 +15,18 @@ mod oid;
 mod render;
 mod viewer;
 
+pub mod accounts;
 pub mod fetch;
 pub mod grants;
 pub mod health;
+pub mod identities;
 pub mod lineage;
 pub mod listings;
+pub mod outside;
 pub mod publication;
 pub mod push;
+pub mod sessions;
+pub mod sign_in;
 pub mod tokens;
 pub mod users;
 
@@ -29,11 +34,14 @@ pub use app::{App, AppConfig, Parts};
 pub use authentication::{Presented, authenticate};
 pub use error::{Error, Result};
 pub use limits::{Limits, PackSlot};
+pub use outside::Outside;
 pub use render::Voice;
 pub use skaas_git::{
     rope::{Pieces, Rope},
     upload_pack::Version as ProtocolVersion,
 };
+/// What mail, identity providers and foreign documents are configured with.
+pub use skaas_outbound as outbound;
 pub use skaas_store::{
     DatabaseConfig, Description, Migrated, ObjectsConfig, S3Config, Store, StoreConfig, StoreError,
 };

@@ -1,0 +1,145 @@
+//! Owns how an address becomes an account's: a link is mailed there and comes back. Refuses to take anybody's
+//! word for it.
+
+use jiff::SignedDuration;
+use skaas_domain::{
+    id::CodeId,
+    secret::{Secret, SecretKind},
+    user::{User, check_email},
+};
+use skaas_outbound::mail::Message;
+use skaas_store::{
+    Conflict, StoreError, Tx,
+    budgets::Budget,
+    codes::{self, Code, CodeKind},
+    users,
+};
+
+use super::{Rejected, address, mails, spend};
+use crate::{
+    app::App,
+    error::{Error, Result},
+    outside::post,
+    sessions::SignedIn,
+};
+
+/// How long a mailed link works that confirms an address.
+const CONFIRMABLE: SignedDuration = SignedDuration::from_hours(24);
+/// Mails that one account may cause.
+const MAILS: Budget = Budget { name: "mail_account", limit: 10, window: SignedDuration::from_hours(1) };
+
+/// A letter to be posted once what it speaks of is committed.
+pub(super) struct Ready {
+    user: User,
+    message: Message,
+}
+
+impl Ready {
+    pub(super) fn post(self, app: &App) {
+        post(app, self.user.id, self.message);
+    }
+}
+
+/// What became of a request to change the address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangeOfAddress {
+    /// A link was mailed to the new address.
+    Asked,
+    /// It is the account's address already.
+    Same,
+}
+
+/// Prepares what asks the owner of `to` whether it is theirs: a link, or, where it is another account's, a
+/// word to that account's owner. The person who typed it sees no difference.
+pub(super) async fn ask(app: &App, tx: &mut Tx, user: &User, to: &str) -> Result<Ready> {
+    let now = app.now();
+    let (secret, id) = app.with_rng(|rng| (Secret::generate(SecretKind::Link, rng), CodeId::new(now, rng)));
+    let expires_at = now.saturating_add(CONFIRMABLE).unwrap_or(now);
+    let sent_to = to.to_owned();
+    let code = Code {
+        id,
+        kind: CodeKind::Verify,
+        user: user.id,
+        sent_to,
+        created_at: now,
+        expires_at,
+        used_at: None,
+    };
+    codes::add(tx, &code, &secret.hash()).await?;
+    let message = match users::find_by_email(tx, to).await? {
+        Some(owner) if owner.id != user.id => mails::already_taken(app, to, &owner.username),
+        _ => mails::confirm(app, to, &user.username, &secret),
+    };
+    Ok(Ready { user: user.clone(), message })
+}
+
+/// Asks for another address: it counts once the link that is mailed there was followed; until then the old
+/// one stays.
+///
+/// # Errors
+/// [`Rejected::Field`] with `email`; [`Rejected::TooOften`].
+pub async fn change_address(app: &App, who: &SignedIn, email: &str) -> Result<ChangeOfAddress, Rejected> {
+    let email = check_email(email).map_err(|error| Rejected::field("email", error))?;
+    spend(app, &[(&MAILS, who.user.id.to_string())]).await?;
+    let mut tx = app.store.begin().await?;
+    let confirmed = users::email_verified_at(&mut tx, who.user.id).await?.is_some();
+    if confirmed && address(&who.user).is_some_and(|now| now.to_lowercase() == email.to_lowercase()) {
+        return Ok(ChangeOfAddress::Same);
+    }
+    let letter = ask(app, &mut tx, &who.user, &email).await?;
+    tx.commit().await?;
+    letter.post(app);
+    Ok(ChangeOfAddress::Asked)
+}
+
+/// What a link to confirm an address stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Confirmation {
+    /// The account.
+    pub username: String,
+    /// The address.
+    pub address: String,
+}
+
+/// What the link would confirm. Nothing is changed: mail programs open links by themselves.
+///
+/// # Errors
+/// [`Error::NotFound`] for a link that does not work, or not any more.
+pub async fn unconfirmed_address(app: &App, code: &str) -> Result<Confirmation> {
+    let secret = Secret::parse(SecretKind::Link, code).map_err(|_| stale_link())?;
+    let mut conn = app.store.read().await?;
+    let code = codes::find(&mut conn, CodeKind::Verify, &secret.hash(), app.now()).await?;
+    let code = code.ok_or_else(stale_link)?;
+    let user = users::find_by_id(&mut conn, code.user).await?.ok_or_else(stale_link)?;
+    Ok(Confirmation { username: user.username, address: code.sent_to })
+}
+
+/// Makes the address the account's, once.
+///
+/// # Errors
+/// [`Error::NotFound`] for a link that does not work, or not any more; [`Error::Conflict`] when the address
+/// became another's meanwhile.
+pub async fn confirm_address(app: &App, code: &str) -> Result<User> {
+    let secret = Secret::parse(SecretKind::Link, code).map_err(|_| stale_link())?;
+    let now = app.now();
+    let mut tx = app.store.begin().await?;
+    let code = codes::redeem(&mut tx, CodeKind::Verify, &secret.hash(), now).await?.ok_or_else(stale_link)?;
+    let before = users::find_by_id(&mut tx, code.user).await?.ok_or_else(stale_link)?;
+    let changed = users::change_email(&mut tx, code.user, &code.sent_to, Some(now)).await;
+    changed.map_err(|error| match error {
+        StoreError::Conflict(Conflict::EmailTaken) => Error::Conflict(
+            "this address is another account's by now; sign in to that one, or give another address".into(),
+        ),
+        other => other.into(),
+    })?;
+    tx.commit().await?;
+    if let Some(old) = address(&before).filter(|old| old.to_lowercase() != code.sent_to.to_lowercase()) {
+        post(app, before.id, mails::changed(app, old, &before.username, "The e-mail address"));
+    }
+    tracing::info!(event = "address_confirmed", user_id = %before.id);
+    Ok(before)
+}
+
+pub(super) fn stale_link() -> Error {
+    Error::NotFound("this link does not work, or not any more; ask for a new one".into())
+}

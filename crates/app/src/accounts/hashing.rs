@@ -1,0 +1,85 @@
+//! Owns how passwords are hashed: argon2id, its parameters, how many at a time. Refuses to keep one.
+
+use std::sync::OnceLock;
+
+use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version};
+use tokio::sync::Semaphore;
+
+use crate::{
+    app::App,
+    error::{Error, Result},
+};
+
+/// OWASP's second recommendation: 19 MiB, two passes, one lane.
+const MEMORY_KIB: u32 = 19 * 1024;
+const PASSES: u32 = 2;
+const LANES: u32 = 1;
+/// Hashes under way at one moment: each takes a core and the memory above.
+const AT_ONCE: usize = 2;
+const SALT_BYTES: usize = 16;
+
+/// Bounds what hashing costs a node.
+pub(crate) struct Hashing {
+    places: Semaphore,
+}
+
+impl Hashing {
+    pub(crate) fn new() -> Self {
+        Self { places: Semaphore::new(AT_ONCE) }
+    }
+}
+
+fn argon2id() -> Argon2<'static> {
+    let params = Params::new(MEMORY_KIB, PASSES, LANES, None).expect("constants within argon2's bounds");
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+}
+
+fn hash_with(password: &str, salt: &[u8]) -> Result<String> {
+    let hash = argon2id().hash_password_with_salt(password.as_bytes(), salt);
+    hash.map(|hash| hash.to_string()).map_err(|error| Error::internal(error.to_string()))
+}
+
+/// What is compared with where there is nothing to compare with, so that it takes as long.
+fn dummy() -> &'static str {
+    static DUMMY: OnceLock<String> = OnceLock::new();
+    DUMMY.get_or_init(|| hash_with("nobody's", &[7; SALT_BYTES]).unwrap_or_default())
+}
+
+async fn blocking<T: Send + 'static>(app: &App, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    let _place = app.hashing.places.acquire().await.map_err(Error::internal)?;
+    tokio::task::spawn_blocking(work).await.map_err(Error::internal)
+}
+
+/// The PHC string of a password, under a salt of its own.
+pub(super) async fn hash(app: &App, password: &str) -> Result<String> {
+    let mut salt = [0; SALT_BYTES];
+    app.with_rng(|rng| rng.fill_bytes(&mut salt));
+    let password = password.to_owned();
+    blocking(app, move || hash_with(&password, &salt)).await?
+}
+
+/// Whether it is the password of this hash; without one it is not, and takes as long.
+pub(crate) async fn matches(app: &App, password: &str, hash: Option<String>) -> Result<bool> {
+    let password = password.to_owned();
+    blocking(app, move || {
+        let nobody = dummy();
+        let verified = argon2id().verify_password(password.as_bytes(), hash.as_deref().unwrap_or(nobody));
+        hash.is_some() && verified.is_ok()
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_says_how_it_was_made_and_opens_for_its_password_alone() {
+        let hash = hash_with("correct horse battery", &[1; SALT_BYTES]).unwrap();
+        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+        assert!(argon2id().verify_password(b"correct horse battery", hash.as_str()).is_ok());
+        assert!(argon2id().verify_password(b"correct horse", hash.as_str()).is_err());
+        assert_ne!(hash, hash_with("correct horse battery", &[2; SALT_BYTES]).unwrap());
+        assert!(dummy().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+    }
+}

@@ -1,0 +1,52 @@
+//! Owns what the account page shows, and the account's end. Refuses to end it by a slip.
+
+use jiff::Timestamp;
+use skaas_domain::user::User;
+use skaas_store::{identities, passwords, users};
+
+use super::{Rejected, address, password::confirm_again};
+use crate::{app::App, error::Result, sessions::SignedIn};
+
+/// An account as its owner sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overview {
+    /// The owner.
+    pub user: User,
+    /// Their address, if they have one.
+    pub address: Option<String>,
+    /// Since when mail is known to reach them there.
+    pub confirmed_at: Option<Timestamp>,
+    /// Since when the password is what it is; none where there is no password.
+    pub password_changed_at: Option<Timestamp>,
+    /// How many identities are linked.
+    pub identities: usize,
+}
+
+/// The account of who is signed in.
+pub async fn overview(app: &App, who: &SignedIn) -> Result<Overview> {
+    let id = who.user.id;
+    let mut conn = app.store.read().await?;
+    let confirmed_at = users::email_verified_at(&mut conn, id).await?;
+    let password_changed_at = passwords::find(&mut conn, id).await?.map(|record| record.changed_at);
+    let identities = identities::list(&mut conn, id).await?.len();
+    let address = address(&who.user).map(str::to_owned);
+    Ok(Overview { user: who.user.clone(), address, confirmed_at, password_changed_at, identities })
+}
+
+/// Deletes the account of who is signed in: address, ways in, tokens and sessions go; the name is never given
+/// again; what others bought stays theirs.
+///
+/// # Errors
+/// [`Rejected::Field`] with `username` where the name typed is not theirs, or with `current`.
+pub async fn delete(app: &App, who: &SignedIn, typed: &str, current: &str) -> Result<(), Rejected> {
+    if typed.trim() != who.user.username {
+        let why = format!("type {} to delete this account", who.user.username);
+        return Err(Rejected::field("username", why));
+    }
+    confirm_again(app, who, "current", current).await?;
+    let mut tx = app.store.begin().await?;
+    users::delete(&mut tx, who.user.id, app.now()).await?;
+    tx.commit().await?;
+    tracing::info!(event = "user_deleted", user_id = %who.user.id);
+    Ok(())
+}

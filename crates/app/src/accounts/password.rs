@@ -1,0 +1,155 @@
+//! Owns how a password is changed: by who knows the old one, or by who reads the account's mail. Refuses to
+//! say whether an address is known here.
+
+use jiff::SignedDuration;
+use skaas_domain::{
+    device::Place,
+    id::CodeId,
+    password,
+    secret::{Secret, SecretKind},
+    user::{User, check_email},
+};
+use skaas_store::{
+    budgets::Budget,
+    codes::{self, Code, CodeKind},
+    passwords, sessions as stored, users,
+};
+
+use super::{Rejected, address, addresses::stale_link, hashing, mails, spend};
+use crate::{
+    app::App,
+    error::Result,
+    outside::post,
+    sessions::{self, Opened, SignedIn},
+};
+
+/// How long a mailed link works that chooses a new password.
+const RESETTABLE: SignedDuration = SignedDuration::from_hours(1);
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
+/// Resets that may be asked for one account, and from one network address.
+const RESETS_OF_ACCOUNT: Budget = Budget { name: "reset_account", limit: 5, window: HOUR };
+const RESETS_FROM_ADDRESS: Budget = Budget { name: "reset_address", limit: 30, window: HOUR };
+/// Tries of the old password by who is signed in already.
+const OLD_PASSWORDS: Budget = Budget { name: "old_password", limit: 10, window: HOUR };
+
+/// Mails a link to choose a new password, if an account has this address. The answer is the same if none
+/// has.
+///
+/// # Errors
+/// [`Rejected::Field`] with `email` for what is no address; [`Rejected::TooOften`].
+pub async fn ask_reset(app: &App, email: &str, place: &Place) -> Result<(), Rejected> {
+    let email = check_email(email).map_err(|error| Rejected::field("email", error))?;
+    let tries = [(&RESETS_FROM_ADDRESS, place.address.clone()), (&RESETS_OF_ACCOUNT, email.to_lowercase())];
+    spend(app, &tries).await?;
+    let now = app.now();
+    let (secret, id) = app.with_rng(|rng| (Secret::generate(SecretKind::Link, rng), CodeId::new(now, rng)));
+    let mut tx = app.store.begin().await?;
+    let Some(user) = users::find_by_email(&mut tx, &email).await? else { return Ok(()) };
+    let Some(to) = address(&user) else { return Ok(()) };
+    let expires_at = now.saturating_add(RESETTABLE).unwrap_or(now);
+    let sent_to = to.to_owned();
+    let code = Code {
+        id,
+        kind: CodeKind::Reset,
+        user: user.id,
+        sent_to,
+        created_at: now,
+        expires_at,
+        used_at: None,
+    };
+    codes::add(&mut tx, &code, &secret.hash()).await?;
+    tx.commit().await?;
+    post(app, user.id, mails::reset(app, to, &user.username, &secret));
+    Ok(())
+}
+
+/// Whose password the link would change. Nothing is changed.
+///
+/// # Errors
+/// [`Error::NotFound`] for a link that does not work, or not any more.
+pub async fn reset_works(app: &App, code: &str) -> Result<User> {
+    let secret = Secret::parse(SecretKind::Link, code).map_err(|_| stale_link())?;
+    let mut conn = app.store.read().await?;
+    let code = codes::find(&mut conn, CodeKind::Reset, &secret.hash(), app.now()).await?;
+    let code = code.ok_or_else(stale_link)?;
+    users::find_by_id(&mut conn, code.user).await?.ok_or_else(stale_link)
+}
+
+/// Sets a new password by a mailed link, once. Every session ends; api tokens go on.
+///
+/// # Errors
+/// [`Rejected::Field`] with `password`; [`Error::NotFound`] for a link that does not work.
+pub async fn reset_password(app: &App, code: &str, new: &str) -> Result<User, Rejected> {
+    let user = reset_works(app, code).await?;
+    password::check(new, &[&user.username, &user.email])?;
+    let hash = hashing::hash(app, new).await?;
+    let secret = Secret::parse(SecretKind::Link, code).map_err(|_| stale_link())?;
+    let now = app.now();
+    let mut tx = app.store.begin().await?;
+    let code = codes::redeem(&mut tx, CodeKind::Reset, &secret.hash(), now).await?.ok_or_else(stale_link)?;
+    passwords::set(&mut tx, code.user, &hash, now).await?;
+    // Mail reached them there, if it is their address still.
+    users::verify_email(&mut tx, code.user, &code.sent_to, now).await?;
+    stored::revoke_others(&mut tx, code.user, None, now).await?;
+    tx.commit().await?;
+    tell(app, &user);
+    tracing::info!(event = "password_reset", user_id = %user.id);
+    Ok(user)
+}
+
+/// Sets a new password for who is signed in and knows the old one; who has none yet must have signed in just
+/// now. Every session ends, and this browser gets a new one.
+///
+/// # Errors
+/// [`Rejected::Field`] with `current` or `password`; [`Rejected::Stale`]; [`Rejected::TooOften`].
+pub async fn change_password(
+    app: &App,
+    who: &SignedIn,
+    place: &Place,
+    current: &str,
+    new: &str,
+) -> Result<Opened, Rejected> {
+    confirm_again(app, who, "current", current).await?;
+    password::check(new, &[&who.user.username, &who.user.email])?;
+    let hash = hashing::hash(app, new).await?;
+    let now = app.now();
+    let user = who.user.id;
+    let mut tx = app.store.begin().await?;
+    passwords::set(&mut tx, user, &hash, now).await?;
+    stored::revoke_others(&mut tx, user, None, now).await?;
+    let opened = sessions::open(app, &mut tx, user, place, None).await?;
+    tx.commit().await?;
+    tell(app, &who.user);
+    tracing::info!(event = "password_changed", user_id = %user);
+    Ok(opened)
+}
+
+/// Makes sure that a dangerous act is the owner's: by the password in `field`, or, where there is none, by
+/// having signed in just now.
+pub(super) async fn confirm_again(
+    app: &App,
+    who: &SignedIn,
+    field: &'static str,
+    password: &str,
+) -> Result<(), Rejected> {
+    let mut conn = app.store.read().await?;
+    let record = passwords::find(&mut conn, who.user.id).await?;
+    drop(conn);
+    match record {
+        None if who.session.is_fresh(app.now()) => Ok(()),
+        None => Err(Rejected::Stale),
+        Some(record) => {
+            spend(app, &[(&OLD_PASSWORDS, who.user.id.to_string())]).await?;
+            match hashing::matches(app, password, Some(record.hash)).await? {
+                true => Ok(()),
+                false => Err(Rejected::field(field, "this is not your password")),
+            }
+        }
+    }
+}
+
+fn tell(app: &App, user: &User) {
+    if let Some(to) = address(user) {
+        post(app, user.id, mails::changed(app, to, &user.username, "The password"));
+    }
+}

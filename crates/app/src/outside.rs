@@ -1,0 +1,89 @@
+//! Owns what a node may ask of the outside: mail, identity providers, foreign documents. Refuses to speak
+//! to any of them itself: that is `skaas_outbound`'s.
+
+use skaas_domain::{id::UserId, identity::ProviderKind};
+use skaas_outbound::{Http, github::Github, mail::Mailer, mail::Message, oidc::Provider};
+use tokio::sync::watch;
+
+use crate::app::App;
+
+/// What the operator configured. The default is nothing: a program beside the server needs none of it.
+#[derive(Default)]
+pub struct Outside {
+    /// How mail goes out.
+    pub mailer: Option<Mailer>,
+    /// Who may vouch for a person, in the order of their buttons.
+    pub providers: Vec<IdentityProvider>,
+    /// The one way out for everything else.
+    pub http: Option<Http>,
+}
+
+/// One configured identity provider.
+pub struct IdentityProvider {
+    /// Its word in addresses and Skillport ids.
+    pub kind: ProviderKind,
+    /// How it is spoken to.
+    pub way: Way,
+}
+
+/// How a provider is spoken to.
+pub enum Way {
+    /// `OpenID` Connect.
+    Oidc(Box<Provider>),
+    /// GitHub's OAuth.
+    Github(Box<Github>),
+}
+
+impl Outside {
+    /// The provider of that word.
+    pub(crate) fn provider(&self, word: &str) -> Option<&IdentityProvider> {
+        self.providers.iter().find(|provider| provider.kind.as_str() == word)
+    }
+}
+
+/// Mails under way, so that an orderly end waits for them.
+pub(crate) struct Post(watch::Sender<usize>);
+
+impl Post {
+    pub(crate) fn new() -> Self {
+        Self(watch::Sender::new(0))
+    }
+}
+
+/// One mail under way.
+struct UnderWay(App);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.post.0.send_modify(|count| *count -= 1);
+    }
+}
+
+/// Sends a mail beside the request that wanted it: how long it takes, and whether there is anybody to send
+/// it to, shows in no answer. A failure is the operator's to see; the person can ask again.
+pub(crate) fn post(app: &App, about: UserId, message: Message) {
+    app.post.0.send_modify(|count| *count += 1);
+    let under_way = UnderWay(app.clone());
+    tokio::spawn(async move {
+        let app = &under_way.0;
+        let Some(mailer) = &app.outside.mailer else {
+            tracing::warn!(event = "mail_not_configured", user_id = %about);
+            return;
+        };
+        let mut rng = app.fork_rng();
+        match mailer.send(&message, app.now(), &mut rng).await {
+            Ok(()) => tracing::info!(event = "mail_sent", user_id = %about),
+            Err(error) => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::warn!(event = "mail_failed", user_id = %about, reason = %error, cause);
+            }
+        }
+    });
+}
+
+/// Waits until no mail is under way.
+pub async fn mail_settled(app: &App) {
+    let mut count = app.post.0.subscribe();
+    // The sender lives in the app that is lent to us.
+    let _ = count.wait_for(|count| *count == 0).await;
+}
