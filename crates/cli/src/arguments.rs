@@ -8,7 +8,7 @@ const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 wrong arguments or set
 
 /// Skills for coding agents: sign in once, and git serves them to every agent.
 #[derive(Debug, Parser)]
-#[command(name = "skaas", version, about, max_term_width = 100, arg_required_else_help = true)]
+#[command(name = "skaas", version, max_term_width = 100, arg_required_else_help = true)]
 #[command(after_help = format!(
     "Examples:\n  skaas auth\n  SKAAS_URL=https://skills.example.com skaas status --json\n\n{EXIT_CODES}"
 ))]
@@ -21,8 +21,9 @@ pub(crate) struct Arguments {
 
 /// Understood by every command.
 #[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Everywhere")]
 pub(crate) struct General {
-    /// The server [else SKAAS_URL, `skaas config set url`, the only server signed in to]
+    /// The server [else `SKAAS_URL`, `skaas config set url`, the only server signed in to]
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) url: Option<String>,
     /// Print one JSON document; failures too, on standard error

@@ -47,9 +47,9 @@ pub(crate) fn remove(path: &Path, address: &Address, username: &str, prefix: &st
     let old = private_file::read(path)?.unwrap_or_default();
     let Some(rest) = without(&old, &address.machine(), username, prefix) else { return Ok(false) };
     if rest.is_empty() {
-        private_file::remove(path)?
+        private_file::remove(path)?;
     } else {
-        private_file::write(path, &rest)?
+        private_file::write(path, &rest)?;
     }
     Ok(true)
 }

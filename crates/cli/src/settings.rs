@@ -64,14 +64,14 @@ impl Settings {
     /// Sets a key, or with none takes it back to its default.
     pub(crate) fn set(&mut self, key: &str, value: Option<&str>, insecure: bool) -> Result<()> {
         let flag = |value: Option<&str>| {
-            value.map(|text| text.parse::<bool>()).transpose().map_err(|_| {
+            value.map(str::parse::<bool>).transpose().map_err(|_| {
                 Failure::new(Kind::Usage, format!("`{key}` is true or false"))
                     .next(format!("skaas config set {key} false"))
             })
         };
         match key {
             "url" => {
-                self.url = value.map(|text| Address::parse(text, insecure)).transpose()?.map(|a| a.origin())
+                self.url = value.map(|text| Address::parse(text, insecure)).transpose()?.map(|a| a.origin());
             }
             "browser" => self.browser = flag(value)?,
             "keychain" => self.keychain = flag(value)?,

@@ -109,9 +109,9 @@ pub(crate) async fn whoami(here: &Here) -> Result<()> {
     let remote = Remote::new(here.address.clone())?;
     let me: Me = remote.fetch(remote.get("/api/me"), &token).await?;
     if here.json {
-        output::json(&me)
+        output::json(&me);
     } else {
-        output::line(&plain(&me.username))
+        output::line(&plain(&me.username));
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use skaas_api::{DeviceAuthorizationResponse, OAuthErrorCode};
 
 /// The longest pause, however often the server was unreachable.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 /// What `slow_down` adds.
 const SLOWER: Duration = Duration::from_secs(5);
 

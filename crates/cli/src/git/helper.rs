@@ -1,12 +1,13 @@
 //! Owns our lines in the person's git configuration: which program git asks for the password of one server.
 //! git writes the file; whatever is not ours stays as it is, byte for byte.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, path::PathBuf};
 
 use super::run;
 use crate::{
     address::Address,
     failure::{Failure, Result},
+    places,
 };
 
 /// What was written, so that it can be taken back.
@@ -54,7 +55,39 @@ pub(crate) fn install(address: &Address, helper: &str) -> Result<Written> {
 /// Takes back what was written; nothing else.
 pub(crate) fn remove(address: &Address, written: &Written) -> Result<()> {
     unset(address, &written.helper)?;
-    if written.reset { unset(address, "") } else { Ok(()) }
+    if written.reset {
+        unset(address, "")?;
+    }
+    remove_bare_section(address)
+}
+
+/// git leaves the line `[credential "https://…"]` behind where a comment stands before it, since the comment
+/// might belong to it. It is removed where nothing at all is in it, not even a comment.
+fn remove_bare_section(address: &Address) -> Result<()> {
+    let head = format!("[credential \"{}\"]", address.origin());
+    let bare = |path: PathBuf| {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let mut sections = text.split_inclusive('\n').skip_while(|line| line.trim() != head).skip(1);
+        text.matches(&head).count() == 1
+            && sections.find(|line| !line.trim().is_empty()).is_none_or(|line| line.starts_with('['))
+    };
+    if !files()?.into_iter().any(bare) {
+        return Ok(());
+    }
+    let section = format!("credential.{}", address.origin());
+    run(&["config", "--global", "--remove-section", &section], "")?
+        .or_fail("cannot write your git configuration")
+        .map(drop)
+}
+
+/// The files that may be the person's own configuration (git-config(1), FILES).
+fn files() -> Result<Vec<PathBuf>> {
+    if let Some(only) = std::env::var_os("GIT_CONFIG_GLOBAL") {
+        return Ok(vec![only.into()]);
+    }
+    let home = places::home()?;
+    let base = std::env::var_os("XDG_CONFIG_HOME").map_or_else(|| home.join(".config"), PathBuf::from);
+    Ok(vec![home.join(".gitconfig"), base.join("git/config")])
 }
 
 fn unset(address: &Address, value: &str) -> Result<()> {

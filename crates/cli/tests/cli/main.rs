@@ -1,0 +1,12 @@
+//! `skaas` as a person and as git run it: the real program, real git, a home of its own, and a stand-in for
+//! the server that keeps state and can be made to misbehave.
+
+#![allow(clippy::unwrap_used, reason = "a test stops where it is surprised")]
+
+mod desk;
+mod doctor;
+mod fake;
+mod files;
+mod npm;
+mod sign_in;
+mod tokens;
