@@ -1,7 +1,7 @@
 //! Owns which address is answered by what. Refuses handlers of more than a few lines: they have rooms of
 //! their own.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -35,7 +35,7 @@ pub fn addresses() -> Vec<String> {
 
 /// All routes of a node.
 pub fn router(parts: RouterParts) -> Router {
-    let git = GitState { app: parts.app.clone(), stall: parts.stall };
+    let git = GitState { app: parts.app.clone(), stall: parts.stall, large: Arc::default() };
     // Git first and without further layers: nothing may compress, buffer or delay its answers.
     let git = Router::new()
         .route("/u/{*rest}", any(git_http::handle))

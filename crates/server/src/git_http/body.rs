@@ -19,6 +19,7 @@ use http_body_util::BodyExt as _;
 use skaas_app as app;
 use tokio::time::Instant;
 
+use super::large::{LargeRequest, SMALL};
 use crate::pace::Pace;
 
 /// The first write is no larger than this, so that a small answer beside a large one is not kept waiting
@@ -120,18 +121,30 @@ pub(crate) fn is_gzip(headers: &HeaderMap) -> Result<bool, Error> {
     }
 }
 
-/// A whole request body, inflated where it is gzipped, or an error as soon as it grows beyond the limit.
+/// A whole request body.
+pub(crate) struct Whole {
+    pub(crate) bytes: Bytes,
+    _place: Option<LargeRequest>,
+}
+
+/// A whole request body, inflated where it is gzipped, or an error as soon as it grows beyond the limit. One
+/// that is large needs a place, which `take` gives.
 pub(crate) async fn read_all(
     body: &mut Body,
     headers: &HeaderMap,
     limits: BodyLimits,
-) -> Result<Bytes, Error> {
+    take: impl Fn() -> Result<LargeRequest, Error>,
+) -> Result<Whole, Error> {
     let gzip = is_gzip(headers)?;
     let mut collected = BytesMut::new();
-    let (mut first, mut pace) = (None, Pace::new(limits.stall));
+    let (mut first, mut place, mut pace) = (None, None, Pace::new(limits.stall));
     while let Some(piece) = next_piece(body, &mut pace).await? {
-        if collected.len() + first.as_ref().map_or(0, Bytes::len) + piece.len() > limits.bytes {
+        let size = collected.len() + first.as_ref().map_or(0, Bytes::len) + piece.len();
+        if size > limits.bytes {
             return Err(too_large(limits.bytes));
+        }
+        if size > SMALL && place.is_none() {
+            place = Some(take()?);
         }
         match first.take() {
             None if collected.is_empty() => first = Some(piece),
@@ -143,7 +156,11 @@ pub(crate) async fn read_all(
         }
     }
     let sent = first.unwrap_or_else(|| collected.freeze());
-    if gzip { inflate(&sent, limits.bytes) } else { Ok(sent) }
+    let bytes = if gzip { inflate(&sent, limits.bytes)? } else { sent };
+    if bytes.len() > SMALL && place.is_none() {
+        place = Some(take()?);
+    }
+    Ok(Whole { bytes, _place: place })
 }
 
 fn inflate(sent: &[u8], limit: usize) -> Result<Bytes, Error> {
@@ -174,7 +191,8 @@ mod tests {
     async fn read(body: Vec<u8>, encoding: &str) -> Result<Bytes, Error> {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_ENCODING, encoding.parse().unwrap());
-        read_all(&mut Body::from(body), &headers, LIMITS).await
+        let none = || panic!("nothing here is large");
+        read_all(&mut Body::from(body), &headers, LIMITS, none).await.map(|whole| whole.bytes)
     }
 
     #[tokio::test]

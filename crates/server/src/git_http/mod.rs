@@ -3,6 +3,7 @@
 
 mod body;
 mod credentials;
+mod large;
 mod path;
 
 use std::{convert::Infallible, sync::Arc, time::Duration, time::Instant};
@@ -22,6 +23,7 @@ use tokio::io::{AsyncSeekExt as _, AsyncWriteExt as _};
 pub(crate) use self::path::addresses;
 use self::{
     body::{BodyLimits, RopeBody, drain, is_gzip, next_piece, read_all},
+    large::LargeRequests,
     path::{Endpoint, GitPath, Owner, Repo},
 };
 use crate::{pace::Pace, problem::sentence};
@@ -35,6 +37,8 @@ pub(crate) struct GitState {
     pub(crate) app: App,
     /// Patience with a sender who does not keep pace.
     pub(crate) stall: Duration,
+    /// Large requests in memory.
+    pub(crate) large: Arc<LargeRequests>,
 }
 
 type Answer = Result<Response, Error>;
@@ -99,6 +103,7 @@ async fn personal_route(
         Owner::Me => None,
         Owner::Named(username) => Some(username),
     };
+    let user = viewer.user().id;
     let opened = fetch::open(&state.app, viewer, owner, target).await?;
     let version = version_of(&parts.headers);
     match (endpoint, &parts.method) {
@@ -113,8 +118,8 @@ async fn personal_route(
         },
         (Endpoint::UploadPack, &Method::POST) => {
             let limits = BodyLimits { bytes: REQUEST_BYTES, stall: state.stall };
-            let request = read_all(body, &parts.headers, limits).await?;
-            let reply = fetch::upload_pack(&state.app, &opened, version, &request).await?;
+            let request = read_all(body, &parts.headers, limits, || state.large.take(user)).await?;
+            let reply = fetch::upload_pack(&state.app, &opened, version, &request.bytes).await?;
             let body = Body::new(RopeBody::new(reply.body, reply.slot));
             Ok(result("application/x-git-upload-pack-result", body))
         }
@@ -144,9 +149,10 @@ async fn source_route(
         (Endpoint::InfoRefs, &Method::GET, _) => Err(Error::Forbidden(DUMB.into())),
         (Endpoint::UploadPack, &Method::POST, _) => {
             let limits = BodyLimits { bytes: REQUEST_BYTES, stall: state.stall };
-            let request = read_all(body, &parts.headers, limits).await?;
+            let place = || state.large.take(viewer.user().id);
+            let request = read_all(body, &parts.headers, limits, place).await?;
             let version = version_of(&parts.headers);
-            let mut own = push::own_pack(app, &viewer, creator, source, version, &request).await?;
+            let mut own = push::own_pack(app, &viewer, creator, source, version, &request.bytes).await?;
             let body = streamed(poll_fn(move |cx| own.poll_recv(cx)));
             Ok(result("application/x-git-upload-pack-result", body))
         }

@@ -63,6 +63,43 @@ fn a_gzip_bomb_costs_no_memory_wherever_it_is_sent() {
 }
 
 #[test]
+fn many_large_requests_at_once_do_not_fill_the_memory() {
+    let house = House::with(&[SKILL]);
+    let bob = house.person("bob");
+    let before = peak_kib(house.server.pid());
+    let begun: Vec<_> = (0..60)
+        .map(|_| {
+            let mut stream = open(house.server.port());
+            let head = format!(
+                "POST /me/marketplace.git/git-upload-pack HTTP/1.1\r\nhost: h\r\n{}content-length: {}\r\n\r\n",
+                authorization(&bob),
+                4 * MIB
+            );
+            stream.write_all(head.as_bytes()).unwrap();
+            // All but the end: each stays open, and what is not held is not taken off the wire.
+            stream.set_write_timeout(Some(std::time::Duration::from_millis(300))).unwrap();
+            let _ = stream.write_all(&vec![b'0'; 4 * MIB - 1]);
+            stream
+        })
+        .collect();
+    let grown = peak_kib(house.server.pid()).saturating_sub(before);
+    assert!(grown < 96 * 1024, "{grown} KiB for 60 requests of 4096 KiB");
+    // Whoever else comes with much to say finds a place.
+    let mut body = String::from("0012command=fetch\n0001");
+    for number in 0..3000_u32 {
+        write!(body, "0032have {number:040x}\n").unwrap();
+    }
+    body.push_str("0000");
+    let headers = [("git-protocol", "version=2")];
+    let path = "/me/marketplace.git/git-upload-pack";
+    let answer = house.connect(&house.ann).send("POST", path, &headers, body.as_bytes());
+    assert_ne!(answer.status, 503, "{answer:?}");
+    let answer = house.connect(&bob).send("POST", path, &headers, body.as_bytes());
+    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("5")));
+    drop(begun);
+}
+
+#[test]
 fn a_huge_list_of_wants_is_refused_within_bounds() {
     let house = House::with(&[SKILL]);
     let mut body = String::from("0012command=fetch\n0001");
