@@ -122,7 +122,10 @@ async fn migrate_to(tx: &mut Tx, migrations: &[(&str, &str)]) -> Result<Migrated
 
 #[cfg(test)]
 mod tests {
+    use skaas_domain::{scope::Scopes, token::TokenHash};
+
     use super::*;
+    use crate::{Store, testing::TestDatabase, tokens};
 
     #[test]
     fn no_token_is_left_in_either_dialect() {
@@ -131,6 +134,49 @@ mod tests {
                 let text = dialect(text, pg);
                 assert!(!text.contains('{') && !text.contains('}'), "{name}: {text}");
             }
+        }
+    }
+
+    /// A user with a token, as a program wrote them that knew only the first migration.
+    const OLD_ROWS: &str = "
+        INSERT INTO users (id, username, email, email_key, created_at)
+            VALUES ('usr_01jbx9m5q0e8w8x3x5v2k7n4rt', 'ann', 'ann@example.com', 'ann@example.com', 1);
+        INSERT INTO api_tokens (id, user_id, name, id_part, hash, created_at)
+            VALUES ('tok_01jbx9m5q0e8w8x3x5v2k7n4rt', 'usr_01jbx9m5q0e8w8x3x5v2k7n4rt', 'laptop',
+                'abcdefgh', HASH, 1)";
+
+    async fn an_old_database_is_brought_up_to_date(database: TestDatabase) {
+        let store = Store::open(database.config().clone()).await.unwrap();
+        let mut tx = store.begin().await.unwrap();
+        migrate_to(&mut tx, &MIGRATIONS[..1]).await.unwrap();
+        let hex = "ab".repeat(32);
+        let hash = if tx.is_pg() { format!("'\\x{hex}'") } else { format!("x'{hex}'") };
+        run(&mut tx, &OLD_ROWS.replace("HASH", &hash)).await.unwrap();
+        tx.commit().await.unwrap();
+
+        let done = store.migrate().await.unwrap();
+        assert_eq!((done.already, done.applied.as_slice()), (1, ["0002_identity".to_owned()].as_slice()));
+        let mut conn = store.read().await.unwrap();
+        let bearer = tokens::find_by_hash(&mut conn, &TokenHash([0xab; 32])).await.unwrap().unwrap();
+        assert_eq!(bearer.token.scopes, Scopes::full(), "a token from before keeps what it could do");
+        drop(conn);
+        // A node of the old release beside a new one writes on as before.
+        let mut tx = store.begin().await.unwrap();
+        let again = OLD_ROWS.replace("HASH", &hash.replace("ab", "cd")).replace("4rt", "4rv");
+        let again = again.replace("ann", "bob").replace("abcdefgh", "ijklmnop");
+        run(&mut tx, &again).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_old_sqlite_database_is_brought_up_to_date() {
+        an_old_database_is_brought_up_to_date(TestDatabase::sqlite()).await;
+    }
+
+    #[tokio::test]
+    async fn an_old_postgresql_database_is_brought_up_to_date() {
+        if let Some(database) = TestDatabase::postgres() {
+            an_old_database_is_brought_up_to_date(database).await;
         }
     }
 }

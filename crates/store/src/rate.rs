@@ -97,15 +97,15 @@ pub struct Shared {
 /// Longer than a Redis of one's own ever takes; whoever waits here is a request.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// [`gcra`], there. The answer is the microseconds to wait, 0 for none. The key is kept as long as it says
-/// anything; numbers stay below 2^53 until the year 2255.
+/// [`gcra`], there. The answer is the microseconds to wait, 0 for none. The key is kept a minute longer than
+/// it says anything, for nodes whose clocks differ; numbers stay below 2^53 until the year 2255.
 const SCRIPT: &str = "
 local paid = tonumber(redis.call('GET', KEYS[1]) or '0')
 local now, every, burst = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local next_paid = math.max(paid, now) + every
 local wait = next_paid - every * burst - now
 if wait > 0 then return wait end
-redis.call('SET', KEYS[1], string.format('%.0f', next_paid), 'PX', math.ceil((next_paid - now) / 1000))
+redis.call('SET', KEYS[1], string.format('%.0f', next_paid), 'PX', math.ceil((next_paid - now) / 1000) + 60000)
 return 0
 ";
 

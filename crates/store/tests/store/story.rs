@@ -3,7 +3,7 @@
 
 use skaas_store::{Migrated, prepare_all, testing::TestDatabase};
 
-use crate::{both, story_of_people, story_of_skills, world::World};
+use crate::{both, story_of_identity, story_of_oauth, story_of_people, story_of_skills, world::World};
 
 both!(every_function_does_what_it_says, every_statement_is_understood);
 
@@ -12,6 +12,8 @@ async fn every_function_does_what_it_says(database: TestDatabase) {
     let again = world.store.migrate().await.unwrap();
     assert_eq!(again, Migrated { applied: vec![], already: 2, unknown: vec![] });
     story_of_people::tell(&mut world).await;
+    story_of_identity::tell(&mut world).await;
+    story_of_oauth::tell(&mut world).await;
     story_of_skills::tell(&mut world).await;
 
     world.store.ping().await.unwrap();
