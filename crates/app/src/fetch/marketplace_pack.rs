@@ -17,7 +17,6 @@ use crate::{
     app::App,
     error::{Error, Result},
     lineage::{Files, MarketplaceState, document_at, files_at},
-    oid::oid,
 };
 
 /// The objects of the file as it is now.
