@@ -2,10 +2,14 @@
 
 use skaas_domain::{
     id::UserId,
+    listing::ListingState,
     name::check_username,
     user::{User, check_email},
 };
-use skaas_store::users;
+use skaas_store::{
+    listings::{self, ListingFilter},
+    users,
+};
 
 use crate::{
     app::App,
@@ -30,6 +34,37 @@ pub async fn add(app: &App, username: &str, email: &str) -> Result<User> {
 pub async fn find(app: &App, username: &str) -> Result<User> {
     let mut conn = app.store.read().await?;
     users::find_by_username(&mut conn, username).await?.ok_or_else(|| absent(username))
+}
+
+/// Whether the user has shown that mail reaches them.
+pub async fn email_verified(app: &App, user: UserId) -> Result<bool> {
+    let mut conn = app.store.read().await?;
+    Ok(users::email_verified_at(&mut conn, user).await?.is_some())
+}
+
+/// What everybody may know of a user.
+pub struct Profile {
+    /// Who.
+    pub user: User,
+    /// The names of the skills they offer to everybody, sorted.
+    pub skills: Vec<String>,
+}
+
+/// What everybody may know of the user of this name.
+pub async fn profile(app: &App, username: &str) -> Result<Profile> {
+    let mut conn = app.store.read().await?;
+    let nobody = || Error::NotFound("there is no such user".into());
+    let user = users::find_by_username(&mut conn, username).await?.ok_or_else(nobody)?;
+    let filter = ListingFilter {
+        creator: Some(user.id),
+        state: Some(ListingState::Published),
+        after: -1,
+        limit: u32::MAX,
+    };
+    let mut skills: Vec<String> =
+        listings::list(&mut conn, &filter).await?.into_iter().map(|listing| listing.name).collect();
+    skills.sort();
+    Ok(Profile { user, skills })
 }
 
 /// All users, by name.

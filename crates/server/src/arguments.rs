@@ -58,6 +58,9 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Print the OpenAPI document of the REST interface
+    #[command(after_help = "Examples:\n  skaas-server openapi\n  skaas-server openapi > docs/openapi.json")]
+    Openapi,
     /// Print the configuration in force, or the commented defaults
     #[command(after_help = "Examples:\n  skaas-server config\n  skaas-server config --defaults > skaas.toml")]
     Config {

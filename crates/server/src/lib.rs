@@ -13,7 +13,9 @@ mod installation;
 mod listener;
 mod output;
 mod pace;
+mod pages;
 mod problem;
+mod rest;
 mod router;
 mod serve;
 mod telemetry;
@@ -49,6 +51,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<()> {
         Command::Admin(command) => admin::run(&place, command).await,
         Command::Demo(options) => demo::run(&place, &options).await,
         Command::Doctor { json } => doctor::run(&place, json).await,
+        Command::Openapi => output::json(&rest::document()),
         Command::Config { defaults } => installation::show_config(&place, defaults),
     }
 }

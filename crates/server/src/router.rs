@@ -5,16 +5,16 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    response::Response,
     routing::{any, get},
 };
 use metrics_exporter_prometheus::PrometheusHandle;
-use skaas_app::{App, Error};
+use skaas_app::App;
 
 use crate::{
     git_http::{self, GitState},
     health,
-    problem::problem,
+    pages::{self, PagesState},
+    rest,
 };
 
 /// What the routes need.
@@ -30,7 +30,8 @@ pub struct RouterParts {
 /// Every address of a node, with `{…}` where a name stands; repos also end in `.git`.
 pub fn addresses() -> Vec<String> {
     let others = ["/healthz", "/readyz", "/metrics"].map(str::to_owned);
-    git_http::addresses().chain(others).collect()
+    let rest = rest::ADDRESSES.iter().chain(pages::ADDRESSES).map(|address| (*address).to_owned());
+    git_http::addresses().chain(rest).chain(others).collect()
 }
 
 /// All routes of a node.
@@ -42,15 +43,14 @@ pub fn router(parts: RouterParts) -> Router {
         .route("/me/{*rest}", any(git_http::handle))
         .route("/s/{*rest}", any(git_http::handle))
         .with_state(git);
+    let app = parts.app.clone();
+    let pages_state = PagesState::new(parts.app.clone());
     let health = Router::new()
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .with_state(parts.app);
     let metrics =
         parts.metrics.map(|handle| Router::new().route("/metrics", get(health::metrics)).with_state(handle));
-    git.merge(health).merge(metrics.unwrap_or_default()).fallback(nothing_here)
-}
-
-async fn nothing_here() -> Response {
-    problem(&Error::NotFound("there is nothing at this address".into()))
+    let pages = pages::wrap(pages::routes().fallback(pages::nothing_here), &pages_state);
+    git.merge(rest::routes(app)).merge(health).merge(metrics.unwrap_or_default()).merge(pages)
 }

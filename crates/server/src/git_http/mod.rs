@@ -2,7 +2,7 @@
 //! Refuses to know what is served to whom: the use cases of `fetch` and `push` do.
 
 mod body;
-mod credentials;
+pub(crate) mod credentials;
 mod large;
 mod path;
 

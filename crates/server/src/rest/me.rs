@@ -1,0 +1,51 @@
+//! Owns `/api/me` and `/api/users/{username}`.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use skaas_api::{Links, Me, Problem, Profile};
+use skaas_app::{App, users};
+use skaas_domain::scope::Need;
+
+use super::{Answer, caller::Caller, tokens::info};
+
+/// Who this token speaks for.
+#[utoipa::path(
+    get, path = "/api/me", tag = "account", security(("token" = [])),
+    responses((status = 200, body = Me), (status = 401, body = Problem))
+)]
+pub(crate) async fn me(State(app): State<App>, caller: Caller) -> Answer<Json<Me>> {
+    let viewer = caller.allowed(&Need::Myself)?;
+    let user = viewer.user();
+    let may_see = viewer.allow(&Need::Account { write: false }).is_ok();
+    let verified = if may_see { Some(users::email_verified(&app, user.id).await?) } else { None };
+    Ok(Json(Me {
+        id: user.id.to_string(),
+        username: user.username.clone(),
+        email: may_see.then(|| user.email.clone()),
+        email_verified: verified,
+        created_at: user.created_at,
+        token: Some(info(viewer.token(), viewer.token().id)),
+        links: Links {
+            marketplace: app.voice().marketplace_url(&user.username),
+            account: format!("{}/account", app.voice().public_url),
+        },
+    }))
+}
+
+/// What everybody may know of a user.
+#[utoipa::path(
+    get, path = "/api/users/{username}", tag = "users",
+    params(("username" = String, Path, description = "lower-case letters, digits and single hyphens")),
+    responses((status = 200, body = Profile), (status = 404, body = Problem))
+)]
+pub(crate) async fn profile(State(app): State<App>, Path(username): Path<String>) -> Answer<Json<Profile>> {
+    let profile = users::profile(&app, &username).await?;
+    Ok(Json(Profile {
+        url: format!("{}/@{}", app.voice().public_url, profile.user.username),
+        username: profile.user.username,
+        created_at: profile.user.created_at,
+        skills: profile.skills,
+    }))
+}

@@ -1,0 +1,54 @@
+//! Owns `/api/sessions`: browser logins, seen from a program.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use http::StatusCode;
+use skaas_api::{Problem, SessionInfo, SessionList};
+use skaas_app::{App, Error, sessions};
+use skaas_domain::{scope::Need, session::Session};
+
+use super::{Answer, caller::Caller};
+
+fn info(session: &Session) -> SessionInfo {
+    SessionInfo {
+        id: session.id.to_string(),
+        current: false,
+        agent: Some(session.place.agent.clone()).filter(|text| !text.is_empty()),
+        address: Some(session.place.address.clone()).filter(|text| !text.is_empty()),
+        created_at: session.created_at,
+        seen_at: session.seen_at,
+        expires_at: session.ends_at(),
+    }
+}
+
+/// The browser logins that still hold, the latest used first.
+#[utoipa::path(
+    get, path = "/api/sessions", tag = "sessions", security(("token" = [])),
+    responses((status = 200, body = SessionList), (status = 401, body = Problem), (status = 403, body = Problem))
+)]
+pub(crate) async fn list(State(app): State<App>, caller: Caller) -> Answer<Json<SessionList>> {
+    let viewer = caller.allowed(&Need::Account { write: false })?;
+    let all = sessions::list(&app, viewer.user().id).await?;
+    Ok(Json(SessionList { sessions: all.iter().map(info).collect() }))
+}
+
+/// Ends one browser login at once.
+#[utoipa::path(
+    delete, path = "/api/sessions/{id}", tag = "sessions", security(("token" = [])),
+    params(("id" = String, Path, description = "`ses_…`")),
+    responses(
+        (status = 204), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)
+    )
+)]
+pub(crate) async fn revoke(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Answer<StatusCode> {
+    let viewer = caller.allowed(&Need::Account { write: true })?;
+    let id = id.parse().map_err(|_| Error::NotFound("you have no such session".into()))?;
+    sessions::revoke_of(&app, viewer.user().id, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

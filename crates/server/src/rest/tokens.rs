@@ -1,0 +1,120 @@
+//! Owns `/api/tokens`.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use http::StatusCode;
+use jiff::SignedDuration;
+use skaas_api::{CreatedToken, NewToken, Problem, Secret, TokenInfo, TokenList};
+use skaas_app::{App, Error, tokens};
+use skaas_domain::{
+    id::TokenId,
+    scope::{Need, Scopes},
+    user::TokenRecord,
+};
+
+use super::{Answer, Body, caller::Caller};
+
+/// A token as lists show it, to whoever asks with `current`.
+pub(super) fn info(token: &TokenRecord, current: TokenId) -> TokenInfo {
+    TokenInfo {
+        id: token.id.to_string(),
+        name: token.name.clone(),
+        prefix: format!("sk_live_{}", token.id_part),
+        scopes: token.scopes.to_string(),
+        current: token.id == current,
+        created_at: token.created_at,
+        last_used_at: token.last_used_at,
+        last_used_from: token.last_used_from.clone(),
+        expires_at: token.expires_at,
+        revoked_at: token.revoked_at,
+    }
+}
+
+/// All of the user's tokens, oldest first, revoked ones too.
+#[utoipa::path(
+    get, path = "/api/tokens", tag = "tokens", security(("token" = [])),
+    responses((status = 200, body = TokenList), (status = 401, body = Problem), (status = 403, body = Problem))
+)]
+pub(crate) async fn list(State(app): State<App>, caller: Caller) -> Answer<Json<TokenList>> {
+    let viewer = caller.allowed(&Need::Account { write: false })?;
+    let all = tokens::list(&app, &viewer.user().username).await?;
+    Ok(Json(TokenList { tokens: all.iter().map(|token| info(token, viewer.token().id)).collect() }))
+}
+
+/// Makes a token; the answer is the only place where it is ever shown. It cannot do more than the one that asks.
+#[utoipa::path(
+    post, path = "/api/tokens", tag = "tokens", security(("token" = [])), request_body = NewToken,
+    responses(
+        (status = 201, body = CreatedToken), (status = 400, body = Problem),
+        (status = 401, body = Problem), (status = 403, body = Problem)
+    )
+)]
+pub(crate) async fn create(
+    State(app): State<App>,
+    caller: Caller,
+    Body(new): Body<NewToken>,
+) -> Answer<(StatusCode, Json<CreatedToken>)> {
+    let viewer = caller.allowed(&Need::Account { write: true })?;
+    let scopes: Scopes = match &new.scopes {
+        None => viewer.token().scopes.clone(),
+        Some(text) => text.parse().map_err(|error| Error::Invalid(format!("{error}; nothing was changed")))?,
+    };
+    if !scopes.is_within(&viewer.token().scopes) {
+        return Err(Error::Forbidden("a token cannot make one that may do more than itself".into()).into());
+    }
+    let expires_at = match new.expires_in {
+        None => None,
+        Some(seconds) => Some(end(&app, seconds)?),
+    };
+    let wanted = tokens::NewToken { name: &new.name, scopes, expires_at };
+    let created = tokens::create_scoped(&app, &viewer.user().username, wanted).await?;
+    let answer = CreatedToken {
+        token: Secret::new(created.token.reveal()),
+        info: info(&created.record, viewer.token().id),
+    };
+    Ok((StatusCode::CREATED, Json(answer)))
+}
+
+fn end(app: &App, seconds: u64) -> Result<jiff::Timestamp, Error> {
+    i64::try_from(seconds)
+        .ok()
+        .and_then(|seconds| app.now().checked_add(SignedDuration::from_secs(seconds)).ok())
+        .ok_or_else(|| Error::Invalid("expires_in is beyond any calendar; nothing was changed".into()))
+}
+
+/// Revokes one token: its next request is refused, on every node.
+#[utoipa::path(
+    delete, path = "/api/tokens/{id}", tag = "tokens", security(("token" = [])),
+    params(("id" = String, Path, description = "`tok_…`, or the 8 characters behind `sk_live_`")),
+    responses(
+        (status = 200, body = TokenInfo), (status = 401, body = Problem),
+        (status = 403, body = Problem), (status = 404, body = Problem)
+    )
+)]
+pub(crate) async fn revoke(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Answer<Json<TokenInfo>> {
+    let viewer = caller.allowed(&Need::Account { write: true })?;
+    revoked(&app, &viewer.user().username, &id, viewer.token().id).await
+}
+
+/// Revokes the token that asks: any token may end itself.
+#[utoipa::path(
+    delete, path = "/api/tokens/current", tag = "tokens", security(("token" = [])),
+    responses((status = 200, body = TokenInfo), (status = 401, body = Problem))
+)]
+pub(crate) async fn revoke_current(State(app): State<App>, caller: Caller) -> Answer<Json<TokenInfo>> {
+    let viewer = caller.allowed(&Need::Myself)?;
+    let id = viewer.token().id;
+    revoked(&app, &viewer.user().username, &id.to_string(), id).await
+}
+
+async fn revoked(app: &App, username: &str, which: &str, current: TokenId) -> Answer<Json<TokenInfo>> {
+    let revoked = tokens::revoke(app, username, Some(which)).await?;
+    let token = revoked.first().ok_or_else(|| Error::NotFound("you have no such token".into()))?;
+    Ok(Json(info(token, current)))
+}
