@@ -6,6 +6,8 @@ use std::{fmt, net::SocketAddr, path::PathBuf};
 use config::{Config, File, FileFormat};
 use serde::Deserialize;
 
+use crate::outside::ProviderSettings;
+
 /// The defaults and the manual.
 pub(crate) const DEFAULTS: &str = include_str!("../../../skaas.default.toml");
 
@@ -31,12 +33,16 @@ const VARIABLES: &[(&str, &str)] = &[
     ("limits.content_memory_mib", "SKAAS_CONTENT_MEMORY_MIB"),
     ("limits.stall_seconds", "SKAAS_STALL_SECONDS"),
     ("limits.push_mib", "SKAAS_PUSH_MIB"),
+    ("mail.smtp", "SKAAS_SMTP_URL"),
+    ("mail.from", "SKAAS_MAIL_FROM"),
+    ("mail.folder", "SKAAS_MAIL_FOLDER"),
+    ("egress.allow", "SKAAS_EGRESS_ALLOW"),
     ("log.level", "SKAAS_LOG"),
     ("log.format", "SKAAS_LOG_FORMAT"),
 ];
 
 /// Keys whose values are never shown.
-const SECRETS: &[&str] = &["database.url", "objects.access_key_id", "objects.secret_access_key"];
+const SECRETS: &[&str] = &["database.url", "objects.access_key_id", "objects.secret_access_key", "mail.smtp"];
 
 /// Everything an operator can set. `skaas.default.toml` says what each key means.
 #[derive(Clone, Deserialize)]
@@ -49,7 +55,25 @@ pub(crate) struct Settings {
     pub(crate) database: Database,
     pub(crate) objects: Objects,
     pub(crate) limits: Limits,
+    pub(crate) mail: Mail,
+    pub(crate) egress: Egress,
+    #[serde(default)]
+    pub(crate) identity_provider: Vec<ProviderSettings>,
     pub(crate) log: Log,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Mail {
+    pub(crate) smtp: String,
+    pub(crate) from: String,
+    pub(crate) folder: String,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Egress {
+    pub(crate) allow: String,
 }
 
 #[derive(Clone, Deserialize)]
@@ -137,10 +161,12 @@ impl Settings {
         for (key, value) in &overrides.values {
             builder = builder.set_override(*key, value.clone()).map_err(|e| wrong(key, &e.to_string()))?;
         }
-        let settings: Self = builder
+        let mut settings: Self = builder
             .build()
             .and_then(Config::try_deserialize)
             .map_err(|error| wrong(&key_of(&error).unwrap_or_default(), &error.to_string()))?;
+        let of_environment = ProviderSettings::from_environment(|name| read_variable(name, variable))?;
+        settings.identity_provider.extend(of_environment);
         settings.check()?;
         Ok(settings)
     }
@@ -217,6 +243,14 @@ impl fmt::Display for Settings {
         )?;
         writeln!(f, "content_memory_mib = {}", l.content_memory_mib)?;
         writeln!(f, "stall_seconds = {}\npush_mib = {}", l.stall_seconds, l.push_mib)?;
+        let m = &self.mail;
+        writeln!(f, "\n[mail]\nsmtp = {}\nfrom = {:?}", show("mail.smtp", &m.smtp), m.from)?;
+        writeln!(f, "folder = {:?}\n\n[egress]\nallow = {:?}", m.folder, self.egress.allow)?;
+        for provider in &self.identity_provider {
+            writeln!(f, "\n[[identity_provider]]\nkind = {:?}", provider.kind)?;
+            writeln!(f, "name = {:?}\nissuer = {:?}", provider.name, provider.issuer)?;
+            writeln!(f, "client_id = {:?}\nclient_secret = \"[redacted]\"", provider.client_id)?;
+        }
         let format = if self.log.format == LogFormat::Json { "json" } else { "text" };
         write!(f, "\n[log]\nlevel = {:?}\nformat = {format:?}", self.log.level)
     }

@@ -8,15 +8,15 @@ use jiff::Timestamp;
 use rand::{SeedableRng, rngs::StdRng};
 use serde_json::json;
 use skaas_app::{
-    App, AppConfig, DatabaseConfig, Limits, ObjectsConfig, Parts, S3Config, Store, StoreConfig, Voice,
-    publication::voice_in_use,
+    App, AppConfig, DatabaseConfig, Limits, ObjectsConfig, Outside, Parts, S3Config, Store, StoreConfig,
+    Voice, publication::voice_in_use,
 };
 use skaas_domain::clock::Clock;
 
 use crate::{
     arguments::Place,
     config::{DEFAULTS, Overrides, Settings},
-    output,
+    output, outside,
 };
 
 /// What clients call everybody's personal marketplace.
@@ -79,12 +79,22 @@ fn store_config(settings: &Settings) -> StoreConfig {
     config
 }
 
-/// An app over an open store.
+/// An app over an open store that speaks to nobody outside.
 pub(crate) fn app(settings: &Settings, store: Store, public_url: String) -> App {
+    with_outside(settings, store, public_url, Outside::default())
+}
+
+/// An app over an open store that sends mail and asks identity providers.
+pub(crate) fn serving_app(settings: &Settings, store: Store, public_url: String) -> anyhow::Result<App> {
+    let outside = outside::outside(settings, &public_url)?;
+    Ok(with_outside(settings, store, public_url, outside))
+}
+
+fn with_outside(settings: &Settings, store: Store, public_url: String, outside: Outside) -> App {
     let voice = Voice { public_url, marketplace_name: MARKETPLACE_NAME.into() };
     let scratch = settings.data_dir.join("scratch");
     let parts = Parts { store, clock: Arc::new(SystemClock), rng: Box::new(StdRng::from_os_rng()) };
-    App::new(AppConfig { voice, scratch, limits: limits(settings) }, parts)
+    App::with_outside(AppConfig { voice, scratch, limits: limits(settings) }, parts, outside)
 }
 
 /// An app for commands beside the server: it speaks with the voice that the server last rendered with.

@@ -12,6 +12,7 @@ mod health;
 mod installation;
 mod listener;
 mod output;
+mod outside;
 mod pace;
 mod pages;
 mod problem;

@@ -1,8 +1,14 @@
 //! Owns connections: accepting them, their timeouts, their orderly end. Refuses to know what they carry.
 
-use std::{future::Future, net::SocketAddr, pin::pin, time::Duration};
+use std::{
+    future::Future,
+    net::{IpAddr, SocketAddr},
+    pin::pin,
+    time::Duration,
+};
 
 use axum::Router;
+use http::Request;
 use hyper::server::conn::http1::Builder;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -10,6 +16,7 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::net::{TcpListener, TcpStream};
+use tower::ServiceExt as _;
 
 use crate::pace::PacedStream;
 
@@ -23,6 +30,10 @@ pub struct Patience {
     /// For what is under way when the server is told to stop.
     pub grace: Duration,
 }
+
+/// Who stands at the other end of a connection: an extension of every request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PeerAddress(pub(crate) IpAddr);
 
 /// Serves `router` on `listener` until `stop` is done, then lets what is under way finish.
 ///
@@ -45,8 +56,11 @@ pub async fn serve(
             accepted = listener.accept() => accepted,
             () = &mut stop => break,
         };
-        let Some(stream) = admit(accepted, patience.stall).await else { continue };
-        let service = TowerToHyperService::new(router.clone());
+        let Some((stream, peer)) = admit(accepted, patience.stall).await else { continue };
+        let service = TowerToHyperService::new(router.clone().map_request(move |mut request: Request<_>| {
+            request.extensions_mut().insert(peer);
+            request
+        }));
         let connection = builder.serve_connection(TokioIo::new(stream), service);
         let watched = graceful.watch(connection);
         tokio::spawn(async move {
@@ -63,12 +77,14 @@ pub async fn serve(
 async fn admit(
     accepted: std::io::Result<(TcpStream, SocketAddr)>,
     stall: Duration,
-) -> Option<PacedStream<TcpStream>> {
+) -> Option<(PacedStream<TcpStream>, PeerAddress)> {
     match accepted {
-        Ok((stream, _)) => {
+        Ok((stream, address)) => {
             // Answers are written whole; waiting for more would only delay the last packet.
             let _ = stream.set_nodelay(true);
-            Some(PacedStream::new(stream, stall))
+            // One person has one address, also where a dual-stack socket writes it in the longer form.
+            let peer = PeerAddress(address.ip().to_canonical());
+            Some((PacedStream::new(stream, stall), peer))
         }
         Err(error) => {
             // Out of file descriptors, as a rule: the connections that end make room again.

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::Path, time::Duration};
 
 use anyhow::Context as _;
-use skaas_app::{App, publication::render_all};
+use skaas_app::{App, outside::mail_settled, publication::render_all};
 use tokio::net::TcpListener;
 
 use crate::{
@@ -30,7 +30,7 @@ pub(crate) async fn run(place: &Place, options: &Serve) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("cannot listen on {}; is another server there?", settings.listen))?;
     let address = listener.local_addr()?;
-    let app = installation::app(&settings, store, public_url(&settings, address));
+    let app = installation::serving_app(&settings, store, public_url(&settings, address))?;
     render_all(&app).await?;
     let stall = Duration::from_secs(settings.limits.stall_seconds);
     let router = router(RouterParts { app: app.clone(), stall, metrics: Some(metrics) });
@@ -43,6 +43,9 @@ pub(crate) async fn run(place: &Place, options: &Serve) -> anyhow::Result<()> {
         Patience { head: HEAD_PATIENCE, stall, grace: Duration::from_secs(settings.grace_seconds) };
     let finished = serve(listener, router, patience, told_to_stop()).await;
     tidying.abort();
+    if tokio::time::timeout(patience.grace, mail_settled(&app)).await.is_err() {
+        tracing::warn!(event = "mail_abandoned");
+    }
     if let Err(error) = app.tidy().await {
         tracing::warn!(event = "tidy_failed", reason = %error);
     }

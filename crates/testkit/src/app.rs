@@ -7,6 +7,7 @@
 //! Everything blocks, as git does: two things at once are two threads (`std::thread::scope`), whoever
 //! holds a `&TestApp` may act from any of them.
 
+mod browser;
 mod copy;
 mod front;
 mod leftovers;
@@ -23,12 +24,17 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use jiff::{SignedDuration, Timestamp};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use rand::{SeedableRng as _, rngs::StdRng};
-use skaas_app::{App, AppConfig, Limits, Parts, Store, Voice, publication};
+use skaas_app::{
+    App, AppConfig, Limits, Outside, Parts, Store, Voice,
+    outbound::mail::{Folder, Mailer},
+    publication,
+};
 use skaas_domain::clock::{Clock as _, ManualClock};
 pub use skaas_store::testing::TestDatabase;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
+pub use browser::{Browser, Page};
 pub use copy::{Copy, Entry};
 pub use front::{Exchange, Front};
 pub use node::Node;
@@ -91,7 +97,8 @@ impl TestApp {
         let clock = Arc::new(ManualClock::new(BEGINNING.parse().expect("a constant")));
         let store = runtime.block_on(database.store());
         let beside = store.clone();
-        let operator = app_over(store, &clock, &folder.path().join("operator"), PUBLIC_URL, seed);
+        let scratch = folder.path().join("operator");
+        let operator = app_over(store, &clock, &scratch, PUBLIC_URL, seed, Outside::default());
         let (nodes, bases, accounts) = Default::default();
         let app = Self {
             runtime,
@@ -129,12 +136,19 @@ impl TestApp {
         let scratch = self.folder.path().join(format!("node-{number}"));
         let store = self.run(self.database.store());
         let seed = self.seed.wrapping_add(1 + number as u64);
-        let app = app_over(store, &self.clock, &scratch, public_url, seed);
+        let app = app_over(store, &self.clock, &scratch, public_url, seed, self.outside());
         self.run(publication::render_all(&app)).expect("a node can render the catalogue");
         let node = Arc::new(self.run(Node::start(app, scratch, self.metrics())));
         self.nodes().push(Arc::clone(&node));
         self.remember_base(&node.url());
         node
+    }
+
+    /// Mail into a folder; nobody vouches for anybody.
+    fn outside(&self) -> Outside {
+        let sender = "skaas <skaas@skaas.test>".parse().expect("a constant");
+        let mailer = Some(Mailer::Folder(Folder::new(self.mail_folder(), sender)));
+        Outside { mailer, ..Outside::default() }
     }
 
     /// The node that everybody talks to unless they say otherwise: the newest that runs.
@@ -187,6 +201,11 @@ impl TestApp {
     /// Where this installation's files are; gone at its end.
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Where mail lands.
+    fn mail_folder(&self) -> std::path::PathBuf {
+        self.folder.path().join("mail")
     }
 
     /// Which database it is on.
@@ -247,7 +266,14 @@ fn runtime(log: &Log, recorder: &'static PrometheusRecorder) -> Runtime {
         .expect("threads can be started")
 }
 
-fn app_over(store: Store, clock: &Arc<ManualClock>, scratch: &Path, public_url: &str, seed: u64) -> App {
+fn app_over(
+    store: Store,
+    clock: &Arc<ManualClock>,
+    scratch: &Path,
+    public_url: &str,
+    seed: u64,
+    outside: Outside,
+) -> App {
     let config = AppConfig {
         voice: Voice { public_url: public_url.to_owned(), marketplace_name: "skaas".to_owned() },
         scratch: scratch.to_path_buf(),
@@ -258,5 +284,5 @@ fn app_over(store: Store, clock: &Arc<ManualClock>, scratch: &Path, public_url: 
         },
     };
     let rng = Box::new(StdRng::seed_from_u64(seed));
-    App::new(config, Parts { store, clock: Arc::<ManualClock>::clone(clock), rng })
+    App::with_outside(config, Parts { store, clock: Arc::<ManualClock>::clone(clock), rng }, outside)
 }

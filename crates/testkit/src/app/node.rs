@@ -22,6 +22,7 @@ const PATIENCE: Patience = Patience {
 pub struct Node {
     port: u16,
     scratch: PathBuf,
+    app: App,
     router: Router,
     running: Mutex<Option<Running>>,
 }
@@ -45,9 +46,9 @@ pub(super) async fn serve(router: Router) -> (u16, oneshot::Sender<()>, JoinHand
 
 impl Node {
     pub(super) async fn start(app: App, scratch: PathBuf, metrics: PrometheusHandle) -> Self {
-        let router = router(RouterParts { app, stall: PATIENCE.stall, metrics: Some(metrics) });
+        let router = router(RouterParts { app: app.clone(), stall: PATIENCE.stall, metrics: Some(metrics) });
         let (port, stop, served) = serve(router.clone()).await;
-        Self { port, scratch, router, running: Mutex::new(Some(Running { stop, served })) }
+        Self { port, scratch, app, router, running: Mutex::new(Some(Running { stop, served })) }
     }
 
     /// The port it listens on.
@@ -68,6 +69,10 @@ impl Node {
     /// Its routes, for whoever stands before it.
     pub fn router(&self) -> Router {
         self.router.clone()
+    }
+
+    pub(super) fn app(&self) -> &App {
+        &self.app
     }
 
     pub(super) fn runs(&self) -> bool {

@@ -1,0 +1,226 @@
+//! Owns the way from the configuration to what a node speaks to outside: mail, identity providers, the egress
+//! guard. Refuses to speak to any of them at the start: one that is down does not keep the server from
+//! starting.
+
+use anyhow::{Context as _, bail};
+use serde::Deserialize;
+use skaas_app::{
+    Outside,
+    outbound::{
+        Egress, Http, SecretString,
+        github::{Github, GithubConfig},
+        mail::{Folder, Mailer, Sender, Smtp, SmtpConfig},
+        oidc::{Flavour, Provider, ProviderConfig},
+    },
+    outside::{IdentityProvider, Way},
+};
+use skaas_domain::identity::ProviderKind;
+use url::Url;
+
+use crate::config::Settings;
+
+/// What an operator says of one identity provider; `skaas.default.toml` says what each key means.
+#[derive(Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ProviderSettings {
+    /// `github`, `google`, `entra`, `okta` or `oidc`.
+    pub(crate) kind: String,
+    /// The word for it in addresses; only for `oidc`.
+    pub(crate) name: String,
+    pub(crate) client_id: String,
+    pub(crate) client_secret: String,
+    pub(crate) client_secret_file: String,
+    pub(crate) issuer: String,
+    pub(crate) tenant: String,
+    pub(crate) hosted_domain: String,
+    pub(crate) web_base: String,
+    pub(crate) api_base: String,
+    pub(crate) scopes: Vec<String>,
+    pub(crate) groups_claim: String,
+    pub(crate) groups_api: String,
+}
+
+/// The kinds that the environment can set up, one of each.
+const KINDS: [&str; 5] = ["github", "google", "entra", "okta", "oidc"];
+
+impl ProviderSettings {
+    /// The providers whose `SKAAS_{KIND}_CLIENT_ID` is in the environment. `variable` also reads `…_FILE`.
+    pub(crate) fn from_environment<E>(
+        variable: impl Fn(&str) -> Result<Option<String>, E>,
+    ) -> Result<Vec<Self>, E> {
+        let mut found = Vec::new();
+        for kind in KINDS {
+            let read = |key: &str| variable(&format!("SKAAS_{}_{key}", kind.to_uppercase()));
+            let Some(client_id) = read("CLIENT_ID")?.filter(|id| !id.is_empty()) else { continue };
+            let text = |key| Ok::<_, E>(read(key)?.unwrap_or_default());
+            found.push(Self {
+                kind: kind.to_owned(),
+                client_id,
+                client_secret: text("CLIENT_SECRET")?,
+                name: text("NAME")?,
+                issuer: text("ISSUER")?,
+                tenant: text("TENANT")?,
+                web_base: text("WEB_BASE")?,
+                api_base: text("API_BASE")?,
+                ..Self::default()
+            });
+        }
+        Ok(found)
+    }
+
+    fn kind(&self) -> anyhow::Result<ProviderKind> {
+        let word = match self.kind.as_str() {
+            "oidc" if self.name.is_empty() => {
+                bail!("an identity provider of kind oidc needs a name, like \"keycloak\"")
+            }
+            "oidc" => self.name.as_str(),
+            known if KINDS.contains(&known) => known,
+            other => bail!("the identity provider kind {other:?} is none of {}", KINDS.join(", ")),
+        };
+        let kind: ProviderKind = word.parse()?;
+        if self.kind == "oidc" && !matches!(kind, ProviderKind::Oidc(_)) {
+            bail!("an identity provider of kind oidc cannot have the name {word}; use kind = \"{word}\"");
+        }
+        Ok(kind)
+    }
+
+    fn secret(&self) -> anyhow::Result<Option<SecretString>> {
+        let text = if self.client_secret_file.is_empty() {
+            self.client_secret.clone()
+        } else {
+            let text = std::fs::read_to_string(&self.client_secret_file)
+                .with_context(|| format!("cannot read the client secret in {}", self.client_secret_file))?;
+            text.trim_end_matches(['\r', '\n']).to_owned()
+        };
+        Ok((!text.is_empty()).then(|| text.into()))
+    }
+
+    fn build(&self, http: &Http, public_url: &str) -> anyhow::Result<IdentityProvider> {
+        let kind = self.kind()?;
+        let redirect = Url::parse(&format!("{public_url}/auth/{kind}/callback"))?;
+        let way = match kind {
+            ProviderKind::Github => Way::Github(Box::new(Github::new(http.clone(), self.github(redirect)?))),
+            _ => Way::Oidc(Box::new(Provider::new(http.clone(), self.oidc(&kind, redirect)?)?)),
+        };
+        Ok(IdentityProvider { kind, way })
+    }
+
+    fn needed_secret(&self) -> anyhow::Result<SecretString> {
+        self.secret()?.with_context(|| format!("the identity provider {} has no client_secret", self.kind))
+    }
+
+    fn github(&self, redirect_uri: Url) -> anyhow::Result<GithubConfig> {
+        let base = |text: &str, usual: &str| Url::parse(if text.is_empty() { usual } else { text });
+        Ok(GithubConfig {
+            web_base: base(&self.web_base, "https://github.com").context("web_base is not an address")?,
+            api_base: base(&self.api_base, "https://api.github.com").context("api_base is not an address")?,
+            client_id: self.client_id.clone(),
+            client_secret: self.needed_secret()?,
+            redirect_uri,
+        })
+    }
+
+    fn oidc(&self, kind: &ProviderKind, redirect: Url) -> anyhow::Result<ProviderConfig> {
+        let id = self.client_id.as_str();
+        let mut config = match kind {
+            ProviderKind::Google => ProviderConfig::google(id, self.needed_secret()?, redirect),
+            ProviderKind::Entra => ProviderConfig::entra(&self.tenant, id, self.needed_secret()?, redirect),
+            ProviderKind::Okta => ProviderConfig::okta(&self.issuer, id, self.needed_secret()?, redirect),
+            _ => ProviderConfig::standard(&self.issuer, id, self.secret()?, redirect),
+        };
+        // Google's and Entra's own addresses, where there is no other: a test, or a national cloud.
+        if !self.issuer.is_empty() {
+            config.issuer.clone_from(&self.issuer);
+        }
+        if !self.hosted_domain.is_empty() {
+            config.flavour = Flavour::Google { hosted_domain: Some(self.hosted_domain.clone()) };
+        }
+        if !self.groups_claim.is_empty() {
+            config.groups_claim.clone_from(&self.groups_claim);
+        }
+        if !self.groups_api.is_empty() {
+            config.groups_api = Some(Url::parse(&self.groups_api).context("groups_api is not an address")?);
+        }
+        config.scopes.extend(self.scopes.iter().cloned());
+        Ok(config)
+    }
+}
+
+/// What the configuration says of the outside.
+pub(crate) fn outside(settings: &Settings, public_url: &str) -> anyhow::Result<Outside> {
+    let egress: Egress =
+        settings.egress.allow.parse().context("egress.allow (SKAAS_EGRESS_ALLOW) is wrong")?;
+    let http = Http::new(egress)?;
+    let mut providers: Vec<IdentityProvider> = Vec::new();
+    for one in &settings.identity_provider {
+        let provider = one.build(&http, public_url).context("an identity provider is set up wrongly")?;
+        if providers.iter().any(|other| other.kind == provider.kind) {
+            bail!("the identity provider {} is set up twice", provider.kind);
+        }
+        providers.push(provider);
+    }
+    Ok(Outside { mailer: Some(mailer(settings)?), providers, http: Some(http) })
+}
+
+fn mailer(settings: &Settings) -> anyhow::Result<Mailer> {
+    let mail = &settings.mail;
+    let sender: Sender = mail.from.parse().context("mail.from (SKAAS_MAIL_FROM) is wrong")?;
+    if !mail.smtp.is_empty() {
+        let config: SmtpConfig = mail.smtp.parse().context("mail.smtp (SKAAS_SMTP_URL) is wrong")?;
+        return Ok(Mailer::Smtp(Smtp::new(&config, sender)?));
+    }
+    let folder =
+        if mail.folder.is_empty() { settings.data_dir.join("mail") } else { mail.folder.clone().into() };
+    tracing::info!(event = "mail_to_folder", folder = %folder.display());
+    Ok(Mailer::Folder(Folder::new(folder, sender)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(pairs: &'static [(&str, &str)]) -> impl Fn(&str) -> Result<Option<String>, ()> {
+        |name| Ok(pairs.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
+    }
+
+    #[test]
+    fn the_environment_sets_up_one_of_each_kind() {
+        let found = ProviderSettings::from_environment(environment(&[
+            ("SKAAS_GITHUB_CLIENT_ID", "abc"),
+            ("SKAAS_GITHUB_CLIENT_SECRET", "s"),
+            ("SKAAS_OIDC_CLIENT_ID", "def"),
+            ("SKAAS_OIDC_NAME", "keycloak"),
+            ("SKAAS_OIDC_ISSUER", "https://id.example"),
+            ("SKAAS_OKTA_ISSUER", "https://ignored.example"),
+        ]))
+        .unwrap();
+        let kinds: Vec<String> = found.iter().map(|one| one.kind().unwrap().to_string()).collect();
+        assert_eq!(kinds, ["github", "keycloak"]);
+        let http = Http::new(Egress::default()).unwrap();
+        let built = found[1].build(&http, "https://skaas.example").unwrap();
+        let Way::Oidc(oidc) = &built.way else { panic!("keycloak speaks OpenID Connect") };
+        assert_eq!(oidc.config().redirect_uri.as_str(), "https://skaas.example/auth/keycloak/callback");
+        assert_eq!(oidc.config().issuer, "https://id.example");
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_by_its_name() {
+        let http = Http::new(Egress::default()).unwrap();
+        let settings = |kind: &str, name: &str| ProviderSettings {
+            kind: kind.into(),
+            name: name.into(),
+            client_id: "x".into(),
+            ..ProviderSettings::default()
+        };
+        for (one, says) in [
+            (settings("twitter", ""), "twitter"),
+            (settings("oidc", ""), "needs a name"),
+            (settings("oidc", "github"), "kind = \"github\""),
+            (settings("github", ""), "client_secret"),
+            (settings("google", ""), "client_secret"),
+        ] {
+            let error = format!("{:#}", one.build(&http, "https://skaas.example").err().unwrap());
+            assert!(error.contains(says), "{error}");
+        }
+    }
+}

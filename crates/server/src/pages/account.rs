@@ -1,0 +1,148 @@
+//! Owns the account page: who one is here, address, password, the way to the marketplace, the end. Refuses to
+//! change anything dangerous without the password.
+
+use askama::Template;
+use axum::{extract::State, response::Response};
+use http::StatusCode;
+use skaas_app::accounts::{self, ChangeOfAddress, Overview, Rejected};
+
+use super::{
+    Fault, Frame, Member, Moment, PageError, PagesState, Query, Submitted, frame::show_as, go,
+    sign_in::patience, taken_apart, with_patience,
+};
+
+/// The forms of the page: which of them was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    None,
+    Email,
+    Password,
+    Delete,
+}
+
+/// What was typed into a form that was not taken, and why it was not.
+struct Refused {
+    form: Form,
+    fault: Fault,
+    email: String,
+}
+
+#[derive(Template)]
+#[template(path = "account.html")]
+struct Account {
+    frame: Frame,
+    overview: Overview,
+    since: Moment,
+    password_changed: Option<Moment>,
+    marketplace: String,
+    host: String,
+    email: String,
+    email_fault: Fault,
+    password_fault: Fault,
+    delete_fault: Fault,
+}
+
+async fn render(
+    state: &PagesState,
+    member: &Member,
+    frame: Frame,
+    status: StatusCode,
+    refused: Refused,
+) -> Result<Response, PageError> {
+    let overview = accounts::overview(&state.app, &member.signed_in).await?;
+    let now = state.app.now();
+    let url = &state.app.voice().public_url;
+    let Refused { form, fault, email } = refused;
+    let of = |wanted| if form == wanted { fault.clone() } else { Fault::default() };
+    let page = Account {
+        frame,
+        since: Moment::new(overview.user.created_at, now),
+        password_changed: Moment::maybe(overview.password_changed_at, now),
+        overview,
+        marketplace: format!("{url}/me/marketplace.git"),
+        host: url.clone(),
+        email,
+        email_fault: of(Form::Email),
+        password_fault: of(Form::Password),
+        delete_fault: of(Form::Delete),
+    };
+    show_as(status, &page)
+}
+
+pub(super) async fn page(
+    State(state): State<PagesState>,
+    member: Member,
+    Query(query): Query,
+) -> Result<Response, PageError> {
+    let frame = member.browser.frame("account");
+    let frame = match query.get("done") {
+        "signed-up" => frame.noting(
+            "good",
+            "Welcome. We mailed a link to the address you gave: open it to confirm that it is yours.",
+        ),
+        "confirmed" => frame.noting("good", "The address is confirmed."),
+        "email" => {
+            frame.noting("good", "We mailed a link to that address: open it to confirm that it is yours.")
+        }
+        "same-email" => frame.noting("care", "That is your address already."),
+        "password" => frame.noting("good", "The password is changed, and every other browser is signed out."),
+        _ => frame,
+    };
+    let refused = Refused { form: Form::None, fault: Fault::default(), email: String::new() };
+    render(&state, &member, frame, StatusCode::OK, refused).await
+}
+
+pub(super) async fn change_email(
+    State(state): State<PagesState>,
+    member: Member,
+    Submitted(fields): Submitted,
+) -> Result<Response, PageError> {
+    let email = fields.trimmed("email");
+    match accounts::change_address(&state.app, &member.signed_in, email).await {
+        Ok(ChangeOfAddress::Asked) => Ok(go("/account?done=email", [])),
+        Ok(ChangeOfAddress::Same) => Ok(go("/account?done=same-email", [])),
+        Err(rejected) => refuse(&state, &member, Form::Email, rejected, email).await,
+    }
+}
+
+pub(super) async fn change_password(
+    State(state): State<PagesState>,
+    member: Member,
+    Submitted(fields): Submitted,
+) -> Result<Response, PageError> {
+    let (current, new) = (fields.get("current"), fields.get("password"));
+    let place = &member.browser.place;
+    match accounts::change_password(&state.app, &member.signed_in, place, current, new).await {
+        Ok(opened) => Ok(go("/account?done=password", [state.cookies.session(&opened)])),
+        Err(rejected) => refuse(&state, &member, Form::Password, rejected, "").await,
+    }
+}
+
+pub(super) async fn delete(
+    State(state): State<PagesState>,
+    member: Member,
+    Submitted(fields): Submitted,
+) -> Result<Response, PageError> {
+    let (typed, current) = (fields.get("username"), fields.get("current"));
+    match accounts::delete(&state.app, &member.signed_in, typed, current).await {
+        Ok(()) => Ok(go("/?done=deleted", [state.cookies.no_session()])),
+        Err(rejected) => refuse(&state, &member, Form::Delete, rejected, "").await,
+    }
+}
+
+async fn refuse(
+    state: &PagesState,
+    member: &Member,
+    form: Form,
+    rejected: Rejected,
+    email: &str,
+) -> Result<Response, PageError> {
+    if matches!(rejected, Rejected::Stale) {
+        return Ok(go("/signin?again=1&return_to=%2Faccount", []));
+    }
+    let wait = patience(&rejected);
+    let (status, fault) = taken_apart(rejected)?;
+    let frame = member.browser.frame("account");
+    let refused = Refused { form, fault, email: email.to_owned() };
+    Ok(with_patience(wait, render(state, member, frame, status, refused).await?))
+}

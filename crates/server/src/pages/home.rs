@@ -1,0 +1,30 @@
+//! Owns the first page: what this is, and what to do next. Refuses to be a brochure.
+
+use askama::Template;
+use axum::{extract::State, response::Response};
+
+use super::{Browser, Frame, PageError, PagesState, Query, frame::show};
+
+#[derive(Template)]
+#[template(path = "home.html")]
+struct Home {
+    frame: Frame,
+    marketplace: String,
+}
+
+pub(super) async fn page(
+    State(state): State<PagesState>,
+    browser: Browser,
+    Query(query): Query,
+) -> Result<Response, PageError> {
+    let mut frame = browser.frame("home");
+    match query.get("done") {
+        "deleted" => {
+            frame = frame.noting("good", "The account is deleted. What others bought of it stays theirs.")
+        }
+        "signed-out" => frame = frame.noting("good", "You are signed out in this browser."),
+        _ => {}
+    }
+    let marketplace = format!("{}/me/marketplace.git", state.app.voice().public_url);
+    show(&Home { frame, marketplace })
+}

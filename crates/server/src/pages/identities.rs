@@ -1,0 +1,93 @@
+//! Owns the list of a person's ways in beside the password. Refuses to take the last one away.
+
+use askama::Template;
+use axum::{extract::State, response::Response};
+use http::StatusCode;
+use skaas_app::{Error, accounts, identities};
+
+use super::{
+    Fault, Frame, Member, Moment, PageError, PagesState, Query, Submitted, frame::show_as, go, sentence_case,
+};
+
+/// One identity.
+struct Row {
+    id: String,
+    provider: String,
+    who: String,
+    skillport_id: String,
+    groups: usize,
+    linked: Moment,
+    used: Moment,
+}
+
+/// A provider to link.
+struct Offer {
+    word: String,
+    label: String,
+}
+
+#[derive(Template)]
+#[template(path = "identities.html")]
+struct Identities {
+    frame: Frame,
+    rows: Vec<Row>,
+    offers: Vec<Offer>,
+    has_password: bool,
+    fault: Fault,
+}
+
+async fn render(
+    state: &PagesState,
+    member: &Member,
+    frame: Frame,
+    status: StatusCode,
+    fault: Fault,
+) -> Result<Response, PageError> {
+    let now = state.app.now();
+    let has_password = accounts::overview(&state.app, &member.signed_in).await?.password_changed_at.is_some();
+    let rows = identities::list(&state.app, &member.signed_in).await?.into_iter().map(|identity| Row {
+        id: identity.id.to_string(),
+        provider: identity.provider.label().to_owned(),
+        skillport_id: identity.skillport_id(),
+        who: identity.email.or(identity.name).unwrap_or_default(),
+        groups: identity.groups.len(),
+        linked: Moment::new(identity.linked_at, now),
+        used: Moment::new(identity.last_used_at, now),
+    });
+    let offers = identities::providers(&state.app)
+        .map(|kind| Offer { word: kind.to_string(), label: kind.label().to_owned() })
+        .collect();
+    show_as(status, &Identities { frame, rows: rows.collect(), offers, has_password, fault })
+}
+
+pub(super) async fn page(
+    State(state): State<PagesState>,
+    member: Member,
+    Query(query): Query,
+) -> Result<Response, PageError> {
+    let frame = member.browser.frame("identities");
+    let frame = match query.get("done") {
+        "linked" => frame.noting("good", "Linked: you can sign in with it from now on."),
+        "unlinked" => frame.noting("good", "Unlinked: it does not sign you in any more."),
+        _ => frame,
+    };
+    render(&state, &member, frame, StatusCode::OK, Fault::default()).await
+}
+
+pub(super) async fn unlink(
+    State(state): State<PagesState>,
+    member: Member,
+    Submitted(fields): Submitted,
+) -> Result<Response, PageError> {
+    let absent = || Error::NotFound("you have no such identity".into());
+    let id = fields.get("identity").parse().map_err(|_| absent())?;
+    match identities::unlink(&state.app, &member.signed_in, id).await {
+        Ok(_) => Ok(go("/account/identities?done=unlinked", [])),
+        Err(Error::Conflict(why)) => {
+            let frame = member.browser.frame("identities");
+            let fault = Fault { field: "", text: sentence_case(&why) };
+            render(&state, &member, frame, StatusCode::CONFLICT, fault).await
+        }
+        Err(other) => Err(other.into()),
+    }
+}

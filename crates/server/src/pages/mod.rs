@@ -1,0 +1,196 @@
+//! Pages: what a person sees in a browser. Server-rendered; each works without a script and by keyboard.
+//!
+//! Invariants
+//! - Every page goes out through [`around`], which sets the headers no page may lack, and turns what went
+//!   wrong into a page in the same frame.
+//! - Nothing is changed but by a [`Submitted`] form: one that a page of ours sent in this very browser.
+//! - No page leads anywhere but to a path of ours, or to a configured identity provider.
+
+mod account;
+mod assets;
+mod browser;
+mod error_page;
+mod fields;
+mod frame;
+mod home;
+mod identities;
+mod moment;
+mod outside;
+mod profile;
+mod reset;
+mod sessions;
+mod sign_in;
+mod sign_up;
+mod theme;
+mod tokens;
+mod verify;
+
+use axum::{
+    Router,
+    extract::Request,
+    middleware,
+    response::{IntoResponse as _, Redirect, Response},
+    routing::{get, post},
+};
+use http::{HeaderValue, StatusCode, header};
+use skaas_app::{App, Error, accounts::Rejected};
+
+pub(crate) use browser::{Browser, Cookies, Member, around};
+pub(crate) use error_page::{PageError, sentence_case};
+pub(crate) use fields::{Fields, Query, Submitted};
+pub(crate) use frame::Frame;
+pub(crate) use moment::Moment;
+
+use crate::problem::problem;
+
+/// What pages need.
+#[derive(Clone)]
+pub(crate) struct PagesState {
+    /// The use cases.
+    pub(crate) app: App,
+    /// How our cookies are called here.
+    pub(crate) cookies: Cookies,
+}
+
+impl PagesState {
+    pub(crate) fn new(app: App) -> Self {
+        let cookies = Cookies::of(&app.voice().public_url);
+        Self { app, cookies }
+    }
+}
+
+/// Every address of these pages, with `{…}` where a name stands.
+pub(crate) const ADDRESSES: &[&str] = &[
+    "/",
+    "/account",
+    "/account/delete",
+    "/account/email",
+    "/account/identities",
+    "/account/identities/unlink",
+    "/account/password",
+    "/account/sessions",
+    "/account/sessions/others",
+    "/account/sessions/revoke",
+    "/account/tokens",
+    "/account/tokens/revoke",
+    "/assets/app.css",
+    "/assets/app.js",
+    "/auth/{provider}/callback",
+    "/auth/{provider}/link",
+    "/auth/{provider}/start",
+    "/reset",
+    "/reset/new",
+    "/signin",
+    "/signout",
+    "/signup",
+    "/signup/identity",
+    "/theme",
+    "/verify",
+    "/{at_username}",
+];
+
+/// The pages of this part, without the layer.
+pub(crate) fn routes() -> Router<PagesState> {
+    Router::new()
+        .route("/", get(home::page))
+        .route("/account", get(account::page))
+        .route("/account/delete", post(account::delete))
+        .route("/account/email", post(account::change_email))
+        .route("/account/identities", get(identities::page))
+        .route("/account/identities/unlink", post(identities::unlink))
+        .route("/account/password", post(account::change_password))
+        .route("/account/sessions", get(sessions::page))
+        .route("/account/sessions/others", post(sessions::revoke_others))
+        .route("/account/sessions/revoke", post(sessions::revoke))
+        .route("/account/tokens", get(tokens::page).post(tokens::create))
+        .route("/account/tokens/revoke", post(tokens::revoke))
+        .route("/assets/app.css", get(assets::css))
+        .route("/assets/app.js", get(assets::js))
+        .route("/auth/{provider}/callback", get(outside::callback))
+        .route("/auth/{provider}/link", post(outside::link))
+        .route("/auth/{provider}/start", get(outside::start))
+        .route("/reset", get(reset::page).post(reset::ask))
+        .route("/reset/new", get(reset::new_page).post(reset::set))
+        .route("/signin", get(sign_in::page).post(sign_in::sign_in))
+        .route("/signout", post(sign_in::sign_out))
+        .route("/signup", get(sign_up::page).post(sign_up::sign_up))
+        .route("/signup/identity", get(outside::newcomer).post(outside::join))
+        .route("/theme", post(theme::switch))
+        .route("/verify", get(verify::page).post(verify::confirm))
+        .route("/{at_username}", get(profile::page).fallback(nothing_here))
+        .method_not_allowed_fallback(not_in_this_way)
+}
+
+/// Puts the layer around pages. What a part adds to them goes in before: `wrap(routes().merge(mine), state)`.
+pub(crate) fn wrap(pages: Router<PagesState>, state: &PagesState) -> Router {
+    pages.layer(middleware::from_fn_with_state(state.clone(), around)).with_state(state.clone())
+}
+
+/// Where no address matches: a page for browsers, a problem for programs.
+pub(crate) async fn nothing_here(request: Request) -> Response {
+    let error = Error::NotFound("there is nothing at this address".into());
+    if wants_html(&request) { PageError::from(error).into_response() } else { problem(&error) }
+}
+
+async fn not_in_this_way(request: Request) -> Response {
+    if wants_html(&request) {
+        let sentence = "this address cannot be asked in this way; go back to the page it belongs to";
+        return PageError::new(StatusCode::METHOD_NOT_ALLOWED, sentence).into_response();
+    }
+    StatusCode::METHOD_NOT_ALLOWED.into_response()
+}
+
+fn wants_html(request: &Request) -> bool {
+    let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    accept.is_some_and(|accept| accept.contains("text/html"))
+}
+
+/// To a path of ours, by GET, with cookies set on the way.
+pub(crate) fn go(path: &str, cookies: impl IntoIterator<Item = HeaderValue>) -> Response {
+    let mut response = Redirect::to(path).into_response();
+    for cookie in cookies {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+/// What a form shows that was not taken.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Fault {
+    /// The field at fault; empty where it is none, or not said.
+    pub(crate) field: &'static str,
+    /// What is wrong and what to do.
+    pub(crate) text: String,
+}
+
+impl Fault {
+    /// What stands beside `field`, if that is the one at fault.
+    pub(crate) fn at(&self, field: &str) -> Option<&str> {
+        (self.field == field && !self.text.is_empty()).then_some(self.text.as_str())
+    }
+
+    /// What stands above the form, if it is about no field.
+    pub(crate) fn above(&self) -> Option<&str> {
+        self.at("")
+    }
+}
+
+/// What a rejected form is answered with: shown again with this status and fault, or not at all.
+pub(crate) fn taken_apart(rejected: Rejected) -> Result<(StatusCode, Fault), PageError> {
+    let text = sentence_case(&rejected.to_string());
+    match rejected {
+        Rejected::Field { field, .. } => Ok((StatusCode::UNPROCESSABLE_ENTITY, Fault { field, text })),
+        Rejected::NoMatch => Ok((StatusCode::UNPROCESSABLE_ENTITY, Fault { field: "", text })),
+        Rejected::TooOften { .. } => Ok((StatusCode::TOO_MANY_REQUESTS, Fault { field: "", text })),
+        Rejected::Stale => Ok((StatusCode::FORBIDDEN, Fault { field: "", text })),
+        Rejected::Other(error) => Err(error.into()),
+    }
+}
+
+/// `Retry-After` where the answer is 429.
+pub(crate) fn with_patience(rejected_for: Option<std::time::Duration>, mut response: Response) -> Response {
+    if let Some(wait) = rejected_for {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+    }
+    response
+}

@@ -1,0 +1,152 @@
+//! Owns the way to an identity provider and back. Refuses to lead to any other place.
+
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    response::Response,
+};
+use http::StatusCode;
+use skaas_app::{
+    Error,
+    accounts::Rejected,
+    identities::{self, Newcomer, Outcome, Returned},
+};
+use skaas_domain::identity::return_path;
+
+use super::{
+    Browser, Fault, Frame, Member, PageError, PagesState, Query, Submitted,
+    frame::{show, show_as},
+    go,
+    sign_in::after,
+    taken_apart,
+};
+
+/// A provider to sign in with.
+pub(super) struct Button {
+    /// What it says.
+    pub(super) label: String,
+    /// Where it leads.
+    pub(super) href: String,
+}
+
+/// One for each configured provider.
+pub(super) fn buttons(state: &PagesState, return_to: &str) -> Vec<Button> {
+    let back: String = url::form_urlencoded::byte_serialize(return_to.as_bytes()).collect();
+    identities::providers(&state.app)
+        .map(|kind| Button {
+            label: kind.label().to_owned(),
+            href: format!("/auth/{kind}/start?return_to={back}"),
+        })
+        .collect()
+}
+
+/// Leads on without a redirect: our forms may be answered by no other site's address.
+#[derive(Template)]
+#[template(path = "leave.html")]
+struct Leave {
+    frame: Frame,
+    label: String,
+    url: String,
+}
+
+#[derive(Template)]
+#[template(path = "newcomer.html")]
+struct Welcome {
+    frame: Frame,
+    pending: String,
+    who: Newcomer,
+    username: String,
+    fault: Fault,
+}
+
+fn rejected(rejected: Rejected) -> PageError {
+    match rejected {
+        Rejected::Other(error) => error.into(),
+        Rejected::TooOften { retry_after } => Error::RateLimited { retry_after }.into(),
+        other => PageError::new(StatusCode::FORBIDDEN, other.to_string()),
+    }
+}
+
+pub(super) async fn start(
+    State(state): State<PagesState>,
+    browser: Browser,
+    Path(provider): Path<String>,
+    Query(query): Query,
+) -> Result<Response, PageError> {
+    let return_to = return_path(query.get("return_to"));
+    let begun =
+        identities::begin(&state.app, &provider, None, &browser.secret, return_to, &browser.place).await;
+    Ok(go(begun.map_err(rejected)?.as_str(), []))
+}
+
+pub(super) async fn link(
+    State(state): State<PagesState>,
+    Member { browser, signed_in }: Member,
+    Path(provider): Path<String>,
+    _: Submitted,
+) -> Result<Response, PageError> {
+    let (back, who) = ("/account/identities?done=linked", Some(&signed_in));
+    match identities::begin(&state.app, &provider, who, &browser.secret, back, &browser.place).await {
+        Ok(url) => {
+            let kind = identities::providers(&state.app).find(|kind| kind.as_str() == provider);
+            let label = kind.map_or_else(String::new, |kind| kind.label().to_owned());
+            show(&Leave { frame: browser.frame("identities"), label, url: url.into() })
+        }
+        Err(Rejected::Stale) => Ok(go("/signin?again=1&return_to=%2Faccount%2Fidentities", [])),
+        Err(other) => Err(rejected(other)),
+    }
+}
+
+pub(super) async fn callback(
+    State(state): State<PagesState>,
+    browser: Browser,
+    Path(provider): Path<String>,
+    Query(query): Query,
+) -> Result<Response, PageError> {
+    let iss = query.get("iss");
+    let returned = Returned {
+        state: query.get("state"),
+        code: query.get("code"),
+        iss: (!iss.is_empty()).then_some(iss),
+        error: query.get("error"),
+    };
+    let who = browser.session.as_ref();
+    match identities::finish(&state.app, &provider, returned, &browser.secret, who, &browser.place).await? {
+        Outcome::SignedIn { opened, return_to } => {
+            Ok(go(after(&return_to), [state.cookies.session(&opened)]))
+        }
+        Outcome::Linked { return_to } => Ok(go(&return_to, [])),
+        Outcome::New(pending) => Ok(go(&format!("/signup/identity?pending={}", pending.reveal()), [])),
+    }
+}
+
+pub(super) async fn newcomer(
+    State(state): State<PagesState>,
+    browser: Browser,
+    Query(query): Query,
+) -> Result<Response, PageError> {
+    let pending = query.get("pending").to_owned();
+    let who = identities::newcomer(&state.app, &pending, &browser.secret).await?;
+    let (username, fault) = (who.proposal.clone(), Fault::default());
+    show(&Welcome { frame: browser.frame("signup"), pending, who, username, fault })
+}
+
+pub(super) async fn join(
+    State(state): State<PagesState>,
+    browser: Browser,
+    Submitted(fields): Submitted,
+) -> Result<Response, PageError> {
+    let (pending, username) = (fields.get("pending").to_owned(), fields.trimmed("username").to_owned());
+    let before = browser.session.as_ref();
+    let joined =
+        identities::join(&state.app, &pending, &browser.secret, &username, &browser.place, before).await;
+    match joined {
+        Ok((opened, return_to)) => Ok(go(after(&return_to), [state.cookies.session(&opened)])),
+        Err(rejected) => {
+            let (status, fault) = taken_apart(rejected)?;
+            let who = identities::newcomer(&state.app, &pending, &browser.secret).await?;
+            let frame = browser.frame("signup");
+            show_as(status, &Welcome { frame, pending, who, username, fault })
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Owns what everybody may see of a person, at `/@name`. Refuses anything else at one step below the root.
+
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    http::Request,
+    response::{IntoResponse as _, Response},
+};
+use skaas_app::users::{self, Profile};
+
+use super::{Browser, Frame, Moment, PageError, PagesState, frame::show, nothing_here};
+
+#[derive(Template)]
+#[template(path = "profile.html")]
+struct Page {
+    frame: Frame,
+    profile: Profile,
+    since: Moment,
+}
+
+pub(super) async fn page(
+    State(state): State<PagesState>,
+    browser: Browser,
+    Path(at_username): Path<String>,
+    request: Request<axum::body::Body>,
+) -> Result<Response, PageError> {
+    let Some(username) = at_username.strip_prefix('@') else {
+        return Ok(nothing_here(request).await.into_response());
+    };
+    let profile = users::profile(&state.app, username).await?;
+    let since = Moment::new(profile.user.created_at, state.app.now());
+    show(&Page { frame: browser.frame("profile"), profile, since })
+}

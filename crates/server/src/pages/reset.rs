@@ -1,0 +1,78 @@
+//! Owns the way back for who forgot a password. Refuses to say whether an address is known here.
+
+use askama::Template;
+use axum::{extract::State, response::Response};
+use http::StatusCode;
+use skaas_app::accounts;
+
+use super::{
+    Browser, Fault, Frame, PageError, PagesState, Query, Submitted, frame::show_as, go, sign_in::patience,
+    taken_apart, with_patience,
+};
+
+#[derive(Template)]
+#[template(path = "reset.html")]
+struct Ask {
+    frame: Frame,
+    email: String,
+    fault: Fault,
+    asked: bool,
+}
+
+#[derive(Template)]
+#[template(path = "reset_new.html")]
+struct Choose {
+    frame: Frame,
+    code: String,
+    username: String,
+    fault: Fault,
+}
+
+pub(super) async fn page(browser: Browser) -> Result<Response, PageError> {
+    let (email, fault) = Default::default();
+    show_as(StatusCode::OK, &Ask { frame: browser.frame(""), email, fault, asked: false })
+}
+
+pub(super) async fn ask(
+    State(state): State<PagesState>,
+    browser: Browser,
+    Submitted(fields): Submitted,
+) -> Result<Response, PageError> {
+    let email = fields.trimmed("email").to_owned();
+    let frame = browser.frame("");
+    match accounts::ask_reset(&state.app, &email, &browser.place).await {
+        Ok(()) => show_as(StatusCode::OK, &Ask { frame, email, fault: Fault::default(), asked: true }),
+        Err(rejected) => {
+            let wait = patience(&rejected);
+            let (status, fault) = taken_apart(rejected)?;
+            Ok(with_patience(wait, show_as(status, &Ask { frame, email, fault, asked: false })?))
+        }
+    }
+}
+
+pub(super) async fn new_page(
+    State(state): State<PagesState>,
+    browser: Browser,
+    Query(query): Query,
+) -> Result<Response, PageError> {
+    let code = query.get("code").to_owned();
+    let username = accounts::reset_works(&state.app, &code).await?.username;
+    let fault = Fault::default();
+    show_as(StatusCode::OK, &Choose { frame: browser.frame(""), code, username, fault })
+}
+
+pub(super) async fn set(
+    State(state): State<PagesState>,
+    browser: Browser,
+    Submitted(fields): Submitted,
+) -> Result<Response, PageError> {
+    let code = fields.get("code").to_owned();
+    match accounts::reset_password(&state.app, &code, fields.get("password")).await {
+        Ok(_) => Ok(go("/signin?done=reset", [state.cookies.no_session()])),
+        Err(rejected) => {
+            let (status, fault) = taken_apart(rejected)?;
+            let username = accounts::reset_works(&state.app, &code).await?.username;
+            show_as(status, &Choose { frame: browser.frame(""), code, username, fault })
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Owns the list of browsers one is signed in with. Refuses to end another person's.
+
+use askama::Template;
+use axum::{extract::State, response::Response};
+use skaas_app::{Error, sessions};
+
+use super::{Frame, Member, Moment, PageError, PagesState, Query, Submitted, frame::show, go};
+
+/// One browser.
+struct Row {
+    id: String,
+    agent: String,
+    address: String,
+    since: Moment,
+    seen: Moment,
+    is_this: bool,
+}
+
+#[derive(Template)]
+#[template(path = "sessions.html")]
+struct Sessions {
+    frame: Frame,
+    rows: Vec<Row>,
+}
+
+pub(super) async fn page(
+    State(state): State<PagesState>,
+    Member { browser, signed_in }: Member,
+    Query(query): Query,
+) -> Result<Response, PageError> {
+    let now = state.app.now();
+    let rows = sessions::list(&state.app, signed_in.user.id).await?;
+    let rows = rows.into_iter().map(|session| Row {
+        id: session.id.to_string(),
+        agent: agent(&session.place.agent),
+        address: session.place.address,
+        since: Moment::new(session.created_at, now),
+        seen: Moment::new(session.seen_at, now),
+        is_this: session.id == signed_in.session.id,
+    });
+    let frame = browser.frame("sessions");
+    let frame = match query.get("done") {
+        "one" => frame.noting("good", "That browser is signed out."),
+        "others" => frame.noting("good", "Every other browser is signed out."),
+        _ => frame,
+    };
+    show(&Sessions { frame, rows: rows.collect() })
+}
+
+pub(super) async fn revoke(
+    State(state): State<PagesState>,
+    Member { signed_in, .. }: Member,
+    Submitted(fields): Submitted,
+) -> Result<Response, PageError> {
+    let id = fields.get("session").parse().map_err(|_| Error::NotFound("you have no such session".into()))?;
+    sessions::revoke(&state.app, &signed_in, id).await?;
+    let own = id == signed_in.session.id;
+    if own {
+        Ok(go("/?done=signed-out", [state.cookies.no_session()]))
+    } else {
+        Ok(go("/account/sessions?done=one", []))
+    }
+}
+
+pub(super) async fn revoke_others(
+    State(state): State<PagesState>,
+    Member { signed_in, .. }: Member,
+    _: Submitted,
+) -> Result<Response, PageError> {
+    sessions::revoke_others(&state.app, &signed_in).await?;
+    Ok(go("/account/sessions?done=others", []))
+}
+
+/// Browser and system, where the agent's text names ones that people know; else the text itself.
+fn agent(text: &str) -> String {
+    let known = |words: &[(&str, &'static str)]| {
+        words.iter().find(|(word, _)| text.contains(word)).map(|(_, name)| *name)
+    };
+    let browser = known(&[
+        ("Edg/", "Edge"),
+        ("OPR/", "Opera"),
+        ("Firefox/", "Firefox"),
+        ("Chrome/", "Chrome"),
+        ("Safari/", "Safari"),
+    ]);
+    let system = known(&[
+        ("Android", "Android"),
+        ("iPhone", "iOS"),
+        ("iPad", "iPadOS"),
+        ("Windows", "Windows"),
+        ("Mac OS X", "macOS"),
+        ("Linux", "Linux"),
+    ]);
+    match (browser, system) {
+        (Some(browser), Some(system)) => format!("{browser} on {system}"),
+        (Some(browser), None) => browser.to_owned(),
+        _ if text.is_empty() => "Unknown browser".to_owned(),
+        _ => text.chars().take(80).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn browsers_are_named_as_people_know_them() {
+        let chrome = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0 Safari/537.36";
+        assert_eq!(agent(chrome), "Chrome on Linux");
+        let phone =
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605 Version/18 Safari/604";
+        assert_eq!(agent(phone), "Safari on iOS");
+        assert_eq!(agent("curl/8"), "curl/8");
+        assert_eq!(agent(""), "Unknown browser");
+    }
+}

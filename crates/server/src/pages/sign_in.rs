@@ -1,0 +1,97 @@
+//! Owns the doors in and out. Refuses to say which part of a name and a password is wrong.
+
+use askama::Template;
+use axum::{extract::State, response::Response};
+use http::StatusCode;
+use skaas_app::{accounts::Rejected, sessions, sign_in as use_case};
+use skaas_domain::identity::return_path;
+
+use super::{
+    Browser, Fault, Frame, PageError, PagesState, Query, Submitted,
+    frame::show_as,
+    go,
+    outside::{Button, buttons},
+    taken_apart, with_patience,
+};
+
+#[derive(Template)]
+#[template(path = "signin.html")]
+struct SignIn {
+    frame: Frame,
+    login: String,
+    return_to: String,
+    fault: Fault,
+    buttons: Vec<Button>,
+    /// Why somebody who is signed in is asked again.
+    again: bool,
+}
+
+pub(super) async fn page(
+    State(state): State<PagesState>,
+    browser: Browser,
+    Query(query): Query,
+) -> Result<Response, PageError> {
+    let return_to = return_path(query.get("return_to"));
+    let again = query.get("again") == "1" && browser.session.is_some();
+    if browser.session.is_some() && !again {
+        return Ok(go(after(return_to), []));
+    }
+    let mut frame = browser.frame("signin");
+    match query.get("done") {
+        "reset" => frame = frame.noting("good", "The password is changed. Sign in with the new one."),
+        "confirmed" => frame = frame.noting("good", "The address is confirmed. Sign in to go on."),
+        _ => {}
+    }
+    let login = match &browser.session {
+        Some(signed_in) => signed_in.user.username.clone(),
+        None => String::new(),
+    };
+    let buttons = buttons(&state, return_to);
+    let (return_to, fault) = (return_to.to_owned(), Fault::default());
+    show_as(StatusCode::OK, &SignIn { frame, login, return_to, fault, buttons, again })
+}
+
+pub(super) async fn sign_in(
+    State(state): State<PagesState>,
+    browser: Browser,
+    Submitted(fields): Submitted,
+) -> Result<Response, PageError> {
+    let return_to = return_path(fields.get("return_to"));
+    let (login, password) = (fields.trimmed("login"), fields.get("password"));
+    let before = browser.session.as_ref();
+    match use_case::by_password(&state.app, login, password, &browser.place, before).await {
+        Ok(opened) => Ok(go(after(return_to), [state.cookies.session(&opened)])),
+        Err(rejected) => {
+            let wait = patience(&rejected);
+            let (status, fault) = taken_apart(rejected)?;
+            let frame = browser.frame("signin");
+            let (login, return_to) = (login.to_owned(), return_to.to_owned());
+            let buttons = buttons(&state, &return_to);
+            let page = SignIn { frame, login, return_to, fault, buttons, again: false };
+            Ok(with_patience(wait, show_as(status, &page)?))
+        }
+    }
+}
+
+pub(super) async fn sign_out(
+    State(state): State<PagesState>,
+    browser: Browser,
+    _: Submitted,
+) -> Result<Response, PageError> {
+    if let Some(signed_in) = &browser.session {
+        sessions::sign_out(&state.app, signed_in).await?;
+    }
+    Ok(go("/?done=signed-out", [state.cookies.no_session()]))
+}
+
+/// Where to go once signed in: to the account, where nowhere else was asked for.
+pub(super) fn after(return_to: &str) -> &str {
+    if return_to == "/" { "/account" } else { return_to }
+}
+
+pub(super) fn patience(rejected: &Rejected) -> Option<std::time::Duration> {
+    match rejected {
+        Rejected::TooOften { retry_after } => Some(*retry_after),
+        _ => None,
+    }
+}

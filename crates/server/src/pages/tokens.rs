@@ -1,0 +1,212 @@
+//! Owns the page of api tokens: make one, see it once, take it away. Refuses to show one twice.
+
+use askama::Template;
+use axum::{extract::State, response::Response};
+use http::StatusCode;
+use jiff::{SignedDuration, Timestamp};
+use skaas_app::{
+    Error,
+    tokens::{self, NewToken},
+};
+use skaas_domain::{
+    scope::{Scope, Scopes},
+    user::TokenRecord,
+};
+
+use super::{
+    Fault, Fields, Frame, Member, Moment, PageError, PagesState, Query, Submitted,
+    frame::{show, show_as},
+    go, sentence_case,
+};
+
+/// For how many days a token may be made to work; 0 is for ever.
+const LIFETIMES: [(&str, &str); 4] =
+    [("30", "30 days"), ("90", "90 days"), ("365", "1 year"), ("0", "No end")];
+
+/// One token.
+struct Row {
+    id: String,
+    name: String,
+    id_part: String,
+    scopes: String,
+    created: Moment,
+    used: Option<Moment>,
+    used_from: String,
+    ends: Option<Moment>,
+    state: &'static str,
+}
+
+/// A box to tick.
+struct Choice {
+    scope: &'static str,
+    label: String,
+    is_chosen: bool,
+}
+
+/// What the form holds.
+struct Form {
+    name: String,
+    limited: bool,
+    choices: Vec<Choice>,
+    skills: String,
+    days: String,
+    fault: Fault,
+}
+
+#[derive(Template)]
+#[template(path = "tokens.html")]
+struct Tokens {
+    frame: Frame,
+    rows: Vec<Row>,
+    form: Form,
+    lifetimes: [(&'static str, &'static str); 4],
+}
+
+#[derive(Template)]
+#[template(path = "token_created.html")]
+struct CreatedPage {
+    frame: Frame,
+    token: String,
+    name: String,
+    clone: String,
+    username: String,
+}
+
+fn choices(fields: &Fields) -> Vec<Choice> {
+    ["marketplaces", "creator", "account", "mcp", "action:*", "read-only"]
+        .map(|scope| Choice {
+            scope,
+            label: scope.parse::<Scope>().map(|scope| scope.explain()).unwrap_or_default(),
+            is_chosen: fields.all("scope").any(|chosen| chosen == scope),
+        })
+        .into()
+}
+
+fn row(token: TokenRecord, now: Timestamp) -> Row {
+    let state = if token.works(now) {
+        "works"
+    } else if token.revoked_at.is_some() {
+        "revoked"
+    } else {
+        "ended"
+    };
+    Row {
+        id: token.id.to_string(),
+        scopes: token.scopes.to_string(),
+        name: token.name,
+        id_part: token.id_part,
+        created: Moment::new(token.created_at, now),
+        used: Moment::maybe(token.last_used_at, now),
+        used_from: token.last_used_from.unwrap_or_default(),
+        ends: Moment::maybe(token.expires_at, now),
+        state,
+    }
+}
+
+async fn render(
+    state: &PagesState,
+    member: &Member,
+    frame: Frame,
+    status: StatusCode,
+    form: Form,
+) -> Result<Response, PageError> {
+    let now = state.app.now();
+    let mut all = tokens::list(&state.app, &member.signed_in.user.username).await?;
+    // Newest first; those that work before those that do not.
+    all.reverse();
+    all.sort_by_key(|token| !token.works(now));
+    let rows = all.into_iter().map(|token| row(token, now)).collect();
+    show_as(status, &Tokens { frame, rows, form, lifetimes: LIFETIMES })
+}
+
+pub(super) async fn page(
+    State(state): State<PagesState>,
+    member: Member,
+    Query(query): Query,
+) -> Result<Response, PageError> {
+    let frame = member.browser.frame("tokens");
+    let frame = match query.get("done") {
+        "revoked" => frame.noting("good", "Revoked: it is refused from now on, everywhere."),
+        _ => frame,
+    };
+    let form = Form {
+        name: String::new(),
+        limited: false,
+        choices: choices(&Fields::default()),
+        skills: String::new(),
+        days: "90".to_owned(),
+        fault: Fault::default(),
+    };
+    render(&state, &member, frame, StatusCode::OK, form).await
+}
+
+/// The scopes that were chosen, or the fault.
+fn scopes(fields: &Fields) -> Result<Scopes, Fault> {
+    if fields.get("access") != "limited" {
+        return Ok(Scopes::full());
+    }
+    let skills = fields.get("skills").split([' ', ',', '\n', '\r', '\t']).filter(|name| !name.is_empty());
+    let words: Vec<String> =
+        fields.all("scope").map(str::to_owned).chain(skills.map(|name| format!("skill:{name}"))).collect();
+    words.join(" ").parse().map_err(|error: skaas_domain::scope::InvalidScope| {
+        let field = if fields.trimmed("skills").is_empty() { "scope" } else { "skills" };
+        Fault { field, text: sentence_case(&error.to_string()) }
+    })
+}
+
+fn ends(fields: &Fields, now: Timestamp) -> Result<Option<Timestamp>, Fault> {
+    let days = fields.get("days");
+    let known = LIFETIMES.iter().any(|(value, _)| *value == days);
+    match days.parse::<i64>() {
+        Ok(0) => Ok(None),
+        Ok(days) if known => Ok(now.checked_add(SignedDuration::from_hours(24 * days)).ok()),
+        _ => Err(Fault { field: "days", text: "Choose one of these.".to_owned() }),
+    }
+}
+
+pub(super) async fn create(
+    State(state): State<PagesState>,
+    member: Member,
+    Submitted(fields): Submitted,
+) -> Result<Response, PageError> {
+    let username = member.signed_in.user.username.clone();
+    let name = fields.trimmed("name");
+    let chosen = scopes(&fields).and_then(|scopes| Ok((scopes, ends(&fields, state.app.now())?)));
+    let fault = match chosen {
+        Err(fault) => fault,
+        Ok((scopes, end)) => {
+            match tokens::create_scoped(&state.app, &username, NewToken { name, scopes, expires_at: end })
+                .await
+            {
+                Ok(created) => {
+                    let token = created.token.reveal().to_owned();
+                    let clone = format!("{}/me/marketplace.git", state.app.voice().public_url);
+                    let frame = member.browser.frame("tokens");
+                    return show(&CreatedPage { frame, token, name: created.record.name, clone, username });
+                }
+                Err(Error::Invalid(why)) => Fault { field: "name", text: sentence_case(&why) },
+                Err(other) => return Err(other.into()),
+            }
+        }
+    };
+    let form = Form {
+        name: name.to_owned(),
+        limited: fields.get("access") == "limited",
+        choices: choices(&fields),
+        skills: fields.trimmed("skills").to_owned(),
+        days: fields.get("days").to_owned(),
+        fault,
+    };
+    let frame = member.browser.frame("tokens");
+    render(&state, &member, frame, StatusCode::UNPROCESSABLE_ENTITY, form).await
+}
+
+pub(super) async fn revoke(
+    State(state): State<PagesState>,
+    member: Member,
+    Submitted(fields): Submitted,
+) -> Result<Response, PageError> {
+    let which = Some(fields.get("token"));
+    tokens::revoke(&state.app, &member.signed_in.user.username, which).await?;
+    Ok(go("/account/tokens?done=revoked", []))
+}

@@ -1,0 +1,36 @@
+//! Owns the page behind a mailed link that confirms an address. Refuses to confirm on a mere GET: mail
+//! programs open links by themselves.
+
+use askama::Template;
+use axum::{extract::State, response::Response};
+use skaas_app::accounts::{self, Confirmation};
+
+use super::{Browser, Frame, PageError, PagesState, Query, Submitted, frame::show, go};
+
+#[derive(Template)]
+#[template(path = "verify.html")]
+struct Verify {
+    frame: Frame,
+    code: String,
+    asked: Confirmation,
+}
+
+pub(super) async fn page(
+    State(state): State<PagesState>,
+    browser: Browser,
+    Query(query): Query,
+) -> Result<Response, PageError> {
+    let code = query.get("code").to_owned();
+    let asked = accounts::unconfirmed_address(&state.app, &code).await?;
+    show(&Verify { frame: browser.frame(""), code, asked })
+}
+
+pub(super) async fn confirm(
+    State(state): State<PagesState>,
+    browser: Browser,
+    Submitted(fields): Submitted,
+) -> Result<Response, PageError> {
+    let user = accounts::confirm_address(&state.app, fields.get("code")).await?;
+    let theirs = browser.session.as_ref().is_some_and(|signed_in| signed_in.user.id == user.id);
+    Ok(go(if theirs { "/account?done=confirmed" } else { "/signin?done=confirmed" }, []))
+}
