@@ -218,6 +218,23 @@ async fn entra_needs_its_tenant_and_its_object_id() {
 }
 
 #[tokio::test]
+async fn entras_address_is_checked_only_where_its_domain_is_the_tenants() {
+    let tenant = "5f0c1f2e-6d0b-4a53-9a7e-0c5d3d1f7b11";
+    for (edov, verified) in
+        [(json!(true), true), (json!("1"), true), (json!(false), false), (Value::Null, false)]
+    {
+        let issuer = Issuer::start(&[(1, "one")]).await;
+        // An administrator can put `email_verified` in; it proves nothing.
+        let change = json!({"tid": tenant, "oid": "1-2-3", "email_verified": true, "xms_edov": edov});
+        issuer.answers(&signed(&issuer.claims(&change), &key(1, "one"), "one")).await;
+        let flavour = Flavour::Entra { tenant: tenant.to_owned() };
+        let provider = Provider::new(Issuer::http(), ProviderConfig { flavour, ..issuer.config() }).unwrap();
+        let claims = issuer.exchange(&provider, now()).await.unwrap().claims;
+        assert_eq!(claims.email_verified, verified, "{edov}");
+    }
+}
+
+#[tokio::test]
 async fn a_tenant_that_is_everybody_cannot_be_configured() {
     let home = url::Url::parse("https://skaas.example/auth/entra/callback").unwrap();
     for tenant in ["common", "organizations", "consumers", "contoso.onmicrosoft.com", ""] {
