@@ -146,7 +146,7 @@ pub struct SignIn {
     pub id: SignInId,
     /// Where it went.
     pub provider: ProviderKind,
-    /// What the provider's answer must repeat (OpenID Connect Core, section 3.1.2.1).
+    /// What the provider's answer must repeat (`OpenID` Connect Core, section 3.1.2.1).
     pub nonce: String,
     /// The PKCE verifier (RFC 7636): of no use without the provider's code.
     pub verifier: String,

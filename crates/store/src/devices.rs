@@ -25,10 +25,10 @@ macro_rules! columns {
 }
 
 sql! {
-    ADD = concat!("INSERT INTO device_authorizations (id, client_id, client_name, scopes, resource, address,
+    ADD = "INSERT INTO device_authorizations (id, client_id, client_name, scopes, resource, address,
             agent, state, created_at, expires_at, interval_s, device_code_hash, user_code_hash, handle_hash)
         VALUES ($1, $2, $3, $4, $5, $6, $7, 'pending', $8, $9, $10, $11, $12, $13)
-        ON CONFLICT DO NOTHING");
+        ON CONFLICT DO NOTHING";
     FIND = concat!("SELECT ", columns!(), " FROM device_authorizations WHERE id = $1");
     FIND_BY_DEVICE_CODE =
         concat!("SELECT ", columns!(), " FROM device_authorizations WHERE device_code_hash = $1");

@@ -238,8 +238,8 @@ async fn a_code_is_redeemed_once_and_a_replay_costs_the_grant(world: &mut World)
     assert_eq!(oauth_codes::redeem(&mut tx, &given.access.hash, at(2)).await.unwrap(), Redeemed::Unknown);
     assert_eq!(oauth_codes::redeem(&mut tx, &late, at(61)).await.unwrap(), Redeemed::Unknown);
     let redeemed = oauth_codes::redeem(&mut tx, &hash, at(2)).await.unwrap();
-    let used = OauthCode { used_at: Some(at(2)), ..code.clone() };
-    assert_eq!(redeemed, Redeemed::Redeemed(Box::new(used), Box::new(grant.clone())));
+    let spent = OauthCode { used_at: Some(at(2)), ..code.clone() };
+    assert_eq!(redeemed, Redeemed::Redeemed(Box::new(spent), Box::new(grant.clone())));
     oauth_tokens::issue(&mut tx, &grant, &given, at(2)).await.unwrap();
     tx.commit().await.unwrap();
 

@@ -81,10 +81,10 @@ async fn tokens_open_until_revoked(world: &mut World) {
 
     // Use is noted, newest wins, and nobody's cache is disturbed by it.
     let mut tx = world.store.begin().await.unwrap();
-    let used = |id, seconds, from: Option<&str>| TokenUse { id, at: at(seconds), from: from.map(Into::into) };
-    let uses = [used(laptop.id, 20, None), used(laptop.id, 30, Some("192.0.2.7")), used(job.id, 10, None)];
+    let once = |id, seconds, from: Option<&str>| TokenUse { id, at: at(seconds), from: from.map(Into::into) };
+    let uses = [once(laptop.id, 20, None), once(laptop.id, 30, Some("192.0.2.7")), once(job.id, 10, None)];
     tokens::touch(&mut tx, &uses).await.unwrap();
-    tokens::touch(&mut tx, &[used(laptop.id, 25, Some("192.0.2.8"))]).await.unwrap();
+    tokens::touch(&mut tx, &[once(laptop.id, 25, Some("192.0.2.8"))]).await.unwrap();
     tx.commit().await.unwrap();
     let bearer = tokens::find_by_hash(&mut conn, &laptop.hash).await.unwrap().unwrap();
     assert_eq!((bearer.token.last_used_at, bearer.revision), (Some(at(30)), 2));
