@@ -21,6 +21,7 @@ mod reset;
 mod sessions;
 mod sign_in;
 mod sign_up;
+mod skill;
 mod theme;
 mod tokens;
 mod verify;
@@ -75,6 +76,7 @@ pub(crate) const ADDRESSES: &[&str] = &[
     "/account/tokens/revoke",
     "/assets/app.css",
     "/assets/app.js",
+    "/buy/{name}",
     "/auth/{provider}/callback",
     "/auth/{provider}/link",
     "/auth/{provider}/start",
@@ -84,6 +86,7 @@ pub(crate) const ADDRESSES: &[&str] = &[
     "/signout",
     "/signup",
     "/signup/identity",
+    "/skills/{name}",
     "/theme",
     "/verify",
     "/{at_username}",
@@ -106,6 +109,7 @@ pub(crate) fn routes() -> Router<PagesState> {
         .route("/account/tokens/revoke", post(tokens::revoke))
         .route("/assets/app.css", get(assets::css))
         .route("/assets/app.js", get(assets::js))
+        .route("/buy/{name}", get(skill::buy))
         .route("/auth/{provider}/callback", get(outside::callback))
         .route("/auth/{provider}/link", post(outside::link))
         .route("/auth/{provider}/start", get(outside::start))
@@ -115,6 +119,7 @@ pub(crate) fn routes() -> Router<PagesState> {
         .route("/signout", post(sign_in::sign_out))
         .route("/signup", get(sign_up::page).post(sign_up::sign_up))
         .route("/signup/identity", get(outside::newcomer).post(outside::join))
+        .route("/skills/{name}", get(skill::page))
         .route("/theme", post(theme::switch))
         .route("/verify", get(verify::page).post(verify::confirm))
         .route("/{at_username}", get(profile::page).fallback(nothing_here))
