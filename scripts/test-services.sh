@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Starts and stops what the tests of the many-node set-up run against: a private PostgreSQL cluster and
-# moto's S3, both on free loopback ports, in a folder of their own. Nothing of the machine's is touched.
+# Starts and stops what the tests of the many-node set-up run against: a private PostgreSQL cluster,
+# moto's S3 and a Redis, all on free loopback ports, in a folder of their own. Nothing of the machine's is touched.
 #
-#   eval "$(scripts/test-services.sh start)"    # exports SKAAS_TEST_DATABASE_URL, SKAAS_TEST_S3_ENDPOINT
+#   eval "$(scripts/test-services.sh start)"    # exports SKAAS_TEST_DATABASE_URL, _S3_ENDPOINT, _REDIS_URL
 #   cargo nextest run -p skaas-store
-#   scripts/test-services.sh stop               # ends both and removes their folder
+#   scripts/test-services.sh stop               # ends all and removes their folder
 #   scripts/test-services.sh status
 #
 # SKAAS_SERVICES names the folder (default: one in the temporary folder, per user);
@@ -51,6 +51,28 @@ need_moto() {
   python3 -m venv "$CACHE/moto" || die 'python3 cannot make a venv: install "python3-venv"'
   "$CACHE/moto/bin/pip" install --quiet --disable-pip-version-check "$MOTO" >&2 ||
     { rm -rf "$CACHE/moto"; die "cannot install $MOTO"; }
+}
+
+# A Redis of our own: from the PATH, else unpacked from Debian's packages into the cache. Nothing is
+# installed, so no service of that name begins to run on the machine.
+redis_server() {
+  PATH=$CACHE/redis/usr/bin:$PATH command -v redis-server
+}
+
+need_redis() {
+  redis_server >/dev/null && return
+  command -v apt-get >/dev/null || die 'Redis is missing: install "redis-server"'
+  say "unpacking Debian's redis-server into $CACHE/redis"
+  rm -rf "$CACHE/redis"
+  mkdir -p "$CACHE/redis"
+  (
+    cd "$CACHE/redis"
+    packages=(redis-tools libjemalloc2 liblzf1 liblua5.1-0 lua-cjson lua-bitop libatomic1 libhiredis0.14)
+    apt-get download -qq redis-server "${packages[@]}" >&2 ||
+      { apt-get update -qq >&2 && apt-get download -qq redis-server "${packages[@]}" >&2; }
+    for package in *.deb; do dpkg -x "$package" .; done
+    rm -f -- *.deb
+  ) || { rm -rf "$CACHE/redis"; die 'Redis is missing: install "redis-server"'; }
 }
 
 # PostgreSQL refuses to run as root: then it runs as the user its package made.
@@ -106,6 +128,18 @@ start_moto() {
   printf 'export SKAAS_TEST_S3_ENDPOINT=http://127.0.0.1:%s\n' "$port" >>"$SERVICES/env"
 }
 
+start_redis() {
+  local port arch
+  port=$(free_port)
+  arch=$(uname -m)-linux-gnu
+  LD_LIBRARY_PATH="$CACHE/redis/usr/lib/$arch:$CACHE/redis/lib/$arch${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" \
+    "$(redis_server)" --port "$port" --bind 127.0.0.1 --save '' --appendonly no --dir "$SERVICES" \
+    >"$SERVICES/redis.log" 2>&1 </dev/null &
+  printf '%s\n' "$!" >"$SERVICES/redis.pid"
+  until_ready redis "$!" answers "$port"
+  printf 'export SKAAS_TEST_REDIS_URL=redis://127.0.0.1:%s\n' "$port" >>"$SERVICES/env"
+}
+
 # running <name>: whether the process that was started under this name lives.
 running() {
   local pid
@@ -130,23 +164,26 @@ stop() {
   # INT is PostgreSQL's fast shutdown: it does not wait for clients.
   end postgres INT
   end moto TERM
+  end redis TERM
   rm -rf "$SERVICES"
 }
 
 start() {
-  if running postgres && running moto; then
+  if running postgres && running moto && running redis; then
     cat "$SERVICES/env"
     return
   fi
   stop
   need_postgres
   need_moto
+  need_redis
   mkdir -p "$SERVICES"
   # PostgreSQL's own user has to reach its folder in it.
   chmod 711 "$SERVICES"
-  trap 'code=$?; [ "$code" = 0 ] || { say "test-services: stopping what was started"; end postgres INT; end moto TERM; }' EXIT
+  trap 'code=$?; [ "$code" = 0 ] || { say "test-services: stopping what was started"; end postgres INT; end moto TERM; end redis TERM; }' EXIT
   start_postgres
   start_moto
+  start_redis
   cat "$SERVICES/env"
 }
 
@@ -154,7 +191,7 @@ case ${1:-} in
   start) start ;;
   stop) stop ;;
   status)
-    for name in postgres moto; do
+    for name in postgres moto redis; do
       if running "$name"; then echo "$name: running"; else echo "$name: stopped"; fi
     done
     ;;
