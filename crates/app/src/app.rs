@@ -17,6 +17,7 @@ use crate::{
     catalogue::Catalogues,
     contents::Contents,
     error::Result,
+    housekeeping,
     limits::{Limits, Places, TokenRate},
     outside::{Outside, Post},
     push::{self, SourceLocks},
@@ -135,6 +136,11 @@ impl App {
         let mut seed = <StdRng as SeedableRng>::Seed::default();
         self.with_rng(|rng| rng.fill_bytes(&mut seed));
         StdRng::from_seed(seed)
+    }
+
+    /// What is to be done every hour or so: forget sign-ins that ended long ago.
+    pub async fn clean(&self) -> Result<()> {
+        housekeeping::run(self).await
     }
 
     /// What is to be done every minute or so: write down when tokens were used, forget idle ones, delete packs

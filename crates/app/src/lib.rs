@@ -10,6 +10,7 @@ mod authentication;
 mod catalogue;
 mod contents;
 mod error;
+mod housekeeping;
 mod limits;
 mod oid;
 mod render;

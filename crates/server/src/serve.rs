@@ -17,6 +17,8 @@ use crate::{
 
 /// How often what can wait is done: writing down when tokens were last used.
 const TIDY_EVERY: Duration = Duration::from_secs(30);
+/// How often what ended long ago is forgotten.
+const CLEAN_EVERY: Duration = Duration::from_hours(1);
 /// How long a connection may think before it sends the head of a request.
 const HEAD_PATIENCE: Duration = Duration::from_mins(1);
 
@@ -83,10 +85,14 @@ fn write_port(file: &Path, port: u16) -> anyhow::Result<()> {
 }
 
 async fn tidy(app: App) {
-    let mut ticks = tokio::time::interval(TIDY_EVERY);
+    let mut often = tokio::time::interval(TIDY_EVERY);
+    let mut seldom = tokio::time::interval(CLEAN_EVERY);
     loop {
-        ticks.tick().await;
-        if let Err(error) = app.tidy().await {
+        let outcome = tokio::select! {
+            _ = often.tick() => app.tidy().await,
+            _ = seldom.tick() => app.clean().await,
+        };
+        if let Err(error) = outcome {
             tracing::warn!(event = "tidy_failed", reason = %error);
         }
     }
