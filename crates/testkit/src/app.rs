@@ -26,10 +26,18 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, Prometheu
 use rand::{SeedableRng as _, rngs::StdRng};
 use skaas_app::{
     App, AppConfig, Limits, Outside, Parts, Store, Voice,
-    outbound::mail::{Folder, Mailer},
+    outbound::{
+        Egress, Http,
+        github::{Github, GithubConfig},
+        mail::{Folder, Mailer},
+    },
+    outside::{IdentityProvider, Way},
     publication,
 };
-use skaas_domain::clock::{Clock as _, ManualClock};
+use skaas_domain::{
+    clock::{Clock as _, ManualClock},
+    identity::ProviderKind,
+};
 pub use skaas_store::testing::TestDatabase;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -132,11 +140,36 @@ impl TestApp {
 
     /// The same with another public address, as after a change of the configuration.
     pub fn node_speaking_as(&self, public_url: &str) -> Arc<Node> {
+        self.node_with(public_url, self.outside())
+    }
+
+    /// One more node that lets people sign in with the GitHub at `base`, an address on loopback.
+    pub fn node_with_github(&self, base: &str) -> Arc<Node> {
+        let mut egress = Egress::default();
+        egress.allow("127.0.0.1").expect("a constant");
+        let http = Http::new(egress).expect("a client can be made");
+        let url = |path: &str| format!("{base}{path}").parse().expect("an address");
+        let github = Github::new(
+            http.clone(),
+            GithubConfig {
+                web_base: url(""),
+                api_base: url("/api"),
+                client_id: "skaas".to_owned(),
+                client_secret: "a-secret".to_owned().into(),
+                redirect_uri: format!("{PUBLIC_URL}/auth/github/callback").parse().expect("an address"),
+            },
+        );
+        let way = Way::Github(Box::new(github));
+        let providers = vec![IdentityProvider { kind: ProviderKind::Github, way }];
+        self.node_with(PUBLIC_URL, Outside { providers, http: Some(http), ..self.outside() })
+    }
+
+    fn node_with(&self, public_url: &str, outside: Outside) -> Arc<Node> {
         let number = self.nodes().len();
         let scratch = self.folder.path().join(format!("node-{number}"));
         let store = self.run(self.database.store());
         let seed = self.seed.wrapping_add(1 + number as u64);
-        let app = app_over(store, &self.clock, &scratch, public_url, seed, self.outside());
+        let app = app_over(store, &self.clock, &scratch, public_url, seed, outside);
         self.run(publication::render_all(&app)).expect("a node can render the catalogue");
         let node = Arc::new(self.run(Node::start(app, scratch, self.metrics())));
         self.nodes().push(Arc::clone(&node));

@@ -4,6 +4,7 @@ pub mod app;
 pub mod clients;
 pub mod git;
 pub mod log;
+pub mod model;
 pub mod pack;
 pub mod process;
 pub mod wire;

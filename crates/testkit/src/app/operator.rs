@@ -6,6 +6,7 @@ use skaas_app::{App, Error, Store, grants, listings, users};
 use skaas_domain::entitlement::{Access, GrantKind};
 use skaas_domain::listing::ListingState;
 use skaas_domain::money::{Interval, Price};
+use skaas_store::steps::{self, Repo, Step};
 
 use super::TestApp;
 
@@ -180,6 +181,19 @@ impl TestApp {
     /// A moment some days from now; before, when negative.
     pub fn in_days(&self, days: i64) -> Timestamp {
         self.now() + SignedDuration::from_hours(24 * days)
+    }
+
+    /// The steps of somebody's lineage of a skill, oldest first: commit and tree of each, as hexadecimal.
+    #[track_caller]
+    pub fn steps(&self, username: &str, skill: &str) -> Vec<(String, String)> {
+        let skill = self.offer(skill).details().listing.skill;
+        let user = self.run(users::find(&self.operator, username)).expect("they are there").id;
+        let steps = self.run(async {
+            let mut conn = self.beside.read().await?;
+            steps::list(&mut conn, user, Repo::Skill(skill)).await
+        });
+        let pair = |step: &Step| (step.commit.to_string(), step.tree.to_string());
+        steps.expect("they can be listed").iter().map(pair).collect()
     }
 
     /// How many packs a source consists of.
