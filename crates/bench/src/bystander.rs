@@ -16,8 +16,9 @@ pub(crate) struct Bystander {
     pub(crate) files: SocketAddr,
     /// Git's requests, answered by recorded bytes.
     pub(crate) replies: SocketAddr,
-    pub(crate) meter: Meter,
+    // The group can go once its processes have gone.
     _running: Running,
+    pub(crate) meter: Meter,
 }
 
 impl Bystander {

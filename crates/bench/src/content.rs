@@ -1,7 +1,7 @@
 //! Owns the content that is measured: skills whose text deflates as real text does, the same in every run.
 //! Refuses randomness that a second run could not repeat.
 
-use std::{fs, path::Path};
+use std::{fmt::Write as _, fs, path::Path};
 
 use anyhow::Result;
 use rand::{RngCore as _, SeedableRng as _, rngs::StdRng};
@@ -114,7 +114,7 @@ pub(crate) fn prose(length: usize, seed: u64) -> String {
         match (words_left, draw % 13) {
             (0, 0..4) => text.push_str(".\n"),
             (0, _) => text.push_str(". "),
-            (_, 0) => text.push_str(&format!(" `{:x}` ", draw % 65_536)),
+            (_, 0) => write!(text, " `{:x}` ", draw % 65_536).expect("writing to a string does not fail"),
             _ => text.push(' '),
         }
     }

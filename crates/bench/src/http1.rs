@@ -35,7 +35,7 @@ impl Head {
                 framing = Framing::Length(value.trim().parse().context("a length is a number")?);
             }
         }
-        Ok(Self { framing, bytes })
+        Ok(Self { bytes, framing })
     }
 
     fn first_line(&self) -> &str {

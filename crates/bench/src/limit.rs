@@ -104,18 +104,14 @@ impl Answers {
     }
 
     fn file(&self, target: &str) -> Response<Full<Bytes>> {
-        match self.files.get(target) {
-            Some(content) => {
-                let mut response = Response::new(Full::new(content.clone()));
-                response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(KIND));
-                response
-            }
-            None => {
-                let mut response = Response::new(Full::default());
-                *response.status_mut() = StatusCode::NOT_FOUND;
-                response
-            }
-        }
+        let Some(content) = self.files.get(target) else {
+            let mut response = Response::new(Full::default());
+            *response.status_mut() = StatusCode::NOT_FOUND;
+            return response;
+        };
+        let mut response = Response::new(Full::new(content.clone()));
+        response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(KIND));
+        response
     }
 }
 
@@ -150,7 +146,7 @@ pub(crate) async fn serve(folder: &Path, port_file: &Path) -> Result<()> {
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_secs(60))
+        .header_read_timeout(Duration::from_mins(1))
         .max_buf_size(128 * 1024);
     let builder = Arc::new(builder);
     loop {
@@ -172,7 +168,7 @@ pub(crate) async fn serve(folder: &Path, port_file: &Path) -> Result<()> {
                 let stream = accepted?.0;
                 stream.set_nodelay(true)?;
                 let mut stream = TimeoutStream::new(stream);
-                stream.set_write_timeout(Some(Duration::from_secs(60)));
+                stream.set_write_timeout(Some(Duration::from_mins(1)));
                 let (builder, service) = (Arc::clone(&builder), TowerToHyperService::new(router.clone()));
                 tokio::spawn(async move {
                     drop(builder.serve_connection(TokioIo::new(Box::pin(stream)), service).await);

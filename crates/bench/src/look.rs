@@ -66,18 +66,18 @@ pub(crate) async fn first_look(market: &Market, users: usize) -> Result<FirstLoo
     let (mut look, mut clone) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
     let mut json = Vec::new();
     for (n, person) in people.iter().enumerate() {
-        for turn in 0..2 {
+        for costs in &mut look {
             let looked = cost(person, &["ls-remote", "-q", &from, "HEAD"])?;
             // The first of all also makes the server notice what the shop did meanwhile.
             if n > 0 {
-                look[turn].push(looked);
+                costs.push(looked);
             }
         }
-        for turn in 0..2 {
+        for costs in &mut clone {
             let to = market.fresh("look")?;
             let cloned = cost(person, &["clone", "-q", "--depth", "1", &from, &to.to_string_lossy()])?;
             if n > 0 {
-                clone[turn].push(cloned);
+                costs.push(cloned);
             }
             json = fs::read(to.join(".claude-plugin/marketplace.json"))?;
         }
@@ -107,16 +107,17 @@ async fn newcomers(market: &Market, count: usize) -> Result<Vec<Person>> {
     Ok(people)
 }
 
-/// The median time of one SHA-1 of `json` as a git blob, in microseconds.
+/// The time of one SHA-1 of `json` as a git blob, in microseconds: the shortest of many runs, since it is
+/// wall time, which neighbours can only lengthen.
 fn hash_time(json: &[u8]) -> f64 {
     let began = Instant::now();
     let mut runs = Vec::new();
-    while runs.len() < 9 || (began.elapsed() < Duration::from_millis(300) && runs.len() < 500) {
+    while runs.len() < 20 || (began.elapsed() < Duration::from_millis(500) && runs.len() < 500) {
         let start = Instant::now();
         black_box(hash_object(Kind::Blob, black_box(json)));
         runs.push(start.elapsed().as_secs_f64() * 1e6);
     }
-    median(&runs)
+    runs.into_iter().fold(f64::INFINITY, f64::min)
 }
 
 impl FirstLook {

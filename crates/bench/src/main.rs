@@ -27,6 +27,7 @@ use std::{
 
 use anyhow::Result;
 use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Measures skaas beside git http-backend and beside a static file, in one run.
 #[derive(Debug, Parser)]
@@ -77,5 +78,21 @@ fn begin() -> Result<()> {
         (true, false) => vec![100, 1_000, 10_000],
     };
     let plan = report::Plan { server, quick: arguments.quick, sizes, only: arguments.only };
+    // The run blocks the thread it is on; what waits for Ctrl-C is on another.
+    runtime.spawn(async {
+        let stopped = async {
+            match signal(SignalKind::terminate()) {
+                Ok(mut terminate) => drop(terminate.recv().await),
+                Err(_) => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            () = stopped => {}
+        }
+        process::end_everything();
+        eprintln!("bench: interrupted; everything it started is stopped");
+        std::process::exit(130);
+    });
     runtime.block_on(report::run(&plan))
 }

@@ -2,7 +2,7 @@
 //! is asked for than the node may hold.
 
 use std::{
-    io::{Read as _, Write as _},
+    io::{ErrorKind, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     path::Path,
     thread,
@@ -56,7 +56,7 @@ pub(crate) async fn memory(binary: &Path, folder: &Path, holding: Duration) -> R
     let folder = folder.join("memory");
     let installation =
         Installation::new(binary, &folder)?.with("SKAAS_CONTENT_MEMORY_MIB", &BUDGET_MIB.to_string());
-    let (person, names) = fill(&installation, &folder).await?;
+    let (person, names) = Box::pin(fill(&installation, &folder)).await?;
     let fetches = {
         let server = installation.serve()?;
         names.iter().map(|name| fetch_of(&server, &person, &folder, name)).collect::<Result<Vec<_>>>()?
@@ -111,13 +111,19 @@ fn slow_readers(server: &Server, fetches: &[Vec<u8>], holding: Duration) -> Resu
     let refused = readers.iter().filter(|(_, status)| *status == 503).count();
     let failed = READERS - answered - refused;
     ensure!(answered > 0, "nobody was answered");
+    readers.iter().try_for_each(|(stream, _)| stream.set_nonblocking(true))?;
     let began = Instant::now();
     let mut most = 0;
     let mut buffer = [0_u8; 1024];
     while began.elapsed() < holding {
         for (stream, status) in &readers {
             if *status == 200 {
-                ensure!((&*stream).read(&mut buffer)? > 0, "a reader was cut off");
+                match (&*stream).read(&mut buffer) {
+                    Ok(read) => ensure!(read > 0, "a reader was cut off"),
+                    Err(error) => {
+                        ensure!(error.kind() == ErrorKind::WouldBlock, "a reader was cut off: {error}");
+                    }
+                }
             }
         }
         most = most.max(resident(server.pid())?.0);
@@ -132,7 +138,7 @@ fn begin(server: SocketAddr, fetch: &[u8]) -> Result<(TcpStream, u16)> {
     socket.set_recv_buffer_size(4096)?;
     socket.connect(&server.into())?;
     let mut stream: TcpStream = socket.into();
-    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+    stream.set_read_timeout(Some(Duration::from_mins(1)))?;
     stream.write_all(fetch)?;
     let mut status = [0_u8; 12];
     stream.read_exact(&mut status)?;

@@ -10,6 +10,8 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
+use crate::process::goes_with_the_run;
+
 /// `utime` and the like in `/proc` count in hundredths of a second on every Linux (`USER_HZ`).
 const TICK: Duration = Duration::from_millis(10);
 
@@ -28,6 +30,7 @@ impl Meter {
             let group = root.join(format!("skaas-bench-{}-{name}", std::process::id()));
             fs::create_dir(&group).ok()?;
             let usable = group.join("cgroup.procs").exists() && cpu_of_group(&group).is_ok();
+            goes_with_the_run(&group);
             usable.then_some(group)
         });
         made.map_or(Self::Processes { root: None }, Self::Group)

@@ -7,6 +7,7 @@ use std::{
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::Mutex,
     thread::sleep,
     time::Duration,
 };
@@ -18,6 +19,41 @@ use crate::meter::Meter;
 const PAUSE: Duration = Duration::from_millis(20);
 /// Two minutes of pauses: a catalogue of 10 000 skills is read at the first request, not here.
 const TRIES: usize = 6_000;
+
+/// Whatever has to go when the run is interrupted.
+#[derive(Debug)]
+struct Leftovers {
+    /// First processes of process groups.
+    started: Vec<u32>,
+    /// Folders, of files or of control groups.
+    made: Vec<PathBuf>,
+}
+
+static LEFTOVERS: Mutex<Leftovers> = Mutex::new(Leftovers { started: Vec::new(), made: Vec::new() });
+
+/// Notes a folder that goes with an interrupted run.
+pub(crate) fn goes_with_the_run(folder: &Path) {
+    LEFTOVERS.lock().expect("no one panics with it").made.push(folder.to_owned());
+}
+
+/// Ends every server by force and removes every folder: for an interrupted run, whose own end does not come.
+pub(crate) fn end_everything() {
+    let leftovers = LEFTOVERS.lock().expect("no one panics with it");
+    for pid in &leftovers.started {
+        signal("-KILL", &format!("-{pid}"));
+    }
+    sleep(PAUSE * 10);
+    for folder in &leftovers.made {
+        // A control group is removed as an empty folder, though it shows files.
+        if fs::remove_dir(folder).is_err() {
+            drop(fs::remove_dir_all(folder));
+        }
+    }
+}
+
+fn signal(name: &str, to: &str) {
+    drop(Command::new("kill").args([name, "--", to]).stderr(Stdio::null()).status());
+}
 
 /// A running server, with everything it starts in a process group of its own.
 pub(crate) struct Running {
@@ -32,6 +68,7 @@ impl Running {
         command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).process_group(0);
         let child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
         meter.started(child.id());
+        LEFTOVERS.lock().expect("no one panics with it").started.push(child.id());
         Ok(Self { child, log: log.to_owned() })
     }
 
@@ -67,10 +104,6 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let signal = |name: &str, to: &str| {
-            let sent = Command::new("kill").args([name, "--", to]).stderr(Stdio::null()).status();
-            drop(sent);
-        };
         // The first process alone is asked: a master ends its workers in order. Whoever is left of the
         // group after that is ended by force.
         signal("-TERM", &self.child.id().to_string());
@@ -82,6 +115,7 @@ impl Drop for Running {
         }
         signal("-KILL", &format!("-{}", self.child.id()));
         drop(self.child.wait());
+        LEFTOVERS.lock().expect("no one panics with it").started.retain(|pid| *pid != self.child.id());
     }
 }
 

@@ -65,7 +65,7 @@ pub(crate) fn replay(server: SocketAddr, script: &Script, connections: usize, ti
 fn on_one_connection(server: SocketAddr, script: &Script, times: usize) -> Result<()> {
     let stream = TcpStream::connect(server)?;
     stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+    stream.set_read_timeout(Some(Duration::from_mins(1)))?;
     let mut answers = Messages::new(&stream);
     for _ in 0..times {
         for step in &script.steps {

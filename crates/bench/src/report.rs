@@ -15,6 +15,7 @@ use crate::{
     clones::{CloneResult, PullResult, Target, breakdown, clones, pulls},
     limit, look,
     memory::{self, MemoryResult},
+    process::goes_with_the_run,
     replay::Effort,
     rival::Rival,
     seed::Push,
@@ -42,6 +43,11 @@ impl Plan {
         let (rounds, each) = if self.quick { (3, 150) } else { (7, 500) };
         Effort { rounds, each: Duration::from_millis(each), connections: 4 }
     }
+
+    /// For single requests: there are many of them, and none is held to a target.
+    fn brief(&self) -> Effort {
+        Effort { rounds: 3, each: Duration::from_millis(150), ..self.effort() }
+    }
 }
 
 /// Everything that was set up.
@@ -59,17 +65,18 @@ pub(crate) async fn run(plan: &Plan) -> Result<()> {
     ensure!(plan.server.exists(), "{} does not exist; ./bench builds it", plan.server.display());
     let began = Instant::now();
     let folder = tempfile::Builder::new().prefix("skaas-bench-").tempdir()?;
+    goes_with_the_run(folder.path());
     let say = |text: &str| eprintln!("[{:4.0} s] {text}", began.elapsed().as_secs_f64());
     println!("{}\n", machine());
     if plan.only.is_empty() || plan.only.iter().any(|part| part != "memory") {
-        let stage = set_up(plan, folder.path(), &say).await?;
+        let stage = Box::pin(set_up(plan, folder.path(), &say)).await?;
         println!("CPU time by {}.\n", stage.rival.meter.describe());
         measure(plan, &stage, &say).await?;
     }
     if plan.wants("memory") {
         say("memory under slow readers");
         let holding = Duration::from_secs(if plan.quick { 5 } else { 20 });
-        let result = memory::memory(&plan.server, folder.path(), holding).await?;
+        let result = Box::pin(memory::memory(&plan.server, folder.path(), holding)).await?;
         println!("{}\n{}\n", result.table().text(), MemoryResult::bound());
     }
     say("done");
@@ -80,7 +87,7 @@ async fn set_up(plan: &Plan, folder: &std::path::Path, say: &dyn Fn(&str)) -> Re
     let rival = Rival::start(&folder.join("rival"))?;
     let (mut markets, mut pushes, mut cases, mut pulls) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (nth, size) in plan.sizes.iter().enumerate() {
-        let (market, pushed) = Market::fill(&plan.server, folder, *size, nth == 0, say).await?;
+        let (market, filling) = Box::pin(Market::fill(&plan.server, folder, *size, nth == 0, say)).await?;
         let (case, pull) = record_market(&market, &rival).await?;
         let target = if *size > 1_000 { (90.0, 1.1) } else { (400.0, 1.25) };
         cases.push((markets.len(), case, Target { rival: target.0, limit: target.1 }));
@@ -95,7 +102,7 @@ async fn set_up(plan: &Plan, folder: &std::path::Path, say: &dyn Fn(&str)) -> Re
             }
         }
         markets.push(market);
-        pushes.extend(pushed);
+        pushes.extend(filling);
     }
     let kept = folder.join("limit");
     fs::create_dir_all(&kept)?;
@@ -135,7 +142,7 @@ async fn measure(plan: &Plan, stage: &Stage, say: &dyn Fn(&str)) -> Result<()> {
         for (market, case, _) in &stage.cases {
             say(&format!("where it goes: {}", case.title));
             let server = &stage.markets[*market].server;
-            println!("{}", breakdown(case, server, &stage.limit, plan.effort())?.text());
+            println!("{}", breakdown(case, server, &stage.limit, plan.brief())?.text());
         }
     }
     if plan.wants("users") {

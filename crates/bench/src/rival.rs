@@ -21,19 +21,25 @@ use crate::{
 /// The rival, running.
 pub(crate) struct Rival {
     pub(crate) address: SocketAddr,
-    pub(crate) meter: Meter,
     folder: PathBuf,
     repos: PathBuf,
     // Ended in this order.
     _nginx: Running,
     _fcgiwrap: Running,
+    pub(crate) meter: Meter,
 }
 
 /// How a repository is packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Packing {
-    /// `git repack -adf`.
-    Plain,
+pub(crate) enum Packing<'a> {
+    /// Its newest state alone, in one commit, packed: the best case for clones, since nothing in it is kept
+    /// as a difference to something that a clone of depth 1 leaves out.
+    Tip,
+    /// Everything up to this commit packed, and the newest pushed after that: as it is when an update has
+    /// just been made and is about to be pulled.
+    Pushed(&'a str),
+    /// Both commits, `git repack -adf`.
+    Repacked,
     /// The same with reachability bitmaps.
     Bitmaps,
 }
@@ -75,16 +81,35 @@ impl Rival {
         Ok(writeln!(file, "{}:{{PLAIN}}{}", person.username, person.token)?)
     }
 
-    /// Offers the commits of `checkout`, up to its HEAD, under `path`.
-    pub(crate) fn add(&self, person: &Person, checkout: &Path, path: &str, packing: Packing) -> Result<()> {
+    /// Offers the commits of `checkout` under `path`.
+    pub(crate) fn add(
+        &self,
+        person: &Person,
+        checkout: &Path,
+        path: &str,
+        packing: Packing<'_>,
+    ) -> Result<()> {
         let bare = self.repos.join(path);
         fs::create_dir_all(bare.parent().context("a repo has a folder")?)?;
         let from = checkout.to_string_lossy();
         let to = bare.to_string_lossy();
         person.git(&self.repos, &["clone", "-q", "--bare", "--no-local", &from, &to])?;
+        match packing {
+            Packing::Tip => {
+                let alone = person.git(&bare, &["commit-tree", "-m", "newest", "HEAD^{tree}"])?;
+                person.git(&bare, &["update-ref", "refs/heads/main", alone.trim()])?;
+            }
+            Packing::Pushed(old) => {
+                person.git(&bare, &["update-ref", "refs/heads/main", old])?;
+            }
+            Packing::Repacked | Packing::Bitmaps => {}
+        }
         let bitmaps = packing == Packing::Bitmaps;
         person.git(&bare, &["config", "repack.writeBitmaps", if bitmaps { "true" } else { "false" }])?;
         person.git(&bare, &["repack", if bitmaps { "-adfbq" } else { "-adfq" }])?;
+        if let Packing::Pushed(_) = packing {
+            person.git(checkout, &["push", "-q", &to, "HEAD:main"])?;
+        }
         Ok(())
     }
 }
@@ -114,11 +139,7 @@ fn backend() -> Result<String> {
 
 /// No access log, answers buffered in memory, connections kept, the cheapest form of password.
 fn configuration(folder: &Path, port: u16, workers: usize) -> Result<String> {
-    let user = if fs::metadata("/proc/self").map(|own| is_root(&own)).unwrap_or(false) {
-        "user root;\n"
-    } else {
-        ""
-    };
+    let user = if fs::metadata("/proc/self").is_ok_and(|own| is_root(&own)) { "user root;\n" } else { "" };
     let folder = folder.display();
     Ok(format!(
         "{user}daemon off;\nworker_processes {workers};\npid {folder}/nginx.pid;\nerror_log {folder}/nginx.errors warn;\n\

@@ -85,7 +85,7 @@ impl Office {
                     under_way.join_next().await.context("there are some")???;
                 }
                 let (app, name, change) = (self.app.clone(), details.listing.name.clone(), change.clone());
-                under_way.spawn(async move { listings::set(&app, &name, &change).await.map(drop) });
+                under_way.spawn(async move { Box::pin(listings::set(&app, &name, &change)).await.map(drop) });
             }
         }
         while let Some(done) = under_way.join_next().await {

@@ -55,7 +55,8 @@ pub(crate) struct Case {
 pub(crate) struct Pull {
     pub(crate) size: usize,
     pub(crate) ours: Conversation,
-    pub(crate) plain: Conversation,
+    pub(crate) pushed: Conversation,
+    pub(crate) repacked: Conversation,
     pub(crate) bitmaps: Conversation,
 }
 
@@ -187,16 +188,23 @@ pub(crate) async fn record_market(market: &Market, rival: &Rival) -> Result<(Cas
     let ids = (old.trim(), new.trim());
     ensure!(ids.0 != ids.1, "the purchase changed nothing");
 
-    let (plain, bitmaps) = (format!("plain/{size}/{MARKETPLACE}"), format!("bitmaps/{size}/{MARKETPLACE}"));
-    rival.add(person, &checkout, &plain, Packing::Plain)?;
-    rival.add(person, &checkout, &bitmaps, Packing::Bitmaps)?;
+    let theirs = |packing: &str| format!("{packing}/{size}/{MARKETPLACE}");
+    for (name, packing) in [
+        ("tip", Packing::Tip),
+        ("pushed", Packing::Pushed(ids.0)),
+        ("repacked", Packing::Repacked),
+        ("bitmaps", Packing::Bitmaps),
+    ] {
+        rival.add(person, &checkout, &theirs(name), packing)?;
+    }
     let pull =
         |server, path: &str, name| record_pull(server, person, path, &checkout, ids, &market.fresh(name)?);
     let pull = Pull {
         size,
         ours: pull(market.server.address, MARKETPLACE, "pull-ours")?,
-        plain: pull(rival.address, &plain, "pull-plain")?,
-        bitmaps: pull(rival.address, &bitmaps, "pull-bitmaps")?,
+        pushed: pull(rival.address, &theirs("pushed"), "pull-pushed")?,
+        repacked: pull(rival.address, &theirs("repacked"), "pull-repacked")?,
+        bitmaps: pull(rival.address, &theirs("bitmaps"), "pull-bitmaps")?,
     };
     let tree = tree_of(person, &checkout)?;
     let clone =
@@ -205,7 +213,7 @@ pub(crate) async fn record_market(market: &Market, rival: &Rival) -> Result<(Cas
         slug: format!("marketplace-{size}"),
         title: format!("marketplace of {size}"),
         ours: clone(market.server.address, MARKETPLACE, "clone-ours")?,
-        theirs: clone(rival.address, &plain, "clone-plain")?,
+        theirs: clone(rival.address, &theirs("tip"), "clone-theirs")?,
     };
     Ok((case, pull))
 }
@@ -215,12 +223,10 @@ pub(crate) fn record_skill(market: &Market, rival: &Rival, name: &str, title: &s
     let person = &market.buyer;
     let path = format!("me/skills/{name}.git");
     let checkout = market.fresh(name)?;
-    person.git(
-        &market.folder,
-        &["clone", "-q", &url(market.server.address, &path), &checkout.to_string_lossy()],
-    )?;
-    let theirs = format!("plain/{path}");
-    rival.add(person, &checkout, &theirs, Packing::Plain)?;
+    let from = url(market.server.address, &path);
+    person.git(&market.folder, &["clone", "-q", &from, &checkout.to_string_lossy()])?;
+    let theirs = format!("tip/{path}");
+    rival.add(person, &checkout, &theirs, Packing::Tip)?;
     let tree = tree_of(person, &checkout)?;
     let clone = |server, path: &str, side: &str| {
         record_clone(server, person, path, &market.fresh(&format!("{name}-{side}"))?, Some(&tree))
