@@ -13,8 +13,9 @@ const EDGES: &[(&str, &[&str], &[&str])] = &[
     ("domain", &[], &[]),
     ("git", &[], &["testkit"]),
     ("store", &["domain"], &["store", "testkit"]),
+    ("outbound", &[], &["testkit"]),
     ("app", &["domain", "git", "outbound", "store"], &["testkit"]),
-    ("server", &["app", "domain"], &["testkit"]),
+    ("server", &["api", "app", "domain"], &["testkit"]),
 ];
 
 /// Crates that no program is made of: they may see everything.

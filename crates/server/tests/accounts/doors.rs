@@ -1,0 +1,141 @@
+//! Signing in and out: who gets in, for how long, and what the answer gives away.
+
+use jiff::SignedDuration;
+use skaas_testkit::app::{Page, story};
+
+use super::{PASSWORD, is_in, joins, signs_in, signs_up};
+
+/// A page without what differs by nature.
+fn plain(page: &Page, login: &str) -> String {
+    let csrf = page.hidden_fields("/signin").remove(0).1;
+    page.html().replace(&csrf, "CSRF").replace(&format!("value=\"{login}\""), "LOGIN")
+}
+
+#[test]
+fn a_wrong_name_and_a_wrong_password_read_the_same() {
+    story(|app| {
+        joins(app, "ann");
+        let mut answers = Vec::new();
+        for login in ["ann", "ann@example.test", "bob", "bob@example.test", "", "<b>", &"x".repeat(500)] {
+            let page = signs_in(&mut app.browser(), login, "wrong horse wrong staple");
+            assert_eq!(page.status(), 422);
+            page.omits("<b>");
+            answers.push(plain(&page, &login.replace('<', "&#60;").replace('>', "&#62;")));
+        }
+        assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:#?}");
+    });
+}
+
+#[test]
+fn tries_run_out_for_accounts_that_exist_and_for_those_that_do_not_on_every_node_at_once() {
+    story(|app| {
+        joins(app, "ann");
+        let other = app.another_node();
+        for login in ["ann", "nobody"] {
+            for round in 0..10 {
+                let browser = if round % 2 == 0 { app.browser() } else { app.browser_at(&other) };
+                let page = signs_in(&mut { browser }, login, "wrong horse wrong staple");
+                assert_eq!(page.status(), 422, "{login} {round}");
+            }
+            let page = signs_in(&mut app.browser(), login, PASSWORD);
+            assert_eq!(page.status(), 429, "{login}");
+            page.says("too many tries");
+            let wait: u64 = page.answer.header("retry-after").unwrap().parse().unwrap();
+            assert!((1..=900).contains(&wait), "{wait}");
+        }
+        app.pass(SignedDuration::from_mins(15));
+        let mut ann = app.browser();
+        signs_in(&mut ann, "ann", PASSWORD);
+        assert!(is_in(&mut ann));
+    });
+}
+
+#[test]
+fn a_session_ends_unused_after_14_days_used_after_90_and_when_told_to() {
+    story(|app| {
+        let mut ann = joins(app, "ann");
+        let mut phone = app.browser();
+        signs_in(&mut phone, "ann", PASSWORD);
+        for _ in 0..6 {
+            app.pass_days(13);
+            assert!(is_in(&mut ann));
+        }
+        assert!(!is_in(&mut phone), "nobody used it");
+        app.pass_days(12);
+        assert!(!is_in(&mut ann), "90 days are over");
+        signs_in(&mut ann, "ann", PASSWORD);
+        let cookie = ann.cookie("__Host-skaas").unwrap().to_owned();
+        let page = ann.open("/account");
+        ann.submit(&page, "/signout", &[]).says("You are signed out");
+        assert_eq!(ann.cookie("__Host-skaas"), None);
+        let other = app.another_node();
+        let mut thief = app.browser_at(&other);
+        thief.put_cookie("__Host-skaas", &cookie);
+        assert!(!is_in(&mut thief), "the session itself ended, on every node");
+    });
+}
+
+#[test]
+fn nobodys_planted_cookie_becomes_a_session_and_every_sign_in_makes_a_new_one() {
+    story(|app| {
+        joins(app, "ann");
+        let mut eve = signs_up(app, "eve");
+        let planted = eve.cookie("__Host-skaas").unwrap().to_owned();
+        let mut ann = app.browser();
+        ann.put_cookie("__Host-skaas", &planted);
+        // Signed in as Eve without knowing it, Ann signs in as herself.
+        let page = ann.open("/signin?again=1");
+        ann.submit(&page, "/signin", &[("login", "ann"), ("password", PASSWORD)]).says(">ann</a>");
+        assert_ne!(ann.cookie("__Host-skaas").unwrap(), planted);
+        assert!(!is_in(&mut eve), "the session that the browser had before has ended");
+        for forged in ["", "x", "sk_session_", &planted[..planted.len() - 1], &"a".repeat(5000)] {
+            let mut forger = app.browser();
+            forger.put_cookie("__Host-skaas", forged);
+            assert!(!is_in(&mut forger), "{forged}");
+        }
+    });
+}
+
+#[test]
+fn one_sees_ones_own_browsers_and_signs_them_out_and_nobody_elses() {
+    story(|app| {
+        let mut ann = joins(app, "ann");
+        let mut phone = app.browser();
+        signs_in(&mut phone, "ann", PASSWORD);
+        let mut eve = signs_up(app, "eve");
+        let page = ann.open("/account/sessions");
+        page.says("Firefox on Linux").says("this one").says("127.0.0.1").says("Sign out everywhere else");
+        assert_eq!(page.html().matches("name=\"session\"").count(), 2, "two browsers of Ann's");
+        let anns = page.html().split("name=\"session\" value=\"").nth(1).unwrap()[..30].to_owned();
+        assert!(anns.starts_with("ses_"), "{anns}");
+        let hers = eve.open("/account/sessions");
+        let csrf = hers.hidden_fields("/signout").remove(0).1;
+        let fields = [("csrf", csrf.as_str()), ("session", anns.as_str())];
+        assert_eq!(eve.post("/account/sessions/revoke", &fields, &[]).status(), 404);
+        ann.submit(&page, "/account/sessions/others", &[]).says("Every other browser is signed out");
+        assert!(is_in(&mut ann) && !is_in(&mut phone) && is_in(&mut eve));
+    });
+}
+
+#[test]
+fn an_account_is_deleted_by_typing_its_name_and_the_password_and_its_name_stays_taken() {
+    story(|app| {
+        let mut ann = joins(app, "ann");
+        let page = ann.open("/account");
+        for (typed, password, says) in
+            [("bob", PASSWORD, "Type ann to delete"), ("ann", "wrong", "This is not your password")]
+        {
+            let page = ann.submit(&page, "/account/delete", &[("username", typed), ("current", password)]);
+            assert_eq!(page.status(), 422);
+            page.says(says);
+        }
+        let done = ann.submit(&page, "/account/delete", &[("username", "ann"), ("current", PASSWORD)]);
+        done.says("The account is deleted");
+        assert!(!is_in(&mut ann));
+        signs_in(&mut ann, "ann", PASSWORD).says("No account has this name");
+        assert_eq!(ann.open("/@ann").status(), 404);
+        let page = ann.open("/signup");
+        let fields = [("username", "ann"), ("email", "ann@example.test"), ("password", PASSWORD)];
+        ann.submit(&page, "/signup", &fields).says("not given again").says("value=\"ann@example.test\"");
+    });
+}

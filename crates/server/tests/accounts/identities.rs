@@ -1,0 +1,228 @@
+//! Signing in where somebody else vouches, with a GitHub that checks what it is sent. Real providers are asked
+//! by the browser's tests; here stand the attacks.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use axum::{
+    Json, Router,
+    extract::State,
+    http::HeaderMap,
+    routing::{get, post},
+};
+use serde_json::{Value, json};
+use skaas_app::outbound::pkce;
+use skaas_testkit::app::{Browser, Node, TestApp, story};
+
+use super::{PASSWORD, is_in, joins, signs_in};
+
+/// Codes that were given out: the challenge they came with, and for whom.
+#[derive(Clone, Default)]
+struct Github(Arc<Mutex<HashMap<String, (String, u64, String)>>>);
+
+async fn token(State(github): State<Github>, body: String) -> Json<Value> {
+    let fields: HashMap<String, String> = url::form_urlencoded::parse(body.as_bytes()).into_owned().collect();
+    let known = github.0.lock().unwrap();
+    let good = known.get(&fields["code"]).is_some_and(|(challenge, ..)| {
+        *challenge == pkce::challenge(&fields["code_verifier"]) && fields["client_secret"] == "a-secret"
+    });
+    let refused = json!({"error": "bad_verification_code"});
+    Json(if good { json!({"access_token": fields["code"], "token_type": "bearer"}) } else { refused })
+}
+
+fn bearer(headers: &HeaderMap) -> &str {
+    headers["authorization"].to_str().unwrap().strip_prefix("Bearer ").unwrap()
+}
+
+async fn user(State(github): State<Github>, headers: HeaderMap) -> Json<Value> {
+    let id = github.0.lock().unwrap()[bearer(&headers)].1;
+    Json(json!({"id": id, "login": format!("Octo-{id}"), "name": "Octo Cat"}))
+}
+
+async fn emails(State(github): State<Github>, headers: HeaderMap) -> Json<Value> {
+    let email = github.0.lock().unwrap()[bearer(&headers)].2.clone();
+    let (verified, email) = email.strip_prefix('?').map_or((true, email.as_str()), |email| (false, email));
+    Json(json!([{"email": email, "primary": true, "verified": verified}]))
+}
+
+impl Github {
+    /// Starts one, and a node that lets people sign in with it.
+    fn start(app: &TestApp) -> (Self, Arc<Node>) {
+        let github = Self::default();
+        let router = Router::new()
+            .route("/login/oauth/access_token", post(token))
+            .route("/api/user", get(user))
+            .route("/api/user/emails", get(emails))
+            .with_state(github.clone());
+        let listener = app.run(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        app.run(async { tokio::spawn(async { axum::serve(listener, router).await }) });
+        (github, app.node_with_github(&base))
+    }
+
+    /// Somebody agrees at GitHub: the address that their browser is sent back to.
+    fn agrees(&self, asked: &str, id: u64, email: &str) -> String {
+        let asked = url::Url::parse(asked).unwrap();
+        let query: HashMap<String, String> = asked.query_pairs().into_owned().collect();
+        assert_eq!(query["redirect_uri"], "https://skaas.test/auth/github/callback");
+        assert_eq!(query["code_challenge_method"], "S256");
+        let code = format!("code-{}", self.0.lock().unwrap().len());
+        let given = (query["code_challenge"].clone(), id, email.to_owned());
+        self.0.lock().unwrap().insert(code.clone(), given);
+        format!("/auth/github/callback?code={code}&state={}", query["state"])
+    }
+}
+
+/// Where a browser is sent to sign in.
+#[track_caller]
+fn begins(browser: &mut Browser) -> String {
+    let page = browser.visit("/auth/github/start?return_to=/account/identities");
+    assert_eq!(page.status(), 303, "{}", page.html());
+    page.answer.header("location").unwrap().to_owned()
+}
+
+/// Where a browser is sent to link; it is not sent by a redirect, which no form of ours may end in.
+#[track_caller]
+fn begins_to_link(browser: &mut Browser) -> String {
+    let page = browser.open("/account/identities");
+    let page = browser.submit(&page, "/auth/github/link", &[]);
+    let html = page.html();
+    let href = html.split("class=\"button primary\" href=\"").nth(1).unwrap_or_else(|| panic!("{html}"));
+    href.split('"').next().unwrap().replace("&#38;", "&")
+}
+
+#[test]
+fn a_stranger_chooses_a_name_once_and_is_known_from_then_on() {
+    story(|app| {
+        joins(app, "ann");
+        let (github, node) = Github::start(app);
+        let mut bob = app.browser_at(&node);
+        bob.open("/signin").says("Continue with GitHub");
+        let back = github.agrees(&begins(&mut bob), 7, "bob@example.test");
+        let page = bob.open(&back);
+        page.says("Choose a name").says("value=\"octo-7\"").says("bob@example.test");
+        let taken = bob.submit(&page, "/signup/identity", &[("username", "ann")]);
+        assert_eq!(taken.status(), 422);
+        taken.says("id=\"username-fault\"");
+        let page = bob.submit(&taken, "/signup/identity", &[("username", "bob")]);
+        page.says("github:7").says("This is your only way in");
+        bob.open("/account").says("bob@example.test").says("no password");
+        let mut again = app.browser_at(&node);
+        let back = github.agrees(&begins(&mut again), 7, "moved@example.test");
+        again.open(&back).says(">bob</a>");
+        again.open("/account").says("bob@example.test");
+    });
+}
+
+#[test]
+fn an_address_never_links_accounts_by_itself() {
+    story(|app| {
+        let mut ann = joins(app, "ann");
+        let (github, node) = Github::start(app);
+        let mut eve = app.browser_at(&node);
+        let back = github.agrees(&begins(&mut eve), 66, "ann@example.test");
+        let page = eve.open(&back);
+        page.says("sign in to it first");
+        let page = eve.submit(&page, "/signup/identity", &[("username", "eve")]);
+        page.says(">eve</a>");
+        eve.open("/account").says("None yet").omits("ann@example.test");
+        ann = ann.at(&node);
+        ann.open("/account/identities").says("No identity is linked");
+        // An address that GitHub did not check is not even spoken of.
+        let mut carl = app.browser_at(&node);
+        let back = github.agrees(&begins(&mut carl), 67, "?ann@example.test");
+        carl.open(&back).says("Choose a name").omits("ann@example.test");
+    });
+}
+
+#[test]
+fn a_sign_in_ends_only_where_it_began_in_time_and_once() {
+    story(|app| {
+        let (github, node) = Github::start(app);
+        let mut eve = app.browser_at(&node);
+        let back = github.agrees(&begins(&mut eve), 66, "eve@example.test");
+        let mut victim = app.browser_at(&node);
+        let page = victim.open(&back);
+        assert_eq!(page.status(), 403, "login CSRF: {}", page.html());
+        page.says("was not begun in this browser");
+        assert!(!is_in(&mut victim));
+        let page = eve.open(&back);
+        page.says("Choose a name");
+        let pending = page.path.clone();
+        assert_eq!(victim.open(&pending).status(), 403, "what was proved stays in its browser too");
+        assert_eq!(eve.open(&back).status(), 403, "once");
+        let late = github.agrees(&begins(&mut eve), 66, "eve@example.test");
+        app.pass(jiff::SignedDuration::from_mins(10));
+        assert_eq!(eve.open(&late).status(), 403, "too late");
+        assert_eq!(eve.open(&pending).status(), 403, "too late for that as well");
+        for forged in ["", "state=x&code=y", "state=sk_state_x", "error=access_denied"] {
+            assert_eq!(eve.open(&format!("/auth/github/callback?{forged}")).status(), 403, "{forged}");
+        }
+        let asked = begins(&mut eve);
+        let state = asked.split("state=").nth(1).unwrap().split('&').next().unwrap();
+        let page = eve.open(&format!("/auth/github/callback?state={state}&error=access_denied"));
+        assert_eq!(page.status(), 403);
+        page.says("GitHub did not sign you in");
+        // A code that belongs to another attempt proves nothing here (PKCE).
+        let others = github.agrees(&begins(&mut victim), 99, "victim@example.test");
+        let code = others.split("code=").nth(1).unwrap().split('&').next().unwrap();
+        let asked = begins(&mut eve);
+        let state = asked.split("state=").nth(1).unwrap().split('&').next().unwrap();
+        let page = eve.open(&format!("/auth/github/callback?state={state}&code={code}"));
+        assert_eq!(page.status(), 403);
+        page.says("did not prove who you are");
+    });
+}
+
+#[test]
+fn who_began_to_link_ends_it_and_nobody_else_and_never_the_last_way_in_is_taken_away() {
+    story(|app| {
+        let (github, node) = Github::start(app);
+        let mut ann = joins(app, "ann").at(&node);
+        let mut eve = joins(app, "eve").at(&node);
+        // Eve's link in Ann's browser, and in her own browser once Ann signed in there.
+        let back = github.agrees(&begins_to_link(&mut eve), 66, "eve@example.test");
+        assert_eq!(ann.open(&back).status(), 403);
+        let page = eve.open("/account");
+        eve.submit(&page, "/signout", &[]);
+        signs_in(&mut eve, "ann", PASSWORD);
+        let page = eve.open(&back);
+        assert_eq!(page.status(), 403);
+        page.says("Another person began to link this");
+        ann.open("/account/identities").says("No identity is linked");
+        let back = github.agrees(&begins_to_link(&mut ann), 1, "ann@example.test");
+        ann.open(&back).says("Linked").says("github:1");
+        // The same identity for another user is refused.
+        let mut carl = joins(app, "carl").at(&node);
+        let back = github.agrees(&begins_to_link(&mut carl), 1, "ann@example.test");
+        let page = carl.open(&back);
+        assert_eq!(page.status(), 409);
+        page.says("linked to another user");
+        // Ann has a password: it may go.
+        let page = ann.open("/account/identities");
+        ann.submit(&page, "/account/identities/unlink", &[]).says("Unlinked");
+        // Dora has none: it may not.
+        let mut dora = app.browser_at(&node);
+        let back = github.agrees(&begins(&mut dora), 4, "dora@example.test");
+        let page = dora.open(&back);
+        let page = dora.submit(&page, "/signup/identity", &[("username", "dora")]);
+        let refused = dora.submit(&page, "/account/identities/unlink", &[]);
+        assert_eq!(refused.status(), 409);
+        refused.says("only way to sign in").says("github:4");
+    });
+}
+
+#[test]
+fn linking_asks_who_signed_in_long_ago_to_sign_in_again() {
+    story(|app| {
+        let (_, node) = Github::start(app);
+        let mut ann = joins(app, "ann").at(&node);
+        app.pass(jiff::SignedDuration::from_mins(15));
+        let page = ann.open("/account/identities");
+        let page = ann.submit(&page, "/auth/github/link", &[]);
+        page.says("Sign in once more");
+        let page = ann.submit(&page, "/signin", &[("login", "ann"), ("password", PASSWORD)]);
+        assert_eq!(page.path, "/account/identities");
+        begins_to_link(&mut ann);
+    });
+}

@@ -1,0 +1,148 @@
+//! Addresses and passwords: what a mailed link does, and what it does not.
+
+use jiff::SignedDuration;
+use skaas_testkit::app::story;
+
+use super::{NEW_PASSWORD, PASSWORD, is_in, joins, signs_in, signs_up};
+
+#[test]
+fn an_address_counts_once_its_owner_says_so_and_not_because_a_link_was_opened() {
+    story(|app| {
+        let mut ann = signs_up(app, "ann");
+        ann.open("/account").says("None yet").omits("ann@example.test");
+        let mut other = app.browser();
+        signs_in(&mut other, "ann@example.test", PASSWORD).says("No account has this name");
+        let link = app.link_mailed_to("ann@example.test");
+        // A mail program opens it.
+        let page = app.browser().open(&link);
+        page.says("ann@example.test").says("Confirm");
+        ann.open("/account").says("None yet");
+        // In whatever browser it is confirmed: it signs nobody in.
+        let mut phone = app.browser();
+        let page = phone.open(&link);
+        phone.submit(&page, "/verify", &[]).says("The address is confirmed. Sign in");
+        assert!(!is_in(&mut phone));
+        ann.open("/account").says("ann@example.test").says("confirmed");
+        assert_eq!(phone.open(&link).status(), 404, "a link works once");
+        signs_in(&mut other, "Ann@Example.Test", PASSWORD).says("Account");
+        assert!(is_in(&mut other));
+    });
+}
+
+#[test]
+fn signing_up_reads_the_same_whether_the_address_is_known_here_or_not() {
+    story(|app| {
+        joins(app, "ann");
+        let sign_up = |name: &str, email: &str| {
+            let mut browser = app.browser();
+            let page = browser.open("/signup");
+            let fields = [("username", name), ("email", email), ("password", PASSWORD)];
+            let page = browser.submit(&page, "/signup", &fields);
+            let csrf = page.hidden_fields("/signout").remove(0).1;
+            (browser, page.html().replace(&csrf, "CSRF").replace(name, "NAME"))
+        };
+        let (mut eve, known) = sign_up("zorg", "ann@example.test");
+        let (_, unknown) = sign_up("zarg", "nobody@example.test");
+        assert_eq!(known, unknown);
+        let mails = app.mails();
+        let warned = mails.iter().filter(|mail| mail.contains("To: ann@example.test"));
+        let warned: Vec<_> = warned.filter(|mail| mail.contains("You have an account already")).collect();
+        assert_eq!(warned.len(), 1, "{mails:#?}");
+        assert!(!warned[0].contains("?code="), "nobody is led to confirm it for another's account");
+        eve.open("/account").says("None yet");
+        signs_in(&mut app.browser(), "ann@example.test", PASSWORD).says(">ann</a>");
+    });
+}
+
+#[test]
+fn nobody_blocks_anothers_address_by_typing_it() {
+    story(|app| {
+        signs_up(app, "eve");
+        let mut squatter = app.browser();
+        let page = squatter.open("/signup");
+        let fields = [("username", "mallory"), ("email", "bob@example.test"), ("password", PASSWORD)];
+        squatter.submit(&page, "/signup", &fields);
+        let mallorys = app.link_mailed_to("bob@example.test");
+        joins(app, "bob");
+        // Bob's own mailbox holds Mallory's link too; it is of no use any more.
+        let page = squatter.open(&mallorys);
+        let page = squatter.submit(&page, "/verify", &[]);
+        assert_eq!(page.status(), 409);
+        page.says("another account&#39;s by now");
+        squatter.open("/account").says("None yet");
+    });
+}
+
+#[test]
+fn a_reset_needs_the_mailbox_ends_every_session_and_works_once_within_the_hour() {
+    story(|app| {
+        let mut ann = joins(app, "ann");
+        let ask = |email: &str| {
+            let mut browser = app.browser();
+            let page = browser.open("/reset");
+            let page = browser.submit(&page, "/reset", &[("email", email)]);
+            assert_eq!(page.status(), 200);
+            let csrf = page.hidden_fields("/theme").remove(0).1;
+            page.html().replace(&csrf, "CSRF").replace(email, "EMAIL")
+        };
+        assert_eq!(ask("nobody@example.test"), ask("ann@example.test"));
+        let first = app.link_mailed_to("ann@example.test");
+        assert!(first.starts_with("/reset/new?code="), "{first}");
+        app.pass(SignedDuration::from_mins(60));
+        assert_eq!(app.browser().open(&first).status(), 404, "too late");
+        ask("ann@example.test");
+        let link = app.link_mailed_to("ann@example.test");
+        let mut phone = app.browser();
+        let page = phone.open(&link);
+        let weak = phone.submit(&page, "/reset/new", &[("password", "password123")]);
+        assert_eq!(weak.status(), 422);
+        weak.says("aria-invalid=\"true\"").says("id=\"password-fault\"");
+        phone.submit(&weak, "/reset/new", &[("password", NEW_PASSWORD)]).says("The password is changed");
+        assert!(!is_in(&mut ann), "every session ends");
+        assert_eq!(phone.open(&link).status(), 404, "a link works once");
+        signs_in(&mut ann, "ann", PASSWORD).says("No account has this name");
+        signs_in(&mut ann, "ann", NEW_PASSWORD);
+        assert!(is_in(&mut ann));
+    });
+}
+
+#[test]
+fn a_changed_address_waits_for_its_link_and_the_old_one_is_told() {
+    story(|app| {
+        let mut ann = joins(app, "ann");
+        let page = ann.open("/account");
+        let bad = ann.submit(&page, "/account/email", &[("email", "not an address")]);
+        assert_eq!(bad.status(), 422);
+        bad.says("value=\"not an address\"").says("id=\"email-fault\"");
+        ann.submit(&page, "/account/email", &[("email", "ann@new.test")]).says("We mailed a link");
+        ann.open("/account").says("ann@example.test").omits("ann@new.test");
+        let link = app.link_mailed_to("ann@new.test");
+        let page = ann.open(&link);
+        ann.submit(&page, "/verify", &[]).says("ann@new.test").omits("ann@example.test");
+        let told =
+            |mail: &String| mail.contains("To: ann@example.test") && mail.contains("was changed just now");
+        assert!(app.mails().iter().any(told));
+        signs_in(&mut app.browser(), "ann@example.test", PASSWORD).says("No account has this name");
+    });
+}
+
+#[test]
+fn a_changed_password_needs_the_old_one_and_signs_every_other_browser_out() {
+    story(|app| {
+        let mut ann = joins(app, "ann");
+        let mut phone = app.browser();
+        signs_in(&mut phone, "ann", PASSWORD);
+        let page = ann.open("/account");
+        let wrong = [("current", "not it at all"), ("password", NEW_PASSWORD)];
+        ann.submit(&page, "/account/password", &wrong).says("This is not your password");
+        let before = ann.cookie("__Host-skaas").unwrap().to_owned();
+        let right = [("current", PASSWORD), ("password", NEW_PASSWORD)];
+        ann.submit(&page, "/account/password", &right).says("every other browser is signed out");
+        assert!(is_in(&mut ann) && !is_in(&mut phone));
+        let mut thief = app.browser();
+        thief.put_cookie("__Host-skaas", &before);
+        assert!(!is_in(&mut thief), "this browser has a new secret too");
+        signs_in(&mut phone, "ann", NEW_PASSWORD);
+        assert!(is_in(&mut phone));
+    });
+}

@@ -1,0 +1,62 @@
+//! Api tokens on their page: shown once, limited as chosen, gone when revoked.
+
+use skaas_testkit::app::story;
+use skaas_testkit::wire::Connection;
+
+use super::{joins, signs_up};
+
+const REFS: &str = "/me/marketplace.git/info/refs?service=git-upload-pack";
+
+#[test]
+fn a_token_is_shown_once_opens_git_and_is_refused_from_the_moment_it_is_revoked() {
+    story(|app| {
+        let mut ann = joins(app, "ann");
+        let page = ann.open("/account/tokens");
+        page.says("There are no tokens yet");
+        let fields = [("name", "laptop"), ("access", "full"), ("days", "30")];
+        let made = ann.submit(&page, "/account/tokens", &fields);
+        let html = made.html();
+        let start = html.find("sk_live_").unwrap();
+        let token = html[start..].split('<').next().unwrap().trim().to_owned();
+        let list = ann.open("/account/tokens");
+        list.says("laptop").says("in 30 days").says("never").omits(&token);
+        let mut open = Connection::open(app.node().port()).bearer(&token);
+        assert_eq!(open.get(REFS).status, 200);
+        // Another's form names it: nothing happens.
+        let mut eve = signs_up(app, "eve");
+        let csrf = eve.open("/account/tokens").hidden_fields("/signout").remove(0).1;
+        let id = list.html().split("name=\"token\" value=\"").nth(1).unwrap()[..30].to_owned();
+        assert!(id.starts_with("tok_"), "{id}");
+        let sent = eve.post("/account/tokens/revoke", &[("csrf", &csrf), ("token", &id)], &[]);
+        assert_eq!(sent.status(), 404);
+        assert_eq!(open.get(REFS).status, 200);
+        ann.submit(&list, "/account/tokens/revoke", &[]).says("Revoked: it is refused").says(">revoked<");
+        assert_eq!(open.get(REFS).status, 401, "on the connection that was open");
+        // To keep the file's other side: the page itself never opens for a token.
+        assert_eq!(open.get("/account").status, 303);
+    });
+}
+
+#[test]
+fn a_token_is_limited_to_what_was_chosen_and_a_wrong_choice_is_named() {
+    story(|app| {
+        let mut ann = joins(app, "ann");
+        let page = ann.open("/account/tokens");
+        let nothing = [("name", "ci"), ("access", "limited"), ("days", "90")];
+        let refused = ann.submit(&page, "/account/tokens", &nothing);
+        assert_eq!(refused.status(), 422);
+        refused.says("value=\"ci\"").says("class=\"fault\"");
+        let bad = [("name", "ci"), ("access", "limited"), ("skills", "Not A Skill!"), ("days", "90")];
+        ann.submit(&page, "/account/tokens", &bad).says("id=\"skills-fault\"");
+        let narrow = [
+            ("name", "ci"),
+            ("access", "limited"),
+            ("scope", "creator"),
+            ("scope", "read-only"),
+            ("days", "0"),
+        ];
+        let made = ann.submit(&page, "/account/tokens", &narrow);
+        made.says("sk_live_");
+        ann.open("/account/tokens").says("creator read-only");
+    });
+}
