@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Everywhere")]
 pub(crate) struct General {
-    /// The server [else `SKAAS_URL`, `skaas config set url`, the only server signed in to]
+    /// The server [else `SKAAS_URL`, `skaas config set url`, the only sign-in]
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) url: Option<String>,
     /// Print one JSON document; failures too, on standard error

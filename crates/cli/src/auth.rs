@@ -12,6 +12,7 @@ use crate::{
     browser,
     failure::{Failure, Kind, Result},
     hosts::{Host, Hosts, Kept, file},
+    interrupt::Interrupt,
     login,
     output::{self, bold, dim, good, plain},
     places,
@@ -47,12 +48,14 @@ struct Found {
 /// Signs in and sets everything up; done again, it mends.
 pub(crate) async fn run(here: &Here, options: &Auth) -> Result<()> {
     let remote = Remote::new(here.address.clone())?;
+    let interrupt = Interrupt::while_signing_in(here.json);
     let old = Hosts::load()?.get(&here.address).cloned();
     let old_token = old.as_ref().and_then(|host| host.token(&here.address));
     let (token, me) = match reusable(&remote, options, old_token.as_ref()).await? {
         Some(found) => found,
         None => obtain(here, &remote, options, old.as_ref()).await?,
     };
+    interrupt.while_setting_up();
     let host = install(here, options, old.as_ref(), &token, &me)?;
     if let Some(former) = old_token.filter(|former| *former != token) {
         // It is out of use here; that it may be dead already is fine.

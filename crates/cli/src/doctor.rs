@@ -38,7 +38,7 @@ fn fault(what: &'static str, kind: Kind, found: impl Into<String>, cure: impl In
 }
 
 fn from_failure(what: &'static str, failure: &Failure) -> Finding {
-    let cure = failure.next.clone().filter(|next| next != "skaas doctor");
+    let cure = failure.next.clone().filter(|next| !next.contains("skaas doctor"));
     let cure = cure.unwrap_or_else(|| {
         "check the address, the network, and HTTPS_PROXY and NO_PROXY; then run this again".into()
     });

@@ -64,7 +64,8 @@ impl Host {
         match self.kept {
             Kept::File => self.token.clone(),
             Kept::Keychain => keychain::get(&address.origin(), &self.username),
-            Kept::GitStore => store::get(address, &self.username),
+            // Until git has it, it is here.
+            Kept::GitStore => store::get(address, &self.username).or_else(|| self.token.clone()),
         }
     }
 }

@@ -16,6 +16,7 @@ mod failure;
 mod git;
 mod git_credential;
 mod hosts;
+mod interrupt;
 mod keychain;
 mod login;
 mod netrc;

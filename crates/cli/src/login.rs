@@ -29,12 +29,7 @@ pub(crate) struct Asking {
 pub(crate) async fn by_device(remote: &Remote, asking: &Asking) -> Result<TokenResponse> {
     let authorization = authorize(remote, asking).await?;
     show(&authorization, asking.browser);
-    tokio::select! {
-        outcome = poll(remote, &authorization) => outcome,
-        _ = tokio::signal::ctrl_c() => Err(Failure::new(Kind::Interrupted, "signing in was interrupted")
-            .why("nothing was changed here; the code lapses by itself")
-            .next("skaas auth")),
-    }
+    poll(remote, &authorization).await
 }
 
 async fn authorize(remote: &Remote, asking: &Asking) -> Result<DeviceAuthorizationResponse> {

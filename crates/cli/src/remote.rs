@@ -41,7 +41,8 @@ impl Remote {
             .timeout(Duration::from_secs(30))
             .build()
             .map_err(|error| {
-                Failure::new(Kind::Failed, "cannot set up HTTPS on this machine").why(causes(&error))
+                Failure::new(Kind::Failed, "cannot set up HTTPS on this machine")
+                    .why(causes(&error).pop().unwrap_or_default())
             })?;
         Ok(Self { address, client })
     }
@@ -108,7 +109,7 @@ impl Remote {
                 .why(said.unwrap_or_else(|| "the token of this device may not do it".into())),
             404 | 405 => Failure::new(Kind::NotFound, format!("{address} has no such thing"))
                 .why(said.unwrap_or_else(|| format!("it answered {status}; is it a skaas server?")))
-                .next("skaas doctor"),
+                .next(self.doctor()),
             429 => Failure::new(Kind::Refused, format!("{address} asks for a pause"))
                 .why(said.unwrap_or_else(|| "too many requests in a short time".into()))
                 .next(match answer.header("retry-after") {
@@ -117,27 +118,31 @@ impl Remote {
                 }),
             500..=599 => Failure::new(Kind::Network, format!("{address} cannot answer right now"))
                 .why(said.unwrap_or_else(|| format!("it answered {status}")))
-                .next("try again in a minute; skaas doctor"),
+                .next(format!("try again in a minute; {}", self.doctor())),
             _ => Failure::new(Kind::Refused, format!("{address} refuses this"))
                 .why(said.unwrap_or_else(|| format!("it answered {status}"))),
         }
+    }
+
+    fn doctor(&self) -> String {
+        format!("skaas doctor --url {}", self.address)
     }
 
     /// Something answers there, but it is not one of ours.
     pub(crate) fn foreign(&self, why: &str) -> Failure {
         Failure::new(Kind::Network, format!("{} does not answer like a skaas server", self.address))
             .why(why)
-            .next("check the address: skaas config get url; skaas doctor")
+            .next(format!("check the address; {}", self.doctor()))
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> Failure {
-        let chain = causes(error);
+        let causes = causes(error);
         let why = if error.is_timeout() {
             "no answer in time".to_owned()
-        } else if error.is_connect() && chain.contains("dns") {
+        } else if error.is_connect() && causes.iter().any(|cause| cause.contains("dns")) {
             format!("the name {} is not known here", self.address.machine())
         } else {
-            chain
+            causes.last().cloned().unwrap_or_default()
         };
         let proxy = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"]
             .into_iter()
@@ -146,22 +151,20 @@ impl Remote {
             Some(name) => format!("{why} (through the proxy in {name})"),
             None => why,
         };
-        Failure::new(Kind::Network, format!("cannot reach {}", self.address)).why(why).next("skaas doctor")
+        Failure::new(Kind::Network, format!("cannot reach {}", self.address)).why(why).next(self.doctor())
     }
 }
 
-/// An error and its causes, outermost first, without URLs.
-fn causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut parts: Vec<String> = Vec::new();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let text = plain(&cause.to_string());
-        if !parts.iter().any(|part| part.contains(&text)) {
-            parts.push(text);
-        }
-        next = cause.source();
+/// What lies at the bottom of an error: `Connection refused`, `invalid peer certificate`. The layers above it
+/// only say which library passed it on, and name the URL.
+fn causes(error: &(dyn std::error::Error + 'static)) -> Vec<String> {
+    let mut all: Vec<String> = std::iter::successors(error.source(), |e| e.source())
+        .map(|cause| plain(&cause.to_string()))
+        .collect();
+    if all.is_empty() {
+        all.push(plain(&error.to_string()));
     }
-    if parts.is_empty() { plain(&error.to_string()) } else { parts.join(": ") }
+    all
 }
 
 impl Answer {

@@ -1,5 +1,5 @@
-//! Owns what signing in writes on this machine, and taking exactly that back. The record is saved after
-//! every single step, so that whatever fails, what is there is known.
+//! Owns what signing in writes on this machine, and taking exactly that back. The record is saved before
+//! every single step, so that whatever fails or is interrupted, what may be there is known.
 
 use skaas_api::Secret;
 
@@ -44,21 +44,24 @@ pub(crate) fn keep(address: &Address, username: &str, token: &Secret) -> Result<
 /// Moves the token to where it is wished, and lets git use it.
 pub(crate) fn make(address: &Address, mut host: Host, token: &Secret, wishes: Wishes) -> Result<Host> {
     if wishes.store {
+        host.kept = Kept::GitStore;
+        save(address, &host)?;
         store::put(address, &host.username, token)?;
-        host = Host { kept: Kept::GitStore, token: None, ..host };
+        host.token = None;
     } else if wishes.keychain && keychain::put(&address.origin(), &host.username, token) {
         host = Host { kept: Kept::Keychain, token: None, ..host };
     }
     save(address, &host)?;
     let program = if wishes.store { "store".to_owned() } else { program::helper()? };
-    let written = helper::install(address, &program)?;
-    host = Host { helper: Some(written.helper), helper_reset: written.reset, ..host };
+    let written = helper::plan(address, &program)?;
+    host = Host { helper: Some(written.helper.clone()), helper_reset: written.reset, ..host };
     save(address, &host)?;
+    helper::install(address, &written)?;
     if wishes.netrc {
         let path = netrc::file()?;
-        netrc::put(&path, address, &host.username, token)?;
-        host.netrc = Some(path);
+        host.netrc = Some(path.clone());
         save(address, &host)?;
+        netrc::put(&path, address, &host.username, token)?;
     }
     Ok(host)
 }

@@ -4,11 +4,7 @@
 use std::{borrow::Cow, path::PathBuf};
 
 use super::run;
-use crate::{
-    address::Address,
-    failure::{Failure, Result},
-    places,
-};
+use crate::{address::Address, failure::Result, places};
 
 /// What was written, so that it can be taken back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,24 +28,26 @@ pub(crate) fn named(address: &Address) -> Result<Vec<String>> {
     Ok(text.split_terminator('\0').map(str::to_owned).collect())
 }
 
-/// Names `helper` for this server. An empty line goes before it: git then forgets the helpers inherited from
-/// elsewhere, which would otherwise be asked first, and be handed our token to keep.
-pub(crate) fn install(address: &Address, helper: &str) -> Result<Written> {
-    let there = named(address)?;
-    let key = key(address);
-    let refused = |failure: Failure| {
-        failure.next(format!("add it by hand: git config --global --add {key} '{helper}'"))
-    };
-    let reset = !there.iter().any(String::is_empty);
-    if reset {
-        let ran = run(&["config", "--global", "--add", &key, ""], "")?;
-        ran.or_fail("cannot write your git configuration").map_err(refused)?;
-    }
-    if !there.iter().any(|value| value == helper) {
-        let ran = run(&["config", "--global", "--add", &key, helper], "")?;
-        ran.or_fail("cannot write your git configuration").map_err(refused)?;
-    }
+/// What naming `helper` for this server will write. An empty line goes before it: git then forgets the
+/// helpers inherited from elsewhere, which would otherwise be asked first, and be handed our token to keep.
+pub(crate) fn plan(address: &Address, helper: &str) -> Result<Written> {
+    let reset = !named(address)?.iter().any(String::is_empty);
     Ok(Written { helper: helper.to_owned(), reset })
+}
+
+/// Writes what was planned.
+pub(crate) fn install(address: &Address, written: &Written) -> Result<()> {
+    let key = key(address);
+    let add = |value: &str| {
+        let ran = run(&["config", "--global", "--add", &key, value], "")?;
+        ran.or_fail("cannot write your git configuration").map(drop).map_err(|failure| {
+            failure.next(format!("add it by hand: git config --global --add {key} \"{}\"", written.helper))
+        })
+    };
+    if written.reset {
+        add("")?;
+    }
+    if named(address)?.contains(&written.helper) { Ok(()) } else { add(&written.helper) }
 }
 
 /// Takes back what was written; nothing else.

@@ -88,6 +88,32 @@ fn an_interrupted_sign_in_says_so_and_changes_nothing() {
 }
 
 #[test]
+fn an_interrupted_set_up_leaves_a_sign_in_that_works_and_is_known() {
+    let (desk, fake) = (Desk::new(), Fake::with_alice());
+    let (seen, gate) = (desk.file("seen"), desk.file("gate"));
+    assert!(desk.run_anywhere("mkfifo", &[gate.to_str().unwrap()]).unwrap().code == Some(0));
+    desk.program(
+        "claude",
+        &format!("echo here > '{}'; cat '{}' > /dev/null", seen.display(), gate.display()),
+    );
+    fake.lock().polls.push_back(Poll::Token);
+    let child = desk.skaas_begun(&["auth", "--no-browser", "--yes", "--url", &fake.url()]);
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while desk.text("seen").is_empty() {
+        assert!(Instant::now() < deadline, "it never ran the agent's line");
+        std::thread::yield_now();
+    }
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    // What the agent holds open is let go.
+    std::fs::write(&gate, "").unwrap();
+    ended(child).ends_with(130).says("you are signed in");
+    std::fs::remove_file(&gate).unwrap();
+    lists(&desk, &fake).succeeds();
+    desk.skaas(&["logout"]).succeeds();
+    assert!(!desk.everything().contains("sk_live"));
+}
+
+#[test]
 fn the_browser_opens_the_page_with_the_code_where_there_is_one() {
     let (desk, fake) = (Desk::new(), Fake::answering(&[Poll::Token]));
     let seen = desk.file("seen");
