@@ -127,9 +127,8 @@ impl Authentication {
         }
         let outcome = async {
             let mut tx = store.begin().await?;
-            let uses: Vec<TokenUse> =
-                used.iter().map(|&(id, at)| TokenUse { id, at, from: None }).collect();
-            tokens::touch(&mut tx, &uses).await?;
+            let touched: Vec<TokenUse> = used.iter().map(|&(id, at)| TokenUse { id, at, from: None }).collect();
+            tokens::touch(&mut tx, &touched).await?;
             tx.commit().await
         };
         outcome.await.map_err(|error| {

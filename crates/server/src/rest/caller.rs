@@ -26,9 +26,8 @@ impl FromRequestParts<App> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failed> {
         let credentials = credentials::read(&parts.headers);
-        let presented = credentials
-            .as_ref()
-            .map(|c| Presented { username: c.username.as_deref(), secret: &c.secret });
+        let presented =
+            credentials.as_ref().map(|c| Presented { username: c.username.as_deref(), secret: &c.secret });
         Ok(Self(authenticate(app, presented.as_ref()).await?))
     }
 }

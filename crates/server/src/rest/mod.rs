@@ -78,7 +78,9 @@ impl<T: serde::de::DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> 
             Err(JsonRejection::BytesRejection(_)) => {
                 Err(Error::TooLarge(format!("the body is larger than {} KiB", MAX_BODY / 1024)).into())
             }
-            Err(rejection) => Err(Error::Invalid(format!("{}; nothing was changed", rejection.body_text())).into()),
+            Err(rejection) => {
+                Err(Error::Invalid(format!("{}; nothing was changed", rejection.body_text())).into())
+            }
         }
     }
 }

@@ -59,7 +59,9 @@ pub(crate) async fn create(
     let viewer = caller.allowed(&Need::Account { write: true })?;
     let scopes: Scopes = match &new.scopes {
         None => viewer.token().scopes.clone(),
-        Some(text) => text.parse().map_err(|error| Error::Invalid(format!("{error}; nothing was changed")))?,
+        Some(text) => {
+            text.parse().map_err(|error| Error::Invalid(format!("{error}; nothing was changed")))?
+        }
     };
     if !scopes.is_within(&viewer.token().scopes) {
         return Err(Error::Forbidden("a token cannot make one that may do more than itself".into()).into());
