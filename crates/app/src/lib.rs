@@ -17,12 +17,14 @@ mod render;
 mod viewer;
 
 pub mod accounts;
+pub mod devices;
 pub mod fetch;
 pub mod grants;
 pub mod health;
 pub mod identities;
 pub mod lineage;
 pub mod listings;
+pub mod oauth;
 pub mod outside;
 pub mod publication;
 pub mod push;

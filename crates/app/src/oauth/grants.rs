@@ -1,0 +1,227 @@
+//! Owns the giving and taking back of OAuth tokens. Refuses to say why a code or token does not work beyond
+//! that it does not: the client can only begin again.
+
+use skaas_domain::{
+    id::OauthTokenId,
+    oauth::{ACCESS_LIFETIME, ErrorCode, GrantType, OauthCode, OauthGrant, REFRESH_LIFETIME},
+    scope::{Need, Scopes},
+    secret::{Secret, SecretKind},
+    token::ApiToken,
+};
+use skaas_store::{
+    Tx,
+    oauth_codes::{self, Redeemed},
+    oauth_tokens::{self, NewToken, NewTokens, OauthBearer, Rotation},
+    tokens,
+};
+
+use super::{Refused, clients, mcp_resource, resource};
+use crate::{
+    app::App,
+    devices::CLI_CLIENT_ID,
+    error::{Error, Result},
+};
+
+/// Tokens at the one moment at which they are known.
+#[derive(Debug)]
+pub struct Given {
+    /// Opens things.
+    pub access: Secret,
+    /// Gives the next two, for clients that registered for that.
+    pub refresh: Option<Secret>,
+    /// What they may be used for.
+    pub scopes: Scopes,
+    /// For how long the access token works, in seconds.
+    pub expires_in: i64,
+}
+
+fn invalid_grant(why: &str) -> Refused {
+    Refused::said(ErrorCode::InvalidGrant, why)
+}
+
+/// New secrets and what is stored of them.
+fn fresh(app: &App, with_refresh: bool) -> (Secret, Option<Secret>, NewTokens) {
+    let now = app.now();
+    app.with_rng(|rng| {
+        let mut one = |kind, lifetime| {
+            let (id, secret) = (OauthTokenId::new(now, rng), Secret::generate(kind, rng));
+            let token = NewToken { id, hash: secret.hash(), expires_at: now + lifetime };
+            (secret, token)
+        };
+        let (access_secret, access) = one(SecretKind::AccessToken, ACCESS_LIFETIME);
+        let refresh = with_refresh.then(|| one(SecretKind::RefreshToken, REFRESH_LIFETIME));
+        let (refresh_secret, refresh) = refresh.unzip();
+        (access_secret, refresh_secret, NewTokens { access, refresh })
+    })
+}
+
+/// Gives the first tokens of a grant. Nothing is committed here.
+pub(crate) async fn give(app: &App, tx: &mut Tx, grant: &OauthGrant, with_refresh: bool) -> Result<Given> {
+    let (access, refresh, tokens) = fresh(app, with_refresh);
+    oauth_tokens::issue(tx, grant, &tokens, app.now()).await?;
+    Ok(Given { access, refresh, scopes: grant.scopes.clone(), expires_in: ACCESS_LIFETIME.as_secs() })
+}
+
+fn no_code() -> Refused {
+    invalid_grant("this code does not work: it is wrong, used, or older than a minute")
+}
+
+fn other_resource() -> Refused {
+    Refused::said(ErrorCode::InvalidTarget, "the consent was for another resource")
+}
+
+/// What came with a code.
+struct Presented<'a> {
+    client_id: &'a str,
+    verifier: &'a str,
+    redirect_uri: Option<&'a str>,
+}
+
+impl Presented<'_> {
+    /// Why that does not fit the code and its grant.
+    fn fault(&self, code: &OauthCode, grant: &OauthGrant) -> Option<Refused> {
+        if grant.client_id != self.client_id {
+            Some(no_code())
+        } else if !code.challenge.verifies(self.verifier) {
+            Some(invalid_grant("code_verifier does not fit the code_challenge"))
+        } else if self.redirect_uri != Some(code.redirect_uri.as_str()) {
+            Some(invalid_grant("redirect_uri is not the one that the code was sent to"))
+        } else {
+            None
+        }
+    }
+}
+
+/// A code for tokens (RFC 6749, section 4.1.3).
+///
+/// # Errors
+/// `invalid_grant`, `invalid_client`, `invalid_target`.
+pub async fn exchange(
+    app: &App,
+    client_id: &str,
+    code: &str,
+    verifier: &str,
+    redirect_uri: Option<&str>,
+    requested: Option<&str>,
+) -> Result<Given, Refused> {
+    let client = clients::known(app, client_id).await?;
+    let wanted = requested.map(|requested| resource(app, Some(requested))).transpose()?;
+    let secret = Secret::parse(SecretKind::OauthCode, code).map_err(|_| no_code())?;
+    let mut tx = app.store.begin().await?;
+    let redeemed = oauth_codes::redeem(&mut tx, &secret.hash(), app.now()).await?;
+    let refused = match redeemed {
+        Redeemed::Redeemed(code, grant) => {
+            let named = Presented { client_id, verifier, redirect_uri };
+            let elsewhere = wanted.is_some_and(|wanted| wanted != grant.resource);
+            if let Some(fault) = named.fault(&code, &grant).or_else(|| elsewhere.then(other_resource)) {
+                fault
+            } else {
+                let with_refresh = client.grant_types.contains(&GrantType::RefreshToken);
+                let given = give(app, &mut tx, &grant, with_refresh).await?;
+                tx.commit().await?;
+                tracing::info!(event = "oauth_tokens_given", user_id = %grant.user, grant_id = %grant.id);
+                return Ok(given);
+            }
+        }
+        Redeemed::Reused(grant) => {
+            tracing::warn!(event = "oauth_code_reused", grant_id = %grant);
+            no_code()
+        }
+        Redeemed::Unknown => no_code(),
+    };
+    // Whoever presented it is not who asked for it, or two have it: it is used up all the same.
+    tx.commit().await?;
+    Err(refused)
+}
+
+/// A refresh token for the next two (RFC 6749, section 6). One used twice takes its grant back, but for the
+/// one retry of who lost the answer.
+///
+/// # Errors
+/// `invalid_grant`, `invalid_client`, `invalid_scope`, `invalid_target`.
+pub async fn refresh(
+    app: &App,
+    client_id: &str,
+    token: &str,
+    scope: Option<&str>,
+    requested: Option<&str>,
+) -> Result<Given, Refused> {
+    clients::known(app, client_id).await?;
+    let wanted = requested.map(|requested| resource(app, Some(requested))).transpose()?;
+    let no_token = || invalid_grant("this refresh token does not work; ask the person again");
+    let secret = Secret::parse(SecretKind::RefreshToken, token).map_err(|_| no_token())?;
+    let (access, refresh, tokens) = fresh(app, true);
+    let mut tx = app.store.begin().await?;
+    let rotation = oauth_tokens::rotate(&mut tx, &secret.hash(), client_id, &tokens, app.now()).await?;
+    let grant = match rotation {
+        Rotation::Rotated(grant) | Rotation::Retried(grant) => grant,
+        Rotation::Reused(grant) => {
+            tx.commit().await?;
+            tracing::warn!(event = "oauth_refresh_reused", grant_id = %grant);
+            return Err(no_token());
+        }
+        Rotation::Unknown => return Err(no_token()),
+    };
+    // What fails from here on leaves the transaction, and so the token that was presented, as it was.
+    if wanted.is_some_and(|wanted| wanted != grant.resource) {
+        return Err(other_resource());
+    }
+    if scope.is_some_and(|scope| scope.parse::<Scopes>().ok().as_ref() != Some(&grant.scopes)) {
+        let why = "a refresh keeps the scopes of the consent; leave scope out";
+        return Err(Refused::said(ErrorCode::InvalidScope, why));
+    }
+    tx.commit().await?;
+    Ok(Given { access, refresh, scopes: grant.scopes, expires_in: ACCESS_LIFETIME.as_secs() })
+}
+
+/// Takes a token back (RFC 7009): an OAuth token of this client, or an api token that a device login gave.
+/// That there was none is no error.
+pub async fn revoke(app: &App, client_id: &str, token: &str) -> Result<()> {
+    let now = app.now();
+    if client_id == CLI_CLIENT_ID {
+        let Ok(token) = ApiToken::parse(token) else { return Ok(()) };
+        let mut tx = app.store.begin().await?;
+        if let Some(bearer) = tokens::find_by_hash(&mut tx, &token.hash()).await? {
+            let (user, id) = (bearer.user.id, bearer.token.id);
+            tokens::revoke(&mut tx, user, &id.to_string(), now).await?;
+            tracing::info!(event = "tokens_revoked", user_id = %user, count = 1);
+        }
+        tx.commit().await?;
+        return Ok(());
+    }
+    let parsed = [SecretKind::AccessToken, SecretKind::RefreshToken]
+        .into_iter()
+        .find_map(|kind| Secret::parse(kind, token).ok());
+    let Some(secret) = parsed else { return Ok(()) };
+    let mut tx = app.store.begin().await?;
+    if let Some(user) = oauth_tokens::revoke(&mut tx, &secret.hash(), client_id, now).await? {
+        tracing::info!(event = "oauth_token_revoked", user_id = %user);
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Who speaks to the MCP endpoint.
+///
+/// # Errors
+/// [`Error::Unauthenticated`] for anything but an access token that works now and is meant for this endpoint;
+/// [`Error::Forbidden`] where it has not the scope.
+pub async fn open_mcp(app: &App, token: &str) -> Result<OauthBearer> {
+    let secret = Secret::parse(SecretKind::AccessToken, token).map_err(|_| Error::Unauthenticated)?;
+    let now = app.now();
+    let mut conn = app.store.read().await?;
+    let bearer = oauth_tokens::find_access(&mut conn, &secret.hash()).await?;
+    drop(conn);
+    let ours = mcp_resource(app);
+    let meant = |bearer: &OauthBearer| bearer.grant.resource.as_deref() == Some(ours.as_str());
+    let bearer = bearer.filter(|bearer| bearer.works(now) && meant(bearer)).ok_or(Error::Unauthenticated)?;
+    if !bearer.grant.scopes.permits(&Need::Mcp) {
+        return Err(Error::Forbidden(bearer.grant.scopes.refusal(&Need::Mcp)));
+    }
+    if bearer.token.used_at.is_none() {
+        let mut tx = app.store.begin().await?;
+        oauth_tokens::touch(&mut tx, &[(bearer.token.id, now)]).await?;
+        tx.commit().await?;
+    }
+    Ok(bearer)
+}
