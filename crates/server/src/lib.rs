@@ -11,6 +11,7 @@ mod git_http;
 mod health;
 mod installation;
 mod listener;
+mod oauth;
 mod output;
 mod outside;
 mod pace;

@@ -12,7 +12,7 @@ use skaas_app::App;
 
 use crate::{
     git_http::{self, GitState},
-    health,
+    health, oauth,
     pages::{self, PagesState},
     rest,
 };
@@ -30,7 +30,11 @@ pub struct RouterParts {
 /// Every address of a node, with `{…}` where a name stands; repos also end in `.git`.
 pub fn addresses() -> Vec<String> {
     let others = ["/healthz", "/readyz", "/metrics"].map(str::to_owned);
-    let rest = rest::ADDRESSES.iter().chain(pages::ADDRESSES).map(|address| (*address).to_owned());
+    let rest = rest::ADDRESSES
+        .iter()
+        .chain(pages::ADDRESSES)
+        .chain(oauth::ADDRESSES)
+        .map(|address| (*address).to_owned());
     git_http::addresses().chain(rest).chain(others).collect()
 }
 
@@ -51,6 +55,10 @@ pub fn router(parts: RouterParts) -> Router {
         .with_state(parts.app);
     let metrics =
         parts.metrics.map(|handle| Router::new().route("/metrics", get(health::metrics)).with_state(handle));
-    let pages = pages::wrap(pages::routes().fallback(pages::nothing_here), &pages_state);
-    git.merge(rest::routes(app)).merge(health).merge(metrics.unwrap_or_default()).merge(pages)
+    let pages = pages::wrap(
+        pages::routes().merge(oauth::pages::routes()).fallback(pages::nothing_here),
+        &pages_state,
+    );
+    let oauth = oauth::routes(app.clone());
+    git.merge(rest::routes(app)).merge(oauth).merge(health).merge(metrics.unwrap_or_default()).merge(pages)
 }

@@ -39,7 +39,7 @@ use skaas_app::{App, Error, accounts::Rejected};
 pub(crate) use browser::{Browser, Cookies, Member, around};
 pub(crate) use error_page::{PageError, sentence_case};
 pub(crate) use fields::{Fields, Query, Submitted};
-pub(crate) use frame::Frame;
+pub(crate) use frame::{Frame, show, show_as};
 pub(crate) use moment::Moment;
 
 use crate::problem::problem;

@@ -1,0 +1,100 @@
+//! Owns the door of the MCP endpoint: who may speak there, and how whoever may not finds out where to ask
+//! (RFC 9728, section 5.1). Behind it there is no tool yet: of the protocol it speaks the handshake, `ping`
+//! and the empty list of tools.
+
+use axum::{
+    body::Bytes,
+    extract::State,
+    response::{IntoResponse as _, Response},
+};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use serde_json::{Value, json};
+use skaas_app::{App, Error, oauth};
+
+use super::answer::json_once;
+use crate::problem::problem;
+
+/// The versions of the protocol that the handshake agrees to; the last is the one offered to all others.
+const VERSIONS: [&str; 3] = ["2025-03-26", "2025-06-18", "2025-11-25"];
+
+/// Any request to `/mcp`.
+pub(super) async fn handle(
+    State(app): State<App>,
+    method: Method,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let presented = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let token = presented.and_then(|value| {
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    });
+    let outcome = match token {
+        Some(token) => oauth::open_mcp(&app, token).await,
+        None => Err(Error::Unauthenticated),
+    };
+    match outcome {
+        Ok(_) if method == Method::POST => speak(&body),
+        Ok(_) => StatusCode::METHOD_NOT_ALLOWED.into_response(),
+        Err(error) => refuse(&app, &error, token.is_some()),
+    }
+}
+
+/// Says where to ask for a token, beside the usual words.
+fn refuse(app: &App, error: &Error, with_token: bool) -> Response {
+    let mut response = problem(error);
+    let code = match error {
+        Error::Unauthenticated if with_token => ", error=\"invalid_token\"",
+        Error::Unauthenticated => "",
+        Error::Forbidden(_) => ", error=\"insufficient_scope\"",
+        _ => return response,
+    };
+    let base = &app.voice().public_url;
+    let challenge = format!(
+        "Bearer realm=\"skaas\", resource_metadata=\"{base}/.well-known/oauth-protected-resource/mcp\", \
+         scope=\"mcp\"{code}"
+    );
+    if let Ok(challenge) = HeaderValue::from_str(&challenge) {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    response
+}
+
+/// One message of JSON-RPC 2.0.
+fn speak(body: &[u8]) -> Response {
+    let wrong = |code: i64, message: &str, id: &Value| {
+        let body = json!({ "jsonrpc": "2.0", "id": id, "error": { "code": code, "message": message } });
+        json_once(StatusCode::BAD_REQUEST, &body)
+    };
+    let Ok(message) = serde_json::from_slice::<Value>(body) else {
+        return wrong(-32700, "this is no JSON", &Value::Null);
+    };
+    let (Some(method), "2.0") = (message["method"].as_str(), message["jsonrpc"].as_str().unwrap_or_default())
+    else {
+        return wrong(-32600, "this is no request of JSON-RPC 2.0", &Value::Null);
+    };
+    let Some(id) = message.get("id").filter(|id| id.is_string() || id.is_number()) else {
+        // A notification: there is nothing to answer.
+        return StatusCode::ACCEPTED.into_response();
+    };
+    let result = match method {
+        "initialize" => {
+            let asked = message["params"]["protocolVersion"].as_str().unwrap_or_default();
+            let newest = VERSIONS[VERSIONS.len() - 1];
+            let version = VERSIONS.into_iter().find(|known| *known == asked).unwrap_or(newest);
+            json!({
+                "protocolVersion": version,
+                "capabilities": { "tools": {} },
+                "serverInfo": { "name": "skaas", "version": env!("CARGO_PKG_VERSION") },
+            })
+        }
+        "ping" => json!({}),
+        "tools/list" => json!({ "tools": [] }),
+        _ => {
+            let error = json!({ "code": -32601, "message": "there is no such method here" });
+            let body = json!({ "jsonrpc": "2.0", "id": id, "error": error });
+            return json_once(StatusCode::OK, &body);
+        }
+    };
+    json_once(StatusCode::OK, &json!({ "jsonrpc": "2.0", "id": id, "result": result }))
+}

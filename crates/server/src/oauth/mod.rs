@@ -1,0 +1,56 @@
+//! Owns the endpoints of the authorization server that programs speak to: device login (RFC 8628), tokens,
+//! registration, revocation, metadata, and the MCP endpoint that they are for; and the two questions that a
+//! person is asked on the way. Refuses cookies everywhere but on those two pages: scripts of any site may call
+//! the rest.
+
+mod answer;
+mod cors;
+mod device;
+mod discovery;
+mod form;
+mod mcp;
+pub(crate) mod pages;
+mod registration;
+mod token;
+
+use axum::{
+    Router, middleware,
+    routing::{any, get, post},
+};
+use skaas_app::App;
+
+/// Every address of these.
+pub(crate) const ADDRESSES: &[&str] = &[
+    "/.well-known/oauth-authorization-server",
+    "/.well-known/oauth-protected-resource",
+    "/.well-known/oauth-protected-resource/mcp",
+    "/.well-known/openid-configuration",
+    "/auth/cli",
+    "/auth/cli/status",
+    "/device",
+    "/mcp",
+    "/oauth/authorize",
+    "/oauth/device_authorization",
+    "/oauth/register",
+    "/oauth/revoke",
+    "/oauth/token",
+];
+
+/// The routes of this part.
+pub(crate) fn routes(app: App) -> Router {
+    let open = Router::new()
+        .route("/.well-known/oauth-authorization-server", get(discovery::authorization_server))
+        .route("/.well-known/oauth-protected-resource", get(discovery::whole_site))
+        .route("/.well-known/oauth-protected-resource/mcp", get(discovery::mcp))
+        .route("/.well-known/openid-configuration", get(discovery::authorization_server))
+        .route("/mcp", any(mcp::handle))
+        .route("/oauth/device_authorization", post(device::authorize))
+        .route("/oauth/register", post(registration::register))
+        .route("/oauth/revoke", post(token::revoke))
+        .route("/oauth/token", post(token::give))
+        .layer(middleware::from_fn(cors::around));
+    let ours = Router::new()
+        .route("/auth/cli", post(device::start_cli))
+        .route("/auth/cli/status", get(device::cli_status));
+    open.merge(ours).with_state(app)
+}

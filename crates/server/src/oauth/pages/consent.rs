@@ -1,0 +1,149 @@
+//! Owns the page on which a person lets an OAuth client in (RFC 6749, section 3.1). Refuses to send anybody
+//! on, to the client or to an identity provider, before they have seen who asks.
+
+use askama::Template;
+use axum::{
+    extract::{RawQuery, State},
+    response::{IntoResponse as _, Redirect, Response},
+};
+use http::{HeaderValue, StatusCode, header};
+use skaas_app::oauth::{self, Asked, NotAsked, Request, Sent};
+use skaas_domain::{redirect, scope::Scope};
+
+use super::super::form::Form;
+use crate::pages::{Browser, Frame, PageError, PagesState, Submitted, show};
+
+/// What the question is made of, as it stands in the query and in the form.
+const PARAMETERS: [&str; 8] = [
+    "response_type",
+    "client_id",
+    "redirect_uri",
+    "scope",
+    "state",
+    "code_challenge",
+    "code_challenge_method",
+    "resource",
+];
+
+#[derive(Template)]
+#[template(path = "consent.html")]
+struct Consent {
+    frame: Frame,
+    username: Option<String>,
+    /// Where the sign-in page leads back to.
+    here: String,
+    client: String,
+    client_id: String,
+    destination: String,
+    redirect_uri: String,
+    scopes: Vec<String>,
+    resource: String,
+    kept: Vec<(&'static str, String)>,
+}
+
+fn asked(get: impl Fn(&str) -> Option<String>, doubled: Option<String>) -> Asked {
+    Asked {
+        response_type: get("response_type"),
+        client_id: get("client_id"),
+        redirect_uri: get("redirect_uri"),
+        scope: get("scope"),
+        state: get("state"),
+        code_challenge: get("code_challenge"),
+        code_challenge_method: get("code_challenge_method"),
+        resource: get("resource"),
+        doubled,
+    }
+}
+
+fn go(Sent(url): &Sent) -> Response {
+    let mut response = Redirect::to(url).into_response();
+    // The code is in the address; where it leads need not learn from where.
+    response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
+}
+
+fn not_asked(why: NotAsked) -> Result<Response, PageError> {
+    match why {
+        NotAsked::Shown(sentence) => Err(PageError::new(StatusCode::BAD_REQUEST, sentence)),
+        NotAsked::Sent(sent) => Ok(go(&sent)),
+        NotAsked::Other(error) => Err(error.into()),
+    }
+}
+
+/// `GET /oauth/authorize`: the question. Who is not signed in sees it as well, and signs in from there.
+pub(super) async fn page(
+    State(state): State<PagesState>,
+    browser: Browser,
+    RawQuery(query): RawQuery,
+) -> Result<Response, PageError> {
+    let form = Form::parse(query.unwrap_or_default().as_bytes());
+    let get = |name: &str| form.get(name).map(str::to_owned);
+    let asked = asked(get, form.doubled().map(str::to_owned));
+    let request = match oauth::check(&state.app, &asked).await {
+        Ok(request) => request,
+        Err(why) => return not_asked(why),
+    };
+    let kept = PARAMETERS.into_iter().filter_map(|name| Some((name, get(name)?))).collect();
+    let mut response = show(&consent(&state, &browser, &request, kept))?;
+    // The answer to the form leads to the client; browsers hold that against the policy of this page.
+    let scheme = request.redirect_uri.split(':').next().unwrap_or("https");
+    let policy = format!(
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+         form-action 'self' {scheme}:; frame-ancestors 'none'; base-uri 'none'"
+    );
+    if let Ok(policy) = HeaderValue::from_str(&policy) {
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    Ok(response)
+}
+
+fn consent(
+    state: &PagesState,
+    browser: &Browser,
+    request: &Request,
+    kept: Vec<(&'static str, String)>,
+) -> Consent {
+    let here = url::form_urlencoded::byte_serialize(browser.path.as_bytes()).collect();
+    let ours = || format!("{} (your marketplace and account)", state.app.voice().public_url);
+    Consent {
+        frame: browser.frame("consent"),
+        username: browser.session.as_ref().map(|signed_in| signed_in.user.username.clone()),
+        here,
+        client: request.client.name.clone(),
+        client_id: request.client.client_id.clone(),
+        destination: redirect::shown(&request.redirect_uri),
+        redirect_uri: request.redirect_uri.clone(),
+        scopes: request.scopes.iter().map(Scope::explain).collect(),
+        resource: request.resource.clone().unwrap_or_else(ours),
+        kept,
+    }
+}
+
+/// `POST /oauth/authorize`: the person's answer. Everything is checked again.
+pub(super) async fn answer(
+    State(state): State<PagesState>,
+    browser: Browser,
+    Submitted(fields): Submitted,
+) -> Result<Response, PageError> {
+    let Some(signed_in) = &browser.session else {
+        let sentence = "you were signed out meanwhile; go back to the app and begin again";
+        return Err(PageError::new(StatusCode::UNAUTHORIZED, sentence));
+    };
+    let get = |name: &str| Some(fields.get(name).to_owned()).filter(|value| !value.is_empty());
+    let doubled = PARAMETERS.into_iter().find(|name| fields.all(name).count() > 1).map(str::to_owned);
+    let request = match oauth::check(&state.app, &asked(get, doubled)).await {
+        Ok(request) => request,
+        Err(why) => return not_asked(why),
+    };
+    let sent = match fields.get("answer") {
+        "approve" => oauth::consent(&state.app, signed_in.user.id, &request).await?,
+        "deny" => oauth::refuse(&state.app, &request)?,
+        _ => {
+            return Err(PageError::new(
+                StatusCode::BAD_REQUEST,
+                "the answer is yes or no; nothing was changed",
+            ));
+        }
+    };
+    Ok(go(&sent))
+}

@@ -1,0 +1,158 @@
+//! Owns the page on which a person lets a device sign in (RFC 8628, section 3.3). Refuses to let it in by a
+//! link alone: a filled-in code is shown and asked about like a typed one.
+
+use askama::Template;
+use axum::{extract::State, response::Response};
+use http::{HeaderValue, StatusCode, header};
+use skaas_app::{
+    Error,
+    devices::{self, CLI_CLIENT_ID, Named, NotThere},
+    oauth::Refused,
+};
+use skaas_domain::{
+    device::{DeviceAuthorization, DeviceRecord, UserCode},
+    scope::Scope,
+};
+
+use crate::pages::{
+    Frame, Member, Moment, PageError, PagesState, Query, Submitted, sentence_case, show, show_as,
+};
+
+#[derive(Template)]
+#[template(path = "device.html")]
+struct Typing {
+    frame: Frame,
+    typed: String,
+    fault: String,
+}
+
+#[derive(Template)]
+#[template(path = "device_ask.html")]
+struct Asking {
+    frame: Frame,
+    /// As the terminal shows it.
+    code: String,
+    /// Where the browser was opened with one.
+    handle: String,
+    username: String,
+    is_ours: bool,
+    name: String,
+    address: String,
+    agent: String,
+    asked: Moment,
+    scopes: Vec<String>,
+    resource: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "device_done.html")]
+struct Done {
+    frame: Frame,
+    name: String,
+    is_approved: bool,
+}
+
+/// `GET /device`: where the code is typed, or asked about.
+pub(super) async fn page(
+    State(state): State<PagesState>,
+    member: Member,
+    Query(query): Query,
+) -> Result<Response, PageError> {
+    let typed = query.trimmed("user_code");
+    if typed.is_empty() {
+        let (frame, typed, fault) = (member.browser.frame("device"), String::new(), String::new());
+        return show(&Typing { frame, typed, fault });
+    }
+    let who = member.signed_in.user.id;
+    match devices::find(&state.app, who, &member.browser.place, Named::Code(typed)).await {
+        Ok(device) => ask(&state, &member, &device, "", typed),
+        Err(not_there) => once_more(&member, typed, not_there),
+    }
+}
+
+/// `GET /auth/cli`: the page that the command line opens.
+pub(super) async fn by_handle(
+    State(state): State<PagesState>,
+    member: Member,
+    Query(query): Query,
+) -> Result<Response, PageError> {
+    let (handle, code) = (query.get("session"), query.get("code"));
+    let who = member.signed_in.user.id;
+    let named = Named::Handle { handle, code };
+    match devices::find(&state.app, who, &member.browser.place, named).await {
+        Ok(device) => ask(&state, &member, &device, handle, code),
+        Err(not_there) => once_more(&member, "", not_there),
+    }
+}
+
+/// `POST /device`: the person's answer.
+pub(super) async fn answer(
+    State(state): State<PagesState>,
+    member: Member,
+    Submitted(fields): Submitted,
+) -> Result<Response, PageError> {
+    let (handle, code) = (fields.get("session"), fields.trimmed("user_code"));
+    let agrees = match fields.get("answer") {
+        "approve" => true,
+        "deny" => false,
+        _ => {
+            return Err(PageError::new(
+                StatusCode::BAD_REQUEST,
+                "the answer is yes or no; nothing was changed",
+            ));
+        }
+    };
+    let named = if handle.is_empty() { Named::Code(code) } else { Named::Handle { handle, code } };
+    let who = member.signed_in.user.id;
+    match devices::answer(&state.app, who, &member.browser.place, named, agrees).await {
+        Ok(device) => show(&Done {
+            frame: member.browser.frame("device"),
+            is_approved: matches!(device.state, DeviceAuthorization::Approved { .. }),
+            name: device.client_name,
+        }),
+        Err(not_there) => once_more(&member, code, not_there),
+    }
+}
+
+fn ask(
+    state: &PagesState,
+    member: &Member,
+    device: &DeviceRecord,
+    handle: &str,
+    typed: &str,
+) -> Result<Response, PageError> {
+    let code = UserCode::parse(typed).map_err(|error| Error::Invalid(error.to_string()))?;
+    show(&Asking {
+        frame: member.browser.frame("device"),
+        code: code.to_string(),
+        handle: handle.to_owned(),
+        username: member.signed_in.user.username.clone(),
+        is_ours: device.client_id == CLI_CLIENT_ID,
+        name: device.client_name.clone(),
+        address: device.place.address.clone(),
+        agent: device.place.agent.clone(),
+        asked: Moment::new(device.created_at, state.app.now()),
+        scopes: device.scopes.iter().map(Scope::explain).collect(),
+        resource: device.resource.clone(),
+    })
+}
+
+/// The form again, with what was typed and what is wrong with it.
+fn once_more(member: &Member, typed: &str, not_there: NotThere) -> Result<Response, PageError> {
+    let fault = sentence_case(&not_there.to_string());
+    let (status, wait) = match not_there {
+        NotThere::Malformed(_) => (StatusCode::UNPROCESSABLE_ENTITY, None),
+        NotThere::Unknown => (StatusCode::NOT_FOUND, None),
+        NotThere::Refused(Refused::TooOften { retry_after }) => {
+            (StatusCode::TOO_MANY_REQUESTS, Some(retry_after))
+        }
+        NotThere::Refused(Refused::Other(error)) => return Err(error.into()),
+        NotThere::Refused(Refused::Said { .. }) => (StatusCode::BAD_REQUEST, None),
+    };
+    let page = Typing { frame: member.browser.frame("device"), typed: typed.to_owned(), fault };
+    let mut response = show_as(status, &page)?;
+    if let Some(wait) = wait {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+    }
+    Ok(response)
+}

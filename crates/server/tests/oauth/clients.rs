@@ -1,0 +1,342 @@
+//! The authorization server as an MCP client meets it: from a 401 to tokens, their rotation and their end.
+
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+use skaas_domain::oauth::Challenge;
+use skaas_testkit::app::{PUBLIC_URL, story};
+use skaas_testkit::wire::{Answer, Connection};
+use url::Url;
+
+use crate::browser::{self, Browser, form, post, refusal};
+
+const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+const BACK: &str = "http://127.0.0.1:33418/callback";
+const MCP: &str = "https://skaas.test/mcp";
+
+#[track_caller]
+fn register(port: u16, said: &Value) -> (u16, Value) {
+    let headers = [("content-type", "application/json")];
+    let answer =
+        Connection::open(port).send("POST", "/oauth/register", &headers, said.to_string().as_bytes());
+    (answer.status, browser::json(&answer))
+}
+
+/// A client of one loopback address.
+#[track_caller]
+fn client(port: u16) -> String {
+    let said = json!({
+        "client_name": "Inspector",
+        "redirect_uris": ["http://127.0.0.1:6274/callback", "javascript:alert(1)"],
+        "token_endpoint_auth_method": "client_secret_post",
+    });
+    let (status, body) = register(port, &said);
+    assert_eq!(status, 201, "{body}");
+    assert_eq!(body["redirect_uris"], json!(["http://127.0.0.1:6274/callback"]), "the other is left out");
+    assert_eq!(body["token_endpoint_auth_method"], "none");
+    assert!(body.get("client_secret").is_none());
+    body["client_id"].as_str().unwrap().to_owned()
+}
+
+/// What a client sends its user's browser to, with some of it changed or (empty) left out.
+fn question(client_id: &str, changed: &[(&str, &str)]) -> String {
+    let challenge = Challenge::of(VERIFIER);
+    let mut fields = vec![
+        ("response_type", "code"),
+        ("client_id", client_id),
+        ("redirect_uri", BACK),
+        ("scope", "mcp"),
+        ("state", "a state & more"),
+        ("code_challenge", challenge.as_str()),
+        ("code_challenge_method", "S256"),
+        ("resource", MCP),
+    ];
+    for (name, value) in changed {
+        fields.retain(|(known, _)| known != name);
+        fields.push((name, value));
+    }
+    format!("/oauth/authorize?{}", form(&fields))
+}
+
+/// Where a browser was sent: the address without its query, and a value of that.
+#[track_caller]
+fn sent(answer: &Answer) -> (String, impl Fn(&str) -> Option<String> + use<>) {
+    assert_eq!(answer.status, 303, "{}", answer.text());
+    let mut url = Url::parse(answer.header("location").unwrap()).unwrap();
+    let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+    url.set_query(None);
+    let get = move |name: &str| pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+    (url.into(), get)
+}
+
+/// The person answers the question.
+fn answers(browser: &mut Browser, question: &str, answer: &str) -> Answer {
+    let query = question.split_once('?').unwrap().1;
+    let fields: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+    let mut fields: Vec<(&str, &str)> =
+        fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    fields.push(("answer", answer));
+    browser.sends("/oauth/authorize", &fields)
+}
+
+#[track_caller]
+fn code(browser: &mut Browser, question: &str) -> String {
+    let (to, get) = sent(&answers(browser, question, "approve"));
+    assert_eq!(to, BACK);
+    assert_eq!((get("state").as_deref(), get("iss").as_deref()), (Some("a state & more"), Some(PUBLIC_URL)));
+    get("code").unwrap()
+}
+
+fn exchange(port: u16, client_id: &str, code: &str, changed: &[(&str, &str)]) -> (u16, Value) {
+    let mut fields = vec![
+        ("grant_type", "authorization_code"),
+        ("client_id", client_id),
+        ("code", code),
+        ("code_verifier", VERIFIER),
+        ("redirect_uri", BACK),
+        ("resource", MCP),
+    ];
+    for (name, value) in changed {
+        fields.retain(|(known, _)| known != name);
+        fields.push((name, value));
+    }
+    post(port, "/oauth/token", &fields)
+}
+
+fn refresh(port: u16, client_id: &str, token: &str) -> (u16, Value) {
+    let fields = [("grant_type", "refresh_token"), ("client_id", client_id), ("refresh_token", token)];
+    post(port, "/oauth/token", &fields)
+}
+
+/// A call of the MCP endpoint.
+fn call(port: u16, token: &str) -> Answer {
+    let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" }).to_string();
+    let headers = [("content-type", "application/json")];
+    Connection::open(port).bearer(token).send("POST", "/mcp", &headers, message.as_bytes())
+}
+
+#[track_caller]
+fn pair((status, body): (u16, Value)) -> (String, String) {
+    assert_eq!(status, 200, "{body}");
+    let text = |key: &str| body[key].as_str().unwrap().to_owned();
+    (text("access_token"), text("refresh_token"))
+}
+
+#[test]
+fn a_client_finds_its_way_from_a_401_to_tokens() {
+    story(|app| {
+        let port = app.node().port();
+        let refused = Connection::open(port).get("/mcp");
+        assert_eq!(refused.status, 401);
+        let challenge = refused.header("www-authenticate").unwrap();
+        let metadata = "https://skaas.test/.well-known/oauth-protected-resource/mcp";
+        assert!(challenge.contains(&format!("resource_metadata=\"{metadata}\"")), "{challenge}");
+        assert!(refused.header("access-control-expose-headers").unwrap().contains("WWW-Authenticate"));
+
+        let get = |path: &str| browser::json(&Connection::open(port).get(path));
+        let resource = get("/.well-known/oauth-protected-resource/mcp");
+        assert_eq!(
+            (&resource["resource"], &resource["authorization_servers"]),
+            (&MCP.into(), &json!([PUBLIC_URL]))
+        );
+        let server = get("/.well-known/oauth-authorization-server");
+        assert_eq!(server, get("/.well-known/openid-configuration"));
+        assert_eq!(server["issuer"], PUBLIC_URL);
+        assert_eq!(server["code_challenge_methods_supported"], json!(["S256"]));
+
+        let client = client(port);
+        let question = question(&client, &[]);
+        // Who asks is said before anybody is sent anywhere to sign in.
+        let page = Browser::at(port).opens(&question);
+        assert_eq!(page.status, 200);
+        for shown in ["Inspector", "an app on this computer", BACK, MCP, "Sign in to go on"] {
+            assert!(page.text().contains(shown), "{shown}: {}", page.text());
+        }
+        assert!(!page.text().contains("value=\"approve\""));
+
+        let mut ann = Browser::signed_up(port, "ann");
+        let page = ann.opens(&question);
+        assert!(page.text().contains("as <strong>ann</strong>"), "{}", page.text());
+        let policy = page.header("content-security-policy").unwrap();
+        assert!(
+            policy.contains("form-action 'self' http:;") && policy.contains("frame-ancestors 'none'"),
+            "{policy}"
+        );
+        let code = code(&mut ann, &question);
+        let (access, _) = pair(exchange(port, &client, &code, &[]));
+        let answer = call(port, &access);
+        assert_eq!((answer.status, browser::json(&answer)["result"]["tools"].clone()), (200, json!([])));
+        // It is for that endpoint and for nothing else.
+        let git = Connection::open(port)
+            .bearer(&access)
+            .get("/me/marketplace.git/info/refs?service=git-upload-pack");
+        assert_eq!(git.status, 401);
+
+        app.pass(SignedDuration::from_hours(1));
+        let late = call(port, &access);
+        assert_eq!(late.status, 401);
+        assert!(late.header("www-authenticate").unwrap().contains("error=\"invalid_token\""));
+    });
+}
+
+#[test]
+fn nobody_is_sent_where_the_client_is_not_registered() {
+    story(|app| {
+        let port = app.node().port();
+        let client = client(port);
+        let mut ann = Browser::signed_up(port, "ann");
+        for (name, value) in [
+            ("redirect_uri", "https://evil.example/"),
+            ("redirect_uri", "http://127.0.0.1:33418/elsewhere"),
+            ("redirect_uri", "http://127.0.0.1.evil.example/callback"),
+            ("client_id", "nobody"),
+            ("client_id", ""),
+        ] {
+            let question = question(&client, &[(name, value)]);
+            for answer in [ann.opens(&question), answers(&mut ann, &question, "approve")] {
+                assert_eq!((answer.status, answer.header("location")), (400, None), "{name}={value}");
+            }
+        }
+        // The client hears of everything else.
+        for (name, value, word) in [
+            ("response_type", "token", "unsupported_response_type"),
+            ("response_type", "", "invalid_request"),
+            ("code_challenge_method", "plain", "invalid_request"),
+            ("code_challenge", "", "invalid_request"),
+            ("scope", "everything", "invalid_scope"),
+            ("scope", "full", "invalid_scope"),
+            ("resource", "https://evil.example/mcp", "invalid_target"),
+        ] {
+            let (to, get) = sent(&ann.opens(&question(&client, &[(name, value)])));
+            assert_eq!((to.as_str(), get("error").as_deref()), (BACK, Some(word)), "{name}={value}");
+            assert_eq!((get("code"), get("iss").as_deref()), (None, Some(PUBLIC_URL)));
+        }
+        let (_, get) = sent(&answers(&mut ann, &question(&client, &[]), "deny"));
+        assert_eq!((get("error").as_deref(), get("code")), (Some("access_denied"), None));
+
+        let csrf = ann.csrf();
+        let fields = [("answer", "approve"), ("client_id", client.as_str()), ("csrf", &csrf)];
+        assert_eq!(ann.sends_from("/oauth/authorize", "cross-site", &fields).status, 403);
+    });
+}
+
+#[test]
+fn a_code_is_for_who_asked_and_for_once() {
+    story(|app| {
+        let port = app.node().port();
+        let (client, other) = (client(port), client(port));
+        let mut ann = Browser::signed_up(port, "ann");
+        let question = question(&client, &[]);
+        for (changed, word) in [
+            (("code_verifier", "another-verifier-of-at-least-43-characters-x"), "invalid_grant"),
+            (("redirect_uri", "http://127.0.0.1:1/callback"), "invalid_grant"),
+            (("redirect_uri", ""), "invalid_grant"),
+            (("client_id", other.as_str()), "invalid_grant"),
+            (("resource", PUBLIC_URL), "invalid_target"),
+            (("code_verifier", ""), "invalid_request"),
+        ] {
+            let code = code(&mut ann, &question);
+            assert_eq!(refusal(exchange(port, &client, &code, &[changed])), word, "{changed:?}");
+        }
+        let late = code(&mut ann, &question);
+        app.pass(SignedDuration::from_secs(60));
+        assert_eq!(refusal(exchange(port, &client, &late, &[])), "invalid_grant");
+
+        let code = code(&mut ann, &question);
+        let (access, next) = pair(exchange(port, &client, &code, &[]));
+        assert_eq!(call(port, &access).status, 200);
+        // The second time somebody has stolen it: nothing that it gave works any longer.
+        assert_eq!(refusal(exchange(port, &client, &code, &[])), "invalid_grant");
+        assert_eq!(call(port, &access).status, 401);
+        assert_eq!(refusal(refresh(port, &client, &next)), "invalid_grant");
+    });
+}
+
+#[test]
+fn a_refresh_token_works_once_and_once_more_for_who_lost_the_answer() {
+    story(|app| {
+        let (port, second) = (app.node().port(), app.another_node().port());
+        let (client, other) = (client(port), client(port));
+        let mut ann = Browser::signed_up(port, "ann");
+        let code = code(&mut ann, &question(&client, &[]));
+        let (_, first) = pair(exchange(port, &client, &code, &[]));
+        assert_eq!(refusal(refresh(port, &other, &first)), "invalid_grant");
+        let (lost, _) = pair(refresh(port, &client, &first));
+        let (access, next) = pair(refresh(second, &client, &first));
+        assert_eq!((call(port, &lost).status, call(port, &access).status), (401, 200));
+        let (_, newest) = pair(refresh(port, &client, &next));
+        // An old one again: two hold it, and all of them end, on every node.
+        assert_eq!(refusal(refresh(port, &client, &first)), "invalid_grant");
+        assert_eq!(refusal(refresh(second, &client, &newest)), "invalid_grant");
+        assert_eq!(call(second, &access).status, 401);
+    });
+}
+
+#[test]
+fn a_revoked_token_ends_at_once_and_only_its_own_client_ends_it() {
+    story(|app| {
+        let port = app.node().port();
+        let (client, other) = (client(port), client(port));
+        let mut ann = Browser::signed_up(port, "ann");
+        let code = code(&mut ann, &question(&client, &[]));
+        let (access, next) = pair(exchange(port, &client, &code, &[]));
+        let revoke = |client_id: &str, token: &str| {
+            let headers = [("content-type", "application/x-www-form-urlencoded")];
+            let body = form(&[("client_id", client_id), ("token", token)]);
+            Connection::open(port).send("POST", "/oauth/revoke", &headers, body.as_bytes()).status
+        };
+        assert_eq!(revoke(&other, &access), 200);
+        assert_eq!(call(port, &access).status, 200, "it is not theirs to end");
+        assert_eq!(revoke(&client, "whatever"), 200);
+        assert_eq!(revoke(&client, &next), 200);
+        assert_eq!(call(port, &access).status, 401);
+        assert_eq!(refusal(refresh(port, &client, &next)), "invalid_grant");
+    });
+}
+
+#[test]
+fn a_registration_needs_one_address_that_can_be_taken() {
+    story(|app| {
+        let port = app.node().port();
+        for (said, word) in [
+            (json!({}), "invalid_redirect_uri"),
+            (json!({ "redirect_uris": ["http://example.com/"] }), "invalid_redirect_uri"),
+            (json!({ "redirect_uris": "https://a.example/" }), "invalid_client_metadata"),
+            (
+                json!({ "redirect_uris": ["https://a.example/"], "grant_types": ["password"] }),
+                "invalid_client_metadata",
+            ),
+            (
+                json!({ "redirect_uris": ["https://a.example/"], "response_types": ["token"] }),
+                "invalid_client_metadata",
+            ),
+            (json!([]), "invalid_client_metadata"),
+        ] {
+            assert_eq!(refusal(register(port, &said)), word, "{said}");
+        }
+        let device = json!({ "client_name": "TV\u{202e}", "grant_types": ["urn:ietf:params:oauth:grant-type:device_code"] });
+        let (status, body) = register(port, &device);
+        assert_eq!(status, 201, "{body}");
+        assert!(!body["client_name"].as_str().unwrap().contains('\u{202e}'));
+        let id = body["client_id"].as_str().unwrap();
+        let begun =
+            post(port, "/oauth/device_authorization", &[("client_id", id), ("scope", "marketplaces")]);
+        assert_eq!(begun.0, 200, "{}", begun.1);
+        let inspector = client(port);
+        assert_eq!(
+            refusal(post(port, "/oauth/device_authorization", &[("client_id", &inspector)])),
+            "unauthorized_client"
+        );
+
+        let asks = [("origin", "https://a.example"), ("access-control-request-method", "POST")];
+        for path in ["/oauth/register", "/oauth/token", "/mcp", "/.well-known/oauth-authorization-server"] {
+            let answer = Connection::open(port).send("OPTIONS", path, &asks, b"");
+            assert_eq!(
+                (answer.status, answer.header("access-control-allow-origin")),
+                (204, Some("*")),
+                "{path}"
+            );
+        }
+        let page = Connection::open(port).send("OPTIONS", "/oauth/authorize", &asks, b"");
+        assert_eq!(page.header("access-control-allow-origin"), None);
+    });
+}

@@ -1,0 +1,8 @@
+//! Programs that sign people in, each story on SQLite and on PostgreSQL: the device login word by word, and
+//! the authorization server as its clients see it.
+
+#![allow(clippy::unwrap_used, reason = "a test stops where it is surprised")]
+
+mod browser;
+mod clients;
+mod device;
