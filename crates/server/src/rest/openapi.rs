@@ -51,3 +51,23 @@ pub(crate) fn document() -> utoipa::openapi::OpenApi {
 pub(super) async fn serve() -> Json<utoipa::openapi::OpenApi> {
     Json(document())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_committed_document_is_the_one_that_is_served() {
+        let served = serde_json::to_string_pretty(&document()).unwrap() + "\n";
+        let committed = include_str!("../../../../docs/openapi.json");
+        assert!(served == committed, "stale: run `cargo run -p skaas-server -- openapi > docs/openapi.json`");
+    }
+
+    #[test]
+    fn every_address_of_the_interface_is_described() {
+        let document = document();
+        for address in super::super::ADDRESSES.iter().filter(|address| !address.ends_with(".json")) {
+            assert!(document.paths.paths.contains_key(*address), "{address}");
+        }
+    }
+}
