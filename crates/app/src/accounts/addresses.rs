@@ -79,7 +79,7 @@ pub(super) async fn ask(app: &App, tx: &mut Tx, user: &User, to: &str) -> Result
 /// # Errors
 /// [`Rejected::Field`] with `email`; [`Rejected::TooOften`].
 pub async fn change_address(app: &App, who: &SignedIn, email: &str) -> Result<ChangeOfAddress, Rejected> {
-    let email = check_email(email).map_err(|error| Rejected::field("email", error))?;
+    let email = check_email(email).map_err(|error| Rejected::field("email", &error))?;
     spend(app, &[(&MAILS, who.user.id.to_string())]).await?;
     let mut tx = app.store.begin().await?;
     let confirmed = users::email_verified_at(&mut tx, who.user.id).await?.is_some();

@@ -22,7 +22,9 @@ fn escape(text: &str) -> String {
 impl Letter<'_> {
     fn write(self) -> Message {
         let mut text = self.lines.join("\n\n");
-        let mut html: String = self.lines.iter().map(|line| format!("<p>{}</p>\n", escape(line))).collect();
+        let paragraphs: Vec<String> =
+            self.lines.iter().map(|line| format!("<p>{}</p>\n", escape(line))).collect();
+        let mut html = paragraphs.concat();
         if let Some((label, url)) = &self.link {
             text = format!("{text}\n\n{label}:\n{url}");
             let url = escape(url);

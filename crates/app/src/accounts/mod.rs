@@ -64,7 +64,7 @@ pub enum Rejected {
 }
 
 impl Rejected {
-    pub(crate) fn field(field: &'static str, why: impl ToString) -> Self {
+    pub(crate) fn field(field: &'static str, why: &(impl ToString + ?Sized)) -> Self {
         Self::Field { field, why: why.to_string() }
     }
 }
@@ -114,6 +114,6 @@ pub(crate) async fn spend(app: &App, tries: &[(&Budget, String)]) -> Result<(), 
 
 impl From<WeakPassword> for Rejected {
     fn from(weak: WeakPassword) -> Self {
-        Self::field("password", weak)
+        Self::field("password", &weak)
     }
 }

@@ -41,7 +41,7 @@ pub async fn overview(app: &App, who: &SignedIn) -> Result<Overview> {
 pub async fn delete(app: &App, who: &SignedIn, typed: &str, current: &str) -> Result<(), Rejected> {
     if typed.trim() != who.user.username {
         let why = format!("type {} to delete this account", who.user.username);
-        return Err(Rejected::field("username", why));
+        return Err(Rejected::field("username", &why));
     }
     confirm_again(app, who, "current", current).await?;
     let mut tx = app.store.begin().await?;

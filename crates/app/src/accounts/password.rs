@@ -38,7 +38,7 @@ const OLD_PASSWORDS: Budget = Budget { name: "old_password", limit: 10, window: 
 /// # Errors
 /// [`Rejected::Field`] with `email` for what is no address; [`Rejected::TooOften`].
 pub async fn ask_reset(app: &App, email: &str, place: &Place) -> Result<(), Rejected> {
-    let email = check_email(email).map_err(|error| Rejected::field("email", error))?;
+    let email = check_email(email).map_err(|error| Rejected::field("email", &error))?;
     let tries = [(&RESETS_FROM_ADDRESS, place.address.clone()), (&RESETS_OF_ACCOUNT, email.to_lowercase())];
     spend(app, &tries).await?;
     let now = app.now();
@@ -140,9 +140,10 @@ pub(super) async fn confirm_again(
         None => Err(Rejected::Stale),
         Some(record) => {
             spend(app, &[(&OLD_PASSWORDS, who.user.id.to_string())]).await?;
-            match hashing::matches(app, password, Some(record.hash)).await? {
-                true => Ok(()),
-                false => Err(Rejected::field(field, "this is not your password")),
+            if hashing::matches(app, password, Some(record.hash)).await? {
+                Ok(())
+            } else {
+                Err(Rejected::field(field, "this is not your password"))
             }
         }
     }

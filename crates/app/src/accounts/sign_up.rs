@@ -42,8 +42,8 @@ pub async fn sign_up(
     before: Option<&SignedIn>,
 ) -> Result<Opened, Rejected> {
     let username = input.username.trim();
-    check_username(username).map_err(|error| Rejected::field("username", error))?;
-    let email = check_email(&input.email).map_err(|error| Rejected::field("email", error))?;
+    check_username(username).map_err(|error| Rejected::field("username", &error))?;
+    let email = check_email(&input.email).map_err(|error| Rejected::field("email", &error))?;
     password::check(&input.password, &[username, &email])?;
     spend(app, &[(&SIGN_UPS, place.address.clone())]).await?;
     let hash = hashing::hash(app, &input.password).await?;
@@ -65,14 +65,14 @@ pub(crate) async fn new_user(
     username: &str,
     vouched: Option<&str>,
 ) -> Result<User, Rejected> {
-    check_username(username).map_err(|error| Rejected::field("username", error))?;
+    check_username(username).map_err(|error| Rejected::field("username", &error))?;
     let now = app.now();
     let id = app.with_rng(|rng| UserId::new(now, rng));
     let email = vouched.map_or_else(|| placeholder(id), str::to_owned);
     let user = User { id, username: username.to_owned(), email, created_at: now };
     users::add(tx, &user).await.map_err(|error| match error {
         StoreError::Conflict(Conflict::EmailTaken) => StoreError::from(Conflict::EmailTaken).into(),
-        StoreError::Conflict(conflict) => Rejected::field("username", conflict),
+        StoreError::Conflict(conflict) => Rejected::field("username", &conflict),
         other => other.into(),
     })?;
     if vouched.is_some() {

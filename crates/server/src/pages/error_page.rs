@@ -89,9 +89,9 @@ impl Fault {
         };
         let Ok(rendered) = show(&page) else { return carrier };
         let (mut parts, body) = rendered.into_parts();
-        let (carried, _) = carrier.into_parts();
-        parts.status = carried.status;
-        for (name, value) in &carried.headers {
+        let (told, _) = carrier.into_parts();
+        parts.status = told.status;
+        for (name, value) in &told.headers {
             if !matches!(*name, http::header::CONTENT_TYPE | http::header::CONTENT_LENGTH) {
                 parts.headers.append(name, value.clone());
             }

@@ -59,7 +59,8 @@ impl FromRequest<PagesState> for Submitted {
         let browser = Browser::from_request_parts(&mut parts, state).await?;
         let form = "application/x-www-form-urlencoded";
         let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-        if !kind.is_some_and(|kind| kind.split(';').next().is_some_and(|kind| kind.trim() == form)) {
+        let kind = kind.and_then(|kind| kind.split(';').next()).map(str::trim);
+        if kind != Some(form) {
             let sentence = "this address takes forms only; go back to the page and send it from there";
             return Err(PageError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, sentence));
         }

@@ -17,14 +17,12 @@ pub(super) async fn page(
     browser: Browser,
     Query(query): Query,
 ) -> Result<Response, PageError> {
-    let mut frame = browser.frame("home");
-    match query.get("done") {
-        "deleted" => {
-            frame = frame.noting("good", "The account is deleted. What others bought of it stays theirs.")
-        }
-        "signed-out" => frame = frame.noting("good", "You are signed out in this browser."),
-        _ => {}
-    }
+    let frame = browser.frame("home");
+    let frame = match query.get("done") {
+        "deleted" => frame.noting("good", "The account is deleted. What others bought of it stays theirs."),
+        "signed-out" => frame.noting("good", "You are signed out in this browser."),
+        _ => frame,
+    };
     let marketplace = format!("{}/me/marketplace.git", state.app.voice().public_url);
     show(&Home { frame, marketplace })
 }
