@@ -5,7 +5,7 @@ mod show;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use skaas_app::{App, grants, listings, tokens, users};
+use skaas_app::{App, accounts, grants, listings, tokens, users};
 use skaas_domain::{
     entitlement,
     listing::ListingState,
@@ -57,7 +57,10 @@ async fn user(app: &App, command: User) -> anyhow::Result<()> {
             }
             let rows: Vec<Vec<String>> = all
                 .iter()
-                .map(|user| vec![user.username.clone(), user.email.clone(), show::moment(user.created_at)])
+                .map(|user| {
+                    let address = accounts::address(user).unwrap_or("-").to_owned();
+                    vec![user.username.clone(), address, show::moment(user.created_at)]
+                })
                 .collect();
             output::table(
                 &["USERNAME", "E-MAIL", "SINCE"],

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use skaas_app::{App, grants::Named, listings::Details};
+use skaas_app::{App, accounts, grants::Named, listings::Details};
 use skaas_domain::{
     money::Price,
     user::{TokenRecord, User},
@@ -21,7 +21,7 @@ pub(super) fn user(user: &User) -> Value {
     json!({
         "id": user.id,
         "username": user.username,
-        "email": user.email,
+        "email": accounts::address(user),
         "created_at": user.created_at,
     })
 }

@@ -59,7 +59,7 @@ async fn render(
         since: Moment::new(overview.user.created_at, now),
         password_changed: Moment::maybe(overview.password_changed_at, now),
         overview,
-        marketplace: format!("{url}/me/marketplace.git"),
+        marketplace: state.app.voice().marketplace_url(&member.signed_in.user.username),
         host: url.clone(),
         email,
         email_fault: of(Form::Email),

@@ -23,6 +23,7 @@ pub(super) async fn page(
         "signed-out" => frame.noting("good", "You are signed out in this browser."),
         _ => frame,
     };
-    let marketplace = format!("{}/me/marketplace.git", state.app.voice().public_url);
+    let username = frame.user.as_deref().unwrap_or("YOU");
+    let marketplace = state.app.voice().marketplace_url(username);
     show(&Home { frame, marketplace })
 }

@@ -29,11 +29,13 @@ impl Moment {
 
 fn relative(at: Timestamp, now: Timestamp) -> String {
     let seconds = at.duration_since(now).as_secs();
+    // What lies ahead is told to the nearest unit: "30 days" are not 29 a second later.
+    let ahead = u64::from(seconds > 0);
     let (count, unit) = match seconds.unsigned_abs() {
         0..60 => return if seconds > 0 { "in a moment" } else { "just now" }.to_owned(),
-        s @ 60..3600 => (s / 60, "minute"),
-        s @ 3600..86_400 => (s / 3600, "hour"),
-        s => (s / 86_400, "day"),
+        s @ 60..3600 => ((s + 30 * ahead) / 60, "minute"),
+        s @ 3600..86_400 => ((s + 1800 * ahead) / 3600, "hour"),
+        s => ((s + 43_200 * ahead) / 86_400, "day"),
     };
     let plural = if count == 1 { "" } else { "s" };
     if seconds > 0 { format!("in {count} {unit}{plural}") } else { format!("{count} {unit}{plural} ago") }
@@ -53,6 +55,8 @@ mod tests {
             (-60, "1 minute ago"),
             (-7200, "2 hours ago"),
             (86_400 * 90, "in 90 days"),
+            (86_400 * 30 - 1, "in 30 days"),
+            (-86_399, "23 hours ago"),
         ] {
             let at = now + jiff::SignedDuration::from_secs(seconds);
             assert_eq!(relative(at, now), text);

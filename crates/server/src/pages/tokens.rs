@@ -180,7 +180,7 @@ pub(super) async fn create(
             {
                 Ok(created) => {
                     let token = created.token.reveal().to_owned();
-                    let clone = format!("{}/me/marketplace.git", state.app.voice().public_url);
+                    let clone = state.app.voice().marketplace_url(&username);
                     let frame = member.browser.frame("tokens");
                     return show(&CreatedPage { frame, token, name: created.record.name, clone, username });
                 }

@@ -5,7 +5,7 @@ use axum::{
     extract::{Path, State},
 };
 use skaas_api::{Links, Me, Problem, Profile};
-use skaas_app::{App, users};
+use skaas_app::{App, accounts, users};
 use skaas_domain::scope::Need;
 
 use super::{Answer, caller::Caller, tokens::info};
@@ -23,7 +23,7 @@ pub(crate) async fn me(State(app): State<App>, caller: Caller) -> Answer<Json<Me
     Ok(Json(Me {
         id: user.id.to_string(),
         username: user.username.clone(),
-        email: may_see.then(|| user.email.clone()),
+        email: accounts::address(user).filter(|_| may_see).map(str::to_owned),
         email_verified: verified,
         created_at: user.created_at,
         token: Some(info(viewer.token(), viewer.token().id)),

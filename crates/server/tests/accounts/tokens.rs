@@ -60,3 +60,23 @@ fn a_token_is_limited_to_what_was_chosen_and_a_wrong_choice_is_named() {
         ann.open("/account/tokens").says("creator read-only");
     });
 }
+
+#[test]
+fn who_has_no_confirmed_address_has_none_for_programs_either() {
+    story(|app| {
+        for (mut browser, address) in
+            [(signs_up(app, "eve"), "\"email\":null"), (joins(app, "ann"), "\"email\":\"ann@example.test\"")]
+        {
+            let page = browser.open("/account/tokens");
+            let fields = [("name", "laptop"), ("access", "full"), ("days", "30")];
+            let html = browser.submit(&page, "/account/tokens", &fields).html();
+            let token = html[html.find("sk_live_").unwrap()..].split('<').next().unwrap().trim().to_owned();
+            let me = Connection::open(app.node().port()).bearer(&token).get("/api/me").text();
+            assert!(!me.contains("invalid"), "{me}");
+            assert!(
+                me.contains(address) || (address.ends_with("null") && !me.contains("\"email\":")),
+                "{me}"
+            );
+        }
+    });
+}
