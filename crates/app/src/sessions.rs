@@ -54,12 +54,19 @@ pub async fn find(app: &App, cookie: &str) -> Result<Option<SignedIn>> {
     drop(conn);
     let now = app.now();
     let Some(found) = found.filter(|found| found.session.works(now)) else { return Ok(None) };
-    if found.session.needs_touch(now) {
-        let mut tx = app.store.begin().await?;
-        sessions::touch(&mut tx, &[(found.session.id, now)]).await?;
-        tx.commit().await?;
+    if found.session.needs_touch(now)
+        && let Err(error) = note_use(app, found.session.id).await
+    {
+        // A full disk keeps nobody from reading; the next request notes it again.
+        tracing::warn!(event = "session_use_not_noted", reason = %error);
     }
     Ok(Some(found))
+}
+
+async fn note_use(app: &App, id: SessionId) -> Result<()> {
+    let mut tx = app.store.begin().await?;
+    sessions::touch(&mut tx, &[(id, app.now())]).await?;
+    Ok(tx.commit().await?)
 }
 
 /// Ends the session.
