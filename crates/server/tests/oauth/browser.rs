@@ -100,3 +100,13 @@ impl Browser {
         self.exchange("POST", path, &headers, &form(fields))
     }
 }
+
+/// The person answers the question.
+pub(crate) fn answers(browser: &mut Browser, question: &str, answer: &str) -> Answer {
+    let query = question.split_once('?').unwrap().1;
+    let fields: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+    let mut fields: Vec<(&str, &str)> =
+        fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    fields.push(("answer", answer));
+    browser.sends("/oauth/authorize", &fields)
+}

@@ -7,14 +7,15 @@ use skaas_testkit::app::{PUBLIC_URL, story};
 use skaas_testkit::wire::{Answer, Connection};
 use url::Url;
 
-use crate::browser::{self, Browser, form, post, refusal};
+use crate::browser::{self, Browser, answers, form, post, refusal};
 
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const BACK: &str = "http://127.0.0.1:33418/callback";
 const MCP: &str = "https://skaas.test/mcp";
 
+/// What a client says of itself, and the JSON it gets.
 #[track_caller]
-fn register(port: u16, said: &Value) -> (u16, Value) {
+pub(crate) fn register(port: u16, said: &Value) -> (u16, Value) {
     let headers = [("content-type", "application/json")];
     let answer =
         Connection::open(port).send("POST", "/oauth/register", &headers, said.to_string().as_bytes());
@@ -66,16 +67,6 @@ fn sent(answer: &Answer) -> (String, impl Fn(&str) -> Option<String> + use<>) {
     url.set_query(None);
     let get = move |name: &str| pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
     (url.into(), get)
-}
-
-/// The person answers the question.
-fn answers(browser: &mut Browser, question: &str, answer: &str) -> Answer {
-    let query = question.split_once('?').unwrap().1;
-    let fields: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-    let mut fields: Vec<(&str, &str)> =
-        fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    fields.push(("answer", answer));
-    browser.sends("/oauth/authorize", &fields)
 }
 
 #[track_caller]
