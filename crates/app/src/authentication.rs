@@ -89,6 +89,15 @@ async fn fresh_viewer(app: &App, hash: TokenHash) -> Result<Option<Arc<Viewer>>>
     Ok(Some(known))
 }
 
+/// The same viewer as of now.
+///
+/// # Errors
+/// [`Error::Unauthenticated`] when the token works no more.
+pub(crate) async fn reload(app: &App, viewer: &Viewer) -> Result<Arc<Viewer>> {
+    let viewer = load(app, viewer.token().hash, app.store.mark()).await?;
+    viewer.filter(|viewer| viewer.token().works(app.now())).ok_or(Error::Unauthenticated)
+}
+
 async fn load(app: &App, hash: TokenHash, mark: Option<Mark>) -> Result<Option<Arc<Viewer>>> {
     let mut conn = app.store.read().await?;
     let Some(bearer) = tokens::find_by_hash(&mut conn, &hash).await? else {
@@ -127,7 +136,8 @@ impl Authentication {
         }
         let outcome = async {
             let mut tx = store.begin().await?;
-            let touched: Vec<TokenUse> = used.iter().map(|&(id, at)| TokenUse { id, at, from: None }).collect();
+            let touched: Vec<TokenUse> =
+                used.iter().map(|&(id, at)| TokenUse { id, at, from: None }).collect();
             tokens::touch(&mut tx, &touched).await?;
             tx.commit().await
         };

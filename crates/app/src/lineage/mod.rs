@@ -17,6 +17,8 @@ pub(crate) use skill::{SkillState, release_root};
 
 use crate::{
     app::App,
+    authentication::reload,
+    catalogue::Catalogue,
     error::{Error, Result},
     oid::oid,
     viewer::Viewer,
@@ -54,32 +56,72 @@ impl Served {
 
 /// Decides the state of `repo` for `viewer` and advances the lineage to it; `None` when there is nothing
 /// that this user may know of.
-pub(crate) async fn served(app: &App, viewer: &Viewer, repo: Repo) -> Result<Option<Arc<Served>>> {
-    let catalogue = app.catalogues.current();
-    let now = app.now();
-    if let Some(served) = viewer.served(repo)
-        && served.holds(catalogue.revision, now)
-    {
-        return Ok(Some(served));
-    }
-    let (state, changes_at) = match repo {
-        Repo::Marketplace => {
-            let (state, changes_at) = MarketplaceState::decide(app, viewer, &catalogue, now).await?;
-            (State::Marketplace(Box::new(state)), changes_at)
+pub(crate) async fn served(app: &App, viewer: &Arc<Viewer>, repo: Repo) -> Result<Option<Arc<Served>>> {
+    let (mut viewer, mut now) = (Arc::clone(viewer), app.now());
+    for _ in 0..TRIES {
+        let catalogue = app.catalogues.current();
+        if let Some(served) = viewer.served(repo)
+            && served.holds(catalogue.revision, now)
+        {
+            return Ok(Some(served));
         }
-        Repo::Skill(skill) => match SkillState::decide(app, viewer, &catalogue, skill, now)? {
-            None => return Ok(None),
-            Some((state, changes_at)) => (State::Skill(Box::new(state)), changes_at),
-        },
-    };
-    let tip = advance(app, viewer, repo, &state, now).await?;
-    let refs = Refs { head: Some(oid(tip.commit)), tags: state.tags() };
-    let served = Arc::new(Served { catalogue: catalogue.revision, changes_at, repo, tip, refs, state });
-    viewer.keep_served(repo, Arc::clone(&served));
-    Ok(Some(served))
+        let Some((state, changes_at)) = decide(app, &viewer, &catalogue, repo, now).await? else {
+            return Ok(None);
+        };
+        match advance(app, &viewer, catalogue.revision, repo, &state, now).await? {
+            Advanced::To(tip) => {
+                let refs = Refs { head: Some(oid(tip.commit)), tags: state.tags() };
+                let catalogue = catalogue.revision;
+                let served = Arc::new(Served { catalogue, changes_at, repo, tip, refs, state });
+                viewer.keep_served(repo, Arc::clone(&served));
+                return Ok(Some(served));
+            }
+            Advanced::Overtaken { since } => {
+                viewer = reload(app, &viewer).await?;
+                now = app.now().max(since);
+            }
+        }
+    }
+    Err(Error::Busy { retry_after: app.limits().patience })
 }
 
-async fn advance(app: &App, viewer: &Viewer, repo: Repo, state: &State, now: Timestamp) -> Result<Step> {
+async fn decide(
+    app: &App,
+    viewer: &Viewer,
+    catalogue: &Catalogue,
+    repo: Repo,
+    now: Timestamp,
+) -> Result<Option<(State, Option<Timestamp>)>> {
+    Ok(match repo {
+        Repo::Marketplace => {
+            let (state, changes_at) = MarketplaceState::decide(app, viewer, catalogue, now).await?;
+            Some((State::Marketplace(Box::new(state)), changes_at))
+        }
+        Repo::Skill(skill) => SkillState::decide(app, viewer, catalogue, skill, now)?
+            .map(|(state, changes_at)| (State::Skill(Box::new(state)), changes_at)),
+    })
+}
+
+/// What became of advancing.
+enum Advanced {
+    /// The tip shows the state.
+    To(Step),
+    /// The state was decided from what is true no more, while others have gone on. On top of theirs it would
+    /// take the user back, and whoever keeps their newer tip in memory would not notice.
+    Overtaken {
+        /// The moment that they had reached.
+        since: Timestamp,
+    },
+}
+
+async fn advance(
+    app: &App,
+    viewer: &Viewer,
+    catalogue: i64,
+    repo: Repo,
+    state: &State,
+    now: Timestamp,
+) -> Result<Advanced> {
     let user = viewer.user().id;
     for _ in 0..TRIES {
         let mut conn = app.store.read().await?;
@@ -88,7 +130,13 @@ async fn advance(app: &App, viewer: &Viewer, repo: Repo, state: &State, now: Tim
         if let Some(tip) = &tip
             && state.is_shown_by(tip)
         {
-            return Ok(tip.clone());
+            return Ok(Advanced::To(tip.clone()));
+        }
+        // After the tip was read: whatever changes from here on leads to a step that is not below it.
+        let revisions = app.store.revisions(user).await?;
+        let since = tip.as_ref().map_or(now, |tip| tip.created_at);
+        if revisions.user != viewer.revision() || revisions.catalogue != catalogue || since > now {
+            return Ok(Advanced::Overtaken { since });
         }
         let next = state.next_step(app, tip.as_ref(), now).await?;
         let mut tx = app.store.begin().await?;
@@ -99,7 +147,7 @@ async fn advance(app: &App, viewer: &Viewer, repo: Repo, state: &State, now: Tim
             Advance::Advanced => {
                 tx.commit().await?;
                 metrics::counter!("skaas_lineage_steps_total", "repo" => state.kind()).increment(1);
-                return Ok(next);
+                return Ok(Advanced::To(next));
             }
         }
     }

@@ -1,5 +1,6 @@
 //! What several nodes agree on, and what a restart keeps.
 
+use skaas_app::{Presented, authenticate, fetch};
 use skaas_testkit::app::story;
 
 const SKILL: &str = "lint-pro";
@@ -134,5 +135,52 @@ fn a_new_public_address_is_in_every_text_from_the_start_and_old_copies_follow() 
         for copy in [&stub, &bob.at(&node).clones(SKILL)] {
             assert!(!copy.files().values().any(|text| text.contains("skaas.test")));
         }
+    });
+}
+
+#[test]
+fn a_decision_that_was_overtaken_is_not_put_on_top_of_the_newer_one() {
+    story(|app| {
+        let ann = app.creator("ann");
+        ann.publishes(SKILL).priced(900);
+        let bob = app.buyer("bob");
+        let (skill, market) = (bob.clones(SKILL), bob.clones("marketplace"));
+        let slow = app.operator();
+        let token = bob.token();
+        // Somebody's request has begun, and stands still while the world goes on.
+        let begun =
+            || app.run(authenticate(slow, Some(&Presented { username: None, secret: &token }))).unwrap();
+        let goes_on = |viewer| {
+            for target in [fetch::Target::Skill(SKILL), fetch::Target::Marketplace] {
+                app.run(fetch::open(slow, std::sync::Arc::clone(&viewer), None, target)).map(drop).unwrap();
+            }
+        };
+
+        let viewer = begun();
+        bob.buys(SKILL);
+        skill.pulls().sees_full("1.0.0");
+        market.pulls().lists_owned(SKILL, "1.0.0");
+        let steps = app.steps("bob", SKILL);
+        goes_on(viewer);
+        assert_eq!(app.steps("bob", SKILL), steps, "after a purchase");
+
+        let viewer = begun();
+        ann.releases(SKILL, "1.1.0");
+        skill.pulls().sees_full("1.1.0");
+        market.pulls().lists_owned(SKILL, "1.1.0");
+        let steps = app.steps("bob", SKILL);
+        goes_on(viewer);
+        assert_eq!(app.steps("bob", SKILL), steps, "after a release");
+
+        let viewer = begun();
+        bob.is_refunded(SKILL);
+        skill.pulls().sees_stub();
+        market.pulls().lists_locked(SKILL);
+        let steps = app.steps("bob", SKILL);
+        goes_on(viewer);
+        assert_eq!(app.steps("bob", SKILL), steps, "after a refund");
+        let other = bob.at(&app.another_node());
+        assert_eq!(other.clones("marketplace").head(), market.head());
+        assert_eq!(other.clones(SKILL).head(), skill.head());
     });
 }
