@@ -331,3 +331,39 @@ fn a_registration_needs_one_address_that_can_be_taken() {
         assert_eq!(page.header("access-control-allow-origin"), None);
     });
 }
+
+#[test]
+fn a_client_without_a_browser_gets_oauth_tokens_by_the_device_login() {
+    story(|app| {
+        let port = app.node().port();
+        let grant = "urn:ietf:params:oauth:grant-type:device_code";
+        let (_, tv) =
+            register(port, &json!({ "client_name": "TV", "grant_types": [grant, "refresh_token"] }));
+        let tv = tv["client_id"].as_str().unwrap();
+        let asked = [("client_id", tv), ("resource", MCP)];
+        let (status, begun) = post(port, "/oauth/device_authorization", &asked);
+        assert_eq!(status, 200, "{begun}");
+        let mut ann = Browser::signed_up(port, "ann");
+        let shown = begun["user_code"].as_str().unwrap();
+        let page = ann.opens(&format!("/device?user_code={shown}")).text();
+        assert!(page.contains("The app <strong>TV</strong>") && page.contains(MCP), "{page}");
+        assert_eq!(ann.sends("/device", &[("user_code", shown), ("answer", "approve")]).status, 200);
+        let code = begun["device_code"].as_str().unwrap();
+        let fields = [("grant_type", grant), ("client_id", tv), ("device_code", code)];
+        let (access, next) = pair(post(port, "/oauth/token", &fields));
+        assert_eq!(call(port, &access).status, 200);
+        assert_eq!(refusal(post(port, "/oauth/token", &fields)), "invalid_grant");
+        let (access, _) = pair(refresh(port, tv, &next));
+        assert_eq!(call(port, &access).status, 200);
+    });
+}
+
+#[test]
+fn a_client_id_that_is_an_address_is_refused_where_nothing_is_looked_up() {
+    story(|app| {
+        let port = app.node().port();
+        let page = Browser::at(port).opens(&question("https://app.example/client.json", &[]));
+        assert_eq!((page.status, page.header("location")), (400, None));
+        assert!(page.text().contains("register instead"), "{}", page.text());
+    });
+}
