@@ -194,11 +194,17 @@ pub(crate) async fn around(State(state): State<PagesState>, mut request: Request
     request.extensions_mut().insert(browser.clone());
     let response = next.run(request).await;
     let mut response = finish(&state, Some(&browser), response);
-    if is_new {
+    if is_new && is_for_a_person(&response) {
         let cookie = state.cookies.write("browser", browser.secret.reveal(), YEAR_S);
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
     response
+}
+
+/// A page, or the way to one. A program has no use for a cookie, and what caches may keep must hold none.
+fn is_for_a_person(response: &Response) -> bool {
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    response.status().is_redirection() || kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"))
 }
 
 /// What a request shows of its browser before anything is looked up.

@@ -82,6 +82,11 @@ fn every_page_goes_out_with_the_headers_that_keep_others_out() {
                 page.omits(" style=").omits("<script>").omits("onclick").says("</main>");
             }
         }
+        for path in ["/assets/app.css", "/assets/app.js"] {
+            let kept = app.browser().visit(path).answer;
+            assert!(kept.header("cache-control").unwrap().starts_with("public"), "{path}");
+            assert_eq!(kept.header("set-cookie"), None, "what caches keep is nobody's: {path}");
+        }
         let set = app.browser().visit("/signin");
         let cookie = set.answer.header("set-cookie").unwrap();
         for part in ["__Host-skaas-browser=sk_browser_", "Secure", "HttpOnly", "SameSite=Lax", "Path=/"] {
