@@ -107,7 +107,7 @@ fn nobody_is_led_off_the_site() {
             ("/account/tokens?x=1", "/account/tokens?x=1"),
         ] {
             let mut browser = app.browser();
-            let query: String = to.bytes().map(|byte| format!("%{byte:02X}")).collect();
+            let query: String = url::form_urlencoded::byte_serialize(to.as_bytes()).collect();
             let page = browser.open(&format!("/signin?return_to={query}"));
             let sent = browser.submit_only(&page, "/signin", &[("login", "ann"), ("password", PASSWORD)]);
             assert_eq!(sent.answer.header("location"), Some(lands), "{to}");

@@ -16,9 +16,12 @@ use skaas_testkit::app::{Browser, Node, TestApp, story};
 
 use super::{PASSWORD, is_in, joins, signs_in};
 
-/// Codes that were given out: the challenge they came with, and for whom.
+/// What a code was given out for: the challenge it came with, and whom.
+type Given = (String, u64, String);
+
+/// Codes that were given out.
 #[derive(Clone, Default)]
-struct Github(Arc<Mutex<HashMap<String, (String, u64, String)>>>);
+struct Github(Arc<Mutex<HashMap<String, Given>>>);
 
 async fn token(State(github): State<Github>, body: String) -> Json<Value> {
     let fields: HashMap<String, String> = url::form_urlencoded::parse(body.as_bytes()).into_owned().collect();
@@ -56,7 +59,10 @@ impl Github {
             .with_state(github.clone());
         let listener = app.run(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
-        app.run(async { tokio::spawn(async { axum::serve(listener, router).await }) });
+        // It ends with the story's threads.
+        app.run(async {
+            tokio::spawn(async { axum::serve(listener, router).await });
+        });
         (github, app.node_with_github(&base))
     }
 
