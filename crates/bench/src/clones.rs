@@ -74,6 +74,7 @@ impl CloneResult {
             "static file",
             "less than http-backend",
             "target",
+            "the static file: less",
             "of the static file",
             "target",
         ]);
@@ -91,6 +92,7 @@ impl CloneResult {
                     one.target.rival,
                     Standing::at_least(less, one.target.rival, AT_FIRST).word()
                 ),
+                times(one.rival.ratio(&one.file)),
                 times(more),
                 format!(
                     "<= {:.2}x: {}",

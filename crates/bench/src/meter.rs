@@ -5,6 +5,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    thread::sleep,
     time::Duration,
 };
 
@@ -83,8 +84,13 @@ impl Meter {
 impl Drop for Meter {
     fn drop(&mut self) {
         if let Self::Group(group) = self {
-            // Fails only while a process is left in it; it is then still there to be looked at.
-            drop(fs::remove_dir(group));
+            // Fails while a process of it is still ending.
+            for _ in 0..50 {
+                if fs::remove_dir(&*group).is_ok() {
+                    break;
+                }
+                sleep(Duration::from_millis(20));
+            }
         }
     }
 }

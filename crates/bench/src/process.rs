@@ -42,11 +42,17 @@ pub(crate) fn end_everything() {
     for pid in &leftovers.started {
         signal("-KILL", &format!("-{pid}"));
     }
-    sleep(PAUSE * 10);
-    for folder in &leftovers.made {
-        // A control group is removed as an empty folder, though it shows files.
-        if fs::remove_dir(folder).is_err() {
-            drop(fs::remove_dir_all(folder));
+    // The run itself goes on until the process ends, and may write once more.
+    for _ in 0..20 {
+        sleep(PAUSE * 5);
+        for folder in leftovers.made.iter().filter(|folder| folder.exists()) {
+            // A control group is removed as an empty folder, though it shows files.
+            if fs::remove_dir(folder).is_err() {
+                drop(fs::remove_dir_all(folder));
+            }
+        }
+        if leftovers.made.iter().all(|folder| !folder.exists()) {
+            break;
         }
     }
 }
