@@ -72,9 +72,8 @@ impl Grant {
         match (self.until, self.revoked) {
             (None, None) => None,
             (Some(until), None) => Some((until, false)),
-            (None, Some(revoked)) => Some((revoked, true)),
             (Some(until), Some(revoked)) if until < revoked => Some((until, false)),
-            (Some(_), Some(revoked)) => Some((revoked, true)),
+            (_, Some(revoked)) => Some((revoked, true)),
         }
     }
 

@@ -168,12 +168,11 @@ impl Reader<'_> {
             7 => {
                 let id = hex(self.pack.get(self.at..self.at + 20).ok_or("it ends within an id")?);
                 self.at += 20;
-                match decoded.objects.get(&id) {
-                    Some(object) => object.clone(),
-                    None => {
-                        decoded.outside.push(id.clone());
-                        known(&id).ok_or_else(|| format!("base {id}, which the client was never given"))?
-                    }
+                if let Some(object) = decoded.objects.get(&id) {
+                    object.clone()
+                } else {
+                    decoded.outside.push(id.clone());
+                    known(&id).ok_or_else(|| format!("base {id}, which the client was never given"))?
                 }
             }
             other => return Err(format!("an entry of kind {other}")),

@@ -206,9 +206,10 @@ impl Stage<'_> {
                 self.timeline.change(next, || self.app.offer(skill).free());
             }
             4..6 => {
-                let shelf = *["testing", "writing", "data"].choose(rng).unwrap();
-                let next = self.next(|w| w.skills.get_mut(skill).unwrap().category = Some(shelf.to_owned()));
-                self.timeline.change(next, || self.app.offer(skill).on_shelf(shelf));
+                let category = *["testing", "writing", "data"].choose(rng).unwrap();
+                let next =
+                    self.next(|w| w.skills.get_mut(skill).unwrap().category = Some(category.to_owned()));
+                self.timeline.change(next, || self.app.offer(skill).on_shelf(category));
             }
             6 => self.moves(skill, State::Quarantined),
             7 => self.moves(skill, State::Draft),

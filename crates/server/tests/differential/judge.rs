@@ -138,7 +138,7 @@ impl Judge {
             let owners = self.owners_of(id);
             let paid = !owners.is_empty();
             assert!(
-                !paid || owners.iter().any(|which| may(which)),
+                !paid || owners.iter().any(may),
                 "{user} was sent or told {id} of {owners:?} in {repo}; node {}, worlds {}..={}\n{}",
                 exchange.node,
                 exchange.from,

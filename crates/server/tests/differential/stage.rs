@@ -110,9 +110,7 @@ impl<'a> Stage<'a> {
             watch.join().expect("it only waits")
         });
         for (ended, plan) in done.into_iter().zip(plans) {
-            if ended.is_err() {
-                panic!("round {round}: {plan}");
-            }
+            assert!(ended.is_ok(), "round {round}: {plan}");
         }
         self.judge();
     }

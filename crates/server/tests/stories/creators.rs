@@ -88,15 +88,15 @@ fn a_hostile_path_keeps_its_skill_back_by_name_and_none_of_its_neighbours() {
         let bob = app.buyer("bob");
         let (good, bad) = (bob.clones("good"), bob.clones("bad"));
         let evil = source.git(&["rev-parse", "HEAD:skills/bad/SKILL.md"]);
-        let mut next = 1;
-        for (entry, path) in [
+        let trees = [
             (format!("100644 blob {evil}\taux.md"), "aux.md"),
             (format!("100644 blob {evil}\tA.md\n100644 blob {evil}\ta.md"), "a.md"),
             (format!("100644 blob {evil}\tback\\slash.md"), "slash.md"),
             (format!("100644 blob {evil}\tright\u{202e}left.md"), "left.md"),
             (format!("100644 blob {evil}\tzero\u{200b}width.md"), "width.md"),
             (format!("160000 commit {}\tmodule", "1".repeat(40)), "module"),
-        ] {
+        ];
+        for (next, (entry, path)) in (1..).zip(trees) {
             source.holds_in("skills/good", "good", &format!("1.0.{next}"));
             source.holds_in("skills/bad", "bad", &format!("1.0.{next}"));
             source.commits("Both raised");
@@ -107,7 +107,6 @@ fn a_hostile_path_keeps_its_skill_back_by_name_and_none_of_its_neighbours() {
             bad.pulls().sees_full("1.0.0");
             assert_eq!(app.offer("bad").versions(), ["1.0.0"]);
             source.git(&["reset", "-q", "--hard", "main~1"]);
-            next += 1;
         }
     });
 }
@@ -120,12 +119,12 @@ fn a_tree_that_would_write_into_git_is_refused_whole() {
         let source = ann.source(SKILL);
         let bob = app.buyer("bob");
         let copy = bob.clones(SKILL);
-        let blob = source.git(&["rev-parse", "HEAD:SKILL.md"]);
+        let manifest = source.git(&["rev-parse", "HEAD:SKILL.md"]);
         for name in [".git", ".GIT", "git~1", ".."] {
             let tree = source.git(&["write-tree"]);
             // git itself will not write such a name: the tree's bytes are made by hand.
             let mut bytes = format!("100644 {name}\0").into_bytes();
-            bytes.extend((0..20).map(|at| u8::from_str_radix(&blob[at * 2..at * 2 + 2], 16).unwrap()));
+            bytes.extend((0..20).map(|at| u8::from_str_radix(&manifest[at * 2..at * 2 + 2], 16).unwrap()));
             let file = ann.folder().join("tree.bin");
             std::fs::write(&file, bytes).unwrap();
             let path = file.to_string_lossy().into_owned();
@@ -255,7 +254,7 @@ fn a_force_push_rewrites_the_source_and_no_buyers_copy() {
 #[test]
 fn hostile_words_of_a_creator_stay_text_in_everybodys_marketplace() {
     story(|app| {
-        let words = r##""}],"plugins":[{"name":"evil","source":"./"}] </script><img src=x onerror=alert(1)> [x](javascript:y) \u0000 # "##;
+        let words = r#""}],"plugins":[{"name":"evil","source":"./"}] </script><img src=x onerror=alert(1)> [x](javascript:y) \u0000 # "#;
         let ann = app.creator("ann");
         let source = ann.source("trap");
         let quoted = serde_json::to_string(words).unwrap();
@@ -282,7 +281,7 @@ fn hostile_words_of_a_creator_stay_text_in_everybodys_marketplace() {
         assert_eq!(plugin["name"], "trap");
         for (path, text) in stub.files() {
             // In JSON and in the frontmatter's quoted scalars it is data; in text every sign is escaped.
-            let body = if path.ends_with(".json") { "" } else { text.rsplit("\n---\n").next().unwrap() };
+            let body = if path.contains(".json") { "" } else { text.rsplit("\n---\n").next().unwrap() };
             let bare = body.replace("\\<", "").replace("\\]", "");
             assert!(
                 !bare.contains("<img") && !bare.contains("</script") && !bare.contains("]("),

@@ -12,11 +12,8 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-const PATIENCE: Patience = Patience {
-    head: Duration::from_secs(60),
-    stall: Duration::from_secs(30),
-    grace: Duration::from_secs(30),
-};
+const PATIENCE: Patience =
+    Patience { head: Duration::from_mins(1), stall: Duration::from_secs(30), grace: Duration::from_secs(30) };
 
 /// A running node, or one that has been stopped.
 pub struct Node {

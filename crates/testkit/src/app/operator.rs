@@ -1,6 +1,8 @@
 //! What the operator does: listings and grants, by the same use cases as the command line, on a store
 //! beside the nodes'.
 
+#![expect(clippy::return_self_not_must_use, reason = "a sentence of a story may end anywhere")]
+
 use jiff::{SignedDuration, Timestamp};
 use skaas_app::{App, Error, Store, grants, listings, users};
 use skaas_domain::entitlement::{Access, GrantKind};

@@ -1,5 +1,7 @@
 //! A creator's source: a working folder, and pushes out of it.
 
+#![expect(clippy::return_self_not_must_use, reason = "a sentence of a story may end anywhere")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
