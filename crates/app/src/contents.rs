@@ -7,7 +7,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use moka::future::Cache;
 use skaas_git::{ObjectId, bundle::Bundle};
-use skaas_store::{NewContent, Store};
+use skaas_store::{NewContent, Store, contents};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::{Error, Result};
@@ -52,15 +52,18 @@ impl Contents {
         if let Some(bundle) = self.kept.get(&tree).await {
             return Ok(bundle);
         }
-        self.kept
-            .try_get_with(tree, self.load(tree))
-            .await
-            .map_err(|shared: Arc<Error>| Arc::try_unwrap(shared).unwrap_or_else(Error::internal))
+        self.kept.try_get_with(tree, self.load(tree)).await.map_err(|shared: Arc<Error>| match &*shared {
+            // Everybody who waited for the same content is told the same.
+            Error::Busy { retry_after } => Error::Busy { retry_after: *retry_after },
+            _ => Arc::try_unwrap(shared).unwrap_or_else(Error::internal),
+        })
     }
 
     async fn load(&self, tree: ObjectId) -> Result<Bundle> {
+        // Its part of the budget first: whoever waits for that must not hold the bytes already.
+        let part = self.reserve(tree).await?;
         let bytes = self.store.get_content(stored(tree)).await?;
-        let bytes = self.hold(bytes).await?;
+        let bytes = Bytes::from_owner(Held { bytes, _part: part });
         let bundle = Bundle::decode(bytes).map_err(Error::internal)?;
         if bundle.tree() != tree {
             return Err(Error::internal(format!("content of {tree} is that of {}", bundle.tree())));
@@ -70,21 +73,22 @@ impl Contents {
         Ok(bundle)
     }
 
-    /// Takes the bytes' part of the budget, waiting for slow readers for a while.
-    async fn hold(&self, bytes: Bytes) -> Result<Bytes> {
-        let blocks = u32::try_from((bytes.len() as u64).div_ceil(BLOCK)).unwrap_or(u32::MAX);
+    /// Takes a content's part of the budget, waiting for slow readers for a while.
+    async fn reserve(&self, tree: ObjectId) -> Result<OwnedSemaphorePermit> {
+        let mut conn = self.store.read().await?;
+        let known = contents::find(&mut conn, stored(tree)).await?;
+        drop(conn);
+        let content = known.ok_or_else(|| Error::internal(format!("the content of {tree} is not stored")))?;
+        let blocks = u32::try_from(content.bytes.unsigned_abs().div_ceil(BLOCK)).unwrap_or(u32::MAX);
         let budget = Arc::clone(&self.budget);
-        let part = if let Ok(part) = Arc::clone(&self.budget).try_acquire_many_owned(blocks) {
-            part
-        } else {
-            self.kept.run_pending_tasks().await;
-            let wait = tokio::time::timeout(self.patience, budget.acquire_many_owned(blocks));
-            match wait.await {
-                Ok(Ok(part)) => part,
-                Ok(Err(_)) | Err(_) => return Err(Error::Busy { retry_after: self.patience }),
-            }
-        };
-        Ok(Bytes::from_owner(Held { bytes, _part: part }))
+        if let Ok(part) = Arc::clone(&budget).try_acquire_many_owned(blocks) {
+            return Ok(part);
+        }
+        self.kept.run_pending_tasks().await;
+        match tokio::time::timeout(self.patience, budget.acquire_many_owned(blocks)).await {
+            Ok(Ok(part)) => Ok(part),
+            Ok(Err(_)) | Err(_) => Err(Error::Busy { retry_after: self.patience }),
+        }
     }
 
     /// Bytes of the budget in use.

@@ -40,7 +40,7 @@ pub use limits::{Limits, PackSlot};
 pub use outside::Outside;
 pub use render::Voice;
 pub use skaas_git::{
-    rope::{Pieces, Rope},
+    rope::{Pieces, Rope, RopeBuilder},
     upload_pack::Version as ProtocolVersion,
 };
 /// What mail, identity providers and foreign documents are configured with.

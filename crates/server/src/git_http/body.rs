@@ -26,6 +26,9 @@ use crate::pace::Pace;
 /// by a full socket buffer.
 const FIRST_WRITE: usize = 64 * 1024;
 
+/// Pieces shorter than this are joined before they are sent: the copy costs less than the call.
+const JOIN_BELOW: usize = 16 * 1024;
+
 /// A rope on its way out, holding its place among the packs in flight until it is sent or dropped.
 pub(crate) struct RopeBody {
     pieces: Pieces,
@@ -40,6 +43,28 @@ impl RopeBody {
     }
 }
 
+impl RopeBody {
+    /// What goes out next: a large piece as it is, small ones joined. Each piece is one more entry of a vectored
+    /// write, and a spliced marketplace has dozens of a few hundred bytes.
+    fn next_piece(&mut self) -> Option<Bytes> {
+        let rest = std::mem::take(&mut self.rest);
+        let first = if rest.is_empty() { self.pieces.next()? } else { rest };
+        if first.len() >= JOIN_BELOW {
+            return Some(first);
+        }
+        let mut joined = BytesMut::with_capacity(FIRST_WRITE);
+        joined.extend_from_slice(&first);
+        for next in self.pieces.by_ref() {
+            if next.len() >= JOIN_BELOW || joined.len() + next.len() > FIRST_WRITE {
+                self.rest = next;
+                break;
+            }
+            joined.extend_from_slice(&next);
+        }
+        Some(joined.freeze())
+    }
+}
+
 impl http_body::Body for RopeBody {
     type Data = Bytes;
     type Error = Infallible;
@@ -48,13 +73,7 @@ impl http_body::Body for RopeBody {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let mut piece = std::mem::take(&mut self.rest);
-        if piece.is_empty() {
-            match self.pieces.next() {
-                Some(next) => piece = next,
-                None => return Poll::Ready(None),
-            }
-        }
+        let Some(mut piece) = self.next_piece() else { return Poll::Ready(None) };
         if !self.started && piece.len() > FIRST_WRITE {
             self.rest = piece.split_off(FIRST_WRITE);
         }
@@ -137,14 +156,14 @@ pub(crate) async fn read_all(
 ) -> Result<Whole, Error> {
     let gzip = is_gzip(headers)?;
     let mut collected = BytesMut::new();
-    let (mut first, mut place, mut pace) = (None, None, Pace::new(limits.stall));
+    let (mut first, mut taken, mut pace) = (None, None, Pace::new(limits.stall));
     while let Some(piece) = next_piece(body, &mut pace).await? {
         let size = collected.len() + first.as_ref().map_or(0, Bytes::len) + piece.len();
         if size > limits.bytes {
             return Err(too_large(limits.bytes));
         }
-        if size > SMALL && place.is_none() {
-            place = Some(take()?);
+        if size > SMALL && taken.is_none() {
+            taken = Some(take()?);
         }
         match first.take() {
             None if collected.is_empty() => first = Some(piece),
@@ -157,10 +176,10 @@ pub(crate) async fn read_all(
     }
     let sent = first.unwrap_or_else(|| collected.freeze());
     let bytes = if gzip { inflate(&sent, limits.bytes)? } else { sent };
-    if bytes.len() > SMALL && place.is_none() {
-        place = Some(take()?);
+    if bytes.len() > SMALL && taken.is_none() {
+        taken = Some(take()?);
     }
-    Ok(Whole { bytes, _place: place })
+    Ok(Whole { bytes, _place: taken })
 }
 
 fn inflate(sent: &[u8], limit: usize) -> Result<Bytes, Error> {
@@ -177,6 +196,8 @@ fn too_large(limit: usize) -> Error {
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
+
+    use skaas_app::RopeBuilder;
 
     use super::*;
 
@@ -219,5 +240,26 @@ mod tests {
         let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
         assert_eq!(first.len(), FIRST_WRITE);
         assert_eq!(body.collect().await.unwrap().to_bytes().len(), 200_000 - FIRST_WRITE);
+    }
+
+    #[tokio::test]
+    async fn small_pieces_leave_joined_and_nothing_is_lost() {
+        let sizes = [5, 300, 20_000, 700, 400, 70_000, 1, 15_000, 15_000, 15_000, 15_000, 15_000, 9];
+        let mut builder = RopeBuilder::new();
+        let mut expected = Vec::new();
+        for (number, size) in (0_u8..).zip(sizes) {
+            let piece = vec![number; size];
+            expected.extend_from_slice(&piece);
+            builder.push(piece.into());
+        }
+        let mut body = RopeBody::new(builder.finish(), None);
+        let (mut sent, mut frames) = (Vec::new(), 0);
+        while let Some(frame) = body.frame().await {
+            let left = http_body::Body::size_hint(&body).exact().unwrap();
+            sent.extend_from_slice(&frame.unwrap().into_data().unwrap());
+            assert_eq!(left, (expected.len() - sent.len()) as u64);
+            frames += 1;
+        }
+        assert!(sent == expected && frames < sizes.len(), "{frames} frames");
     }
 }

@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn every_address_of_the_interface_is_described() {
         let document = document();
-        for address in super::super::ADDRESSES.iter().filter(|address| !address.ends_with(".json")) {
+        for address in super::super::ADDRESSES.iter().filter(|address| **address != "/api/openapi.json") {
             assert!(document.paths.paths.contains_key(*address), "{address}");
         }
     }

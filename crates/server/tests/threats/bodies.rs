@@ -87,7 +87,7 @@ fn many_large_requests_at_once_do_not_fill_the_memory() {
     // Whoever else comes with much to say finds a place.
     let mut body = String::from("0012command=fetch\n0001");
     for number in 0..3000_u32 {
-        write!(body, "0032have {number:040x}\n").unwrap();
+        writeln!(body, "0032have {number:040x}").unwrap();
     }
     body.push_str("0000");
     let headers = [("git-protocol", "version=2")];
