@@ -46,10 +46,10 @@ fn live(database: TestDatabase, nodes: usize, rounds: u64) {
 #[test]
 fn two_nodes_on_one_postgresql_serve_what_the_model_says_and_nothing_more() {
     let Some(database) = TestDatabase::postgres() else { return };
-    live(database, 2, 150);
+    live(database, 2, 240);
 }
 
 #[test]
 fn the_embedded_default_serves_what_the_model_says_and_nothing_more() {
-    live(TestDatabase::sqlite(), 1, 90);
+    live(TestDatabase::sqlite(), 1, 150);
 }

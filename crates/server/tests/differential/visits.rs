@@ -159,12 +159,15 @@ impl<'a> Stage<'a> {
             assert!(worlds.iter().any(|world| world.sight(user, repo) == Sight::Nothing), "{ran}");
             return;
         }
+        if says_lost(ran) {
+            assert!(lost(user, repo, worlds), "nothing was lost, and still: {ran}");
+            return;
+        }
         // Before version 2, a boundary can be told only to those who ask for a depth, and what changes
         // between refs and pack cannot be told at all.
         assert!(protocol != Protocol::V2, "{ran}");
         let boundary = ran.stderr.contains("--depth 1") && !options.iter().any(|o| o.starts_with("--depth"));
-        let meanwhile =
-            worlds.len() > 1 && (ran.stderr.contains("just changed") || ran.stderr.contains("not our ref"));
+        let meanwhile = worlds.len() > 1 && ran.stderr.contains("just changed");
         assert!(boundary || meanwhile, "{ran}");
     }
 
@@ -184,6 +187,12 @@ impl<'a> Stage<'a> {
         assert_eq!(copy.head(), before);
         let absent = says_absent(&ran);
         if absent && worlds.iter().any(|world| world.sight(user, repo) == Sight::Nothing) {
+            one(&self.counts.refused);
+            self.copies.lock().unwrap().push(Kept { user, repo, copy });
+            return;
+        }
+        if says_lost(&ran) {
+            assert!(lost(user, repo, &worlds), "{user}, {repo}: nothing was lost, and still: {ran}");
             one(&self.counts.refused);
             self.copies.lock().unwrap().push(Kept { user, repo, copy });
             return;
@@ -226,6 +235,21 @@ pub(crate) fn repo_of(exchange: &Exchange) -> Option<&str> {
 /// just become true.
 fn says_absent(ran: &Ran) -> bool {
     ["not found", "no such repo", "HTTP 404"].iter().any(|words| ran.stderr.contains(words))
+}
+
+/// Whether git was told that what it had just been offered is no longer for this person.
+fn says_lost(ran: &Ran) -> bool {
+    ran.stderr.contains("not our ref") && ran.stderr.contains("run the same command again")
+}
+
+/// Whether somebody may have a release in one of these worlds and not in another: between the refs and the
+/// pack, the old state is then forbidden, and git asks for it by its id.
+fn lost(user: &str, repo: &str, worlds: &[Arc<World>]) -> bool {
+    let may = |world: &Arc<World>| match world.sight(user, repo) {
+        Sight::Whole(newest) => newest + 1,
+        Sight::Stub(_) | Sight::Nothing => 0,
+    };
+    worlds.windows(2).any(|pair| may(&pair[1]) < may(&pair[0]))
 }
 
 /// The checkout is what the model says of one of these worlds.
