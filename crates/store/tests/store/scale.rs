@@ -56,9 +56,9 @@ async fn any_revision_is_an_earlier_one_with_its_changes(database: TestDatabase)
     }
 }
 
-/// How many skills: `SKAAS_TEST_SKILLS`, or as many as a debug build writes in a moment.
+/// How many skills: `SKAAS_TEST_CATALOGUE`, or as many as a debug build writes in a moment.
 fn skills() -> u64 {
-    std::env::var("SKAAS_TEST_SKILLS").map_or(300, |text| text.parse().expect("a number"))
+    std::env::var("SKAAS_TEST_CATALOGUE").map_or(300, |text| text.parse().expect("a number"))
 }
 
 async fn the_whole_catalogue_loads_in_a_few_queries(database: TestDatabase) {
