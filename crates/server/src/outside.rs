@@ -60,8 +60,10 @@ impl ProviderSettings {
                 name: text("NAME")?,
                 issuer: text("ISSUER")?,
                 tenant: text("TENANT")?,
+                hosted_domain: text("HOSTED_DOMAIN")?,
                 web_base: text("WEB_BASE")?,
                 api_base: text("API_BASE")?,
+                groups_api: text("GROUPS_API")?,
                 ..Self::default()
             });
         }
@@ -128,18 +130,27 @@ impl ProviderSettings {
             ProviderKind::Okta => ProviderConfig::okta(&self.issuer, id, self.needed_secret()?, redirect),
             _ => ProviderConfig::standard(&self.issuer, id, self.secret()?, redirect),
         };
-        // Google's and Entra's own addresses, where there is no other: a test, or a national cloud.
+        // Another address than Google's and Entra's own: a test, or a national cloud. Who is believed there
+        // stays as it is: Entra's people of the pinned tenant alone.
         if !self.issuer.is_empty() {
             config.issuer.clone_from(&self.issuer);
         }
         if !self.hosted_domain.is_empty() {
+            if *kind != ProviderKind::Google {
+                bail!("hosted_domain is Google's; the identity provider {} has none", self.kind);
+            }
             config.flavour = Flavour::Google { hosted_domain: Some(self.hosted_domain.clone()) };
         }
         if !self.groups_claim.is_empty() {
             config.groups_claim.clone_from(&self.groups_claim);
         }
         if !self.groups_api.is_empty() {
-            config.groups_api = Some(Url::parse(&self.groups_api).context("groups_api is not an address")?);
+            let api = Url::parse(&self.groups_api).context("groups_api is not an address")?;
+            if *kind == ProviderKind::Entra {
+                // A national cloud has a Graph of its own, which takes tokens of its own scope only.
+                config.scopes = vec![format!("{}/User.Read", api.origin().ascii_serialization())];
+            }
+            config.groups_api = Some(api);
         }
         config.scopes.extend(self.scopes.iter().cloned());
         Ok(config)
@@ -201,6 +212,33 @@ mod tests {
         let Way::Oidc(oidc) = &built.way else { panic!("keycloak speaks OpenID Connect") };
         assert_eq!(oidc.config().redirect_uri.as_str(), "https://skaas.example/auth/keycloak/callback");
         assert_eq!(oidc.config().issuer, "https://id.example");
+    }
+
+    #[test]
+    fn another_issuer_leaves_entra_pinned_to_its_tenant() {
+        let tenant = "72f988bf-86f1-41af-91ab-2d7cd011db47";
+        let issuer = format!("https://login.microsoftonline.us/{tenant}/v2.0");
+        let settings = ProviderSettings {
+            kind: "entra".into(),
+            client_id: "x".into(),
+            client_secret: "s".into(),
+            tenant: tenant.into(),
+            issuer: issuer.clone(),
+            groups_api: "https://graph.microsoft.us/v1.0/me/transitiveMemberOf".into(),
+            ..ProviderSettings::default()
+        };
+        let http = Http::new(Egress::default()).unwrap();
+        let Way::Oidc(built) = settings.build(&http, "https://skaas.example").unwrap().way else { panic!() };
+        assert_eq!(built.config().issuer, issuer);
+        assert_eq!(built.config().flavour, Flavour::Entra { tenant: tenant.into() });
+        assert_eq!(built.config().scopes, ["https://graph.microsoft.us/User.Read"]);
+        for wrong in [
+            ProviderSettings { tenant: "common".into(), ..settings.clone() },
+            ProviderSettings { tenant: String::new(), ..settings.clone() },
+            ProviderSettings { hosted_domain: "example.com".into(), ..settings.clone() },
+        ] {
+            assert!(wrong.build(&http, "https://skaas.example").is_err());
+        }
     }
 
     #[test]
