@@ -8,6 +8,7 @@ use rand::{Rng as _, RngCore};
 
 use crate::{
     id::{DeviceId, UserId},
+    network::Network,
     oauth::ErrorCode,
     scope::Scopes,
     secret::SecretHash,
@@ -181,6 +182,11 @@ impl Place {
     pub fn new(address: &str, agent: &str) -> Self {
         let clean = |text: &str| text.chars().filter(|c| !c.is_control()).take(MAX_SHOWN).collect();
         Self { address: clean(address), agent: clean(agent) }
+    }
+
+    /// What tries from here are counted under.
+    pub fn network(&self) -> String {
+        self.address.parse().map_or_else(|_| self.address.clone(), |address| Network::of(address).to_string())
     }
 }
 

@@ -19,6 +19,7 @@ pub mod manifest;
 pub mod marketplace;
 pub mod money;
 pub mod name;
+pub mod network;
 pub mod oauth;
 pub mod password;
 pub mod plain_text;

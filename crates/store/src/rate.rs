@@ -8,7 +8,10 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
@@ -17,7 +20,11 @@ use redis::{
     Client, Script,
     aio::{ConnectionManager, ConnectionManagerConfig},
 };
-use skaas_domain::secret::SecretHash;
+use skaas_domain::{
+    id::{OauthGrantId, TokenId},
+    network::Network,
+    secret::SecretHash,
+};
 
 use crate::error::{Result, StoreError};
 
@@ -30,17 +37,27 @@ pub struct Quota {
     pub burst: u32,
     /// After how long one more may come; at least a microsecond.
     pub every: Duration,
-    /// What to do when Redis cannot be asked.
-    pub when_lost: Lost,
 }
 
-/// What to do when nobody can say how many came before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lost {
-    /// Let it pass, with a warning in the log: reads of what was paid for.
-    Admit,
-    /// Refuse: guesses at passwords.
-    Refuse,
+/// Whose requests are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// An api token's.
+    Token(TokenId),
+    /// Those of an OAuth client in one user's name, whatever token it has at the moment.
+    OauthGrant(OauthGrantId),
+    /// Those from one place, where nobody says who they are.
+    Network(Network),
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Token(id) => id.fmt(f),
+            Self::OauthGrant(id) => id.fmt(f),
+            Self::Network(network) => network.fmt(f),
+        }
+    }
 }
 
 /// Whether a request may pass.
@@ -80,22 +97,39 @@ pub struct Counts(Mutex<Keys>);
 
 #[derive(Default)]
 struct Keys {
-    paid: HashMap<String, i64>,
+    paid: HashMap<Key, i64>,
     /// With how many keys those are looked for next that need not be kept.
     sweep_at: usize,
 }
 
+/// Quotas are few and differ by name.
+type Key = (&'static str, Subject);
+
 /// The fewest keys that are worth a search for old ones.
 const KEYS: usize = 10_000;
 
-/// A connection to Redis that mends itself.
+/// A connection to Redis that mends itself, and what takes its place meanwhile.
 pub struct Shared {
     connection: ConnectionManager,
     script: Script,
+    /// What this node counts while Redis is away.
+    here: Counts,
+    /// From when on Redis is asked again, in microseconds since 1970; [`NOT_LOST`] while it answers.
+    lost_until: AtomicI64,
 }
 
 /// Longer than a Redis of one's own ever takes; whoever waits here is a request.
-const PATIENCE: Duration = Duration::from_millis(500);
+const PATIENCE: Duration = Duration::from_millis(250);
+/// How long nobody asks a Redis that did not answer; after that one request does, in microseconds.
+const PAUSE: i64 = 5_000_000;
+const NOT_LOST: i64 = i64::MIN;
+
+/// Whether a request is taken out of the quota, or only looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Act {
+    Take,
+    Look,
+}
 
 /// [`gcra`], there. The answer is the microseconds to wait, 0 for none. The key is kept a minute longer than
 /// it says anything, for nodes whose clocks differ; numbers stay below 2^53 until the year 2255.
@@ -105,6 +139,7 @@ local now, every, burst = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]
 local next_paid = math.max(paid, now) + every
 local wait = next_paid - every * burst - now
 if wait > 0 then return wait end
+if ARGV[4] == '0' then return 0 end
 redis.call('SET', KEYS[1], string.format('%.0f', next_paid), 'PX', math.ceil((next_paid - now) / 1000) + 60000)
 return 0
 ";
@@ -132,12 +167,13 @@ fn gcra(paid: i64, now: i64, terms: Terms) -> Result<i64, i64> {
 }
 
 impl Counts {
-    fn take(&self, key: String, now: i64, terms: Terms) -> i64 {
+    fn ask(&self, act: Act, key: Key, now: i64, terms: Terms) -> i64 {
         // A panic cannot leave it half-changed: every change is one insertion.
         let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let paid = keys.paid.get(&key).copied().unwrap_or(i64::MIN);
         match gcra(paid, now, terms) {
             Err(wait) => wait,
+            Ok(_) if act == Act::Look => 0,
             Ok(next) => {
                 keys.paid.insert(key, next);
                 if keys.paid.len() > keys.sweep_at.max(KEYS) {
@@ -171,60 +207,113 @@ impl Rate {
         let config = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(PATIENCE))
             .set_response_timeout(Some(PATIENCE))
-            .set_number_of_retries(1);
+            .set_number_of_retries(0);
         let client = Client::open(url).map_err(refuse)?;
         let connection = ConnectionManager::new_lazy_with_config(client, config).map_err(refuse)?;
-        Ok(Self::Redis(Arc::new(Shared { connection, script: Script::new(SCRIPT) })))
+        Ok(Self::Redis(Arc::new(Shared {
+            connection,
+            script: Script::new(SCRIPT),
+            here: Counts::default(),
+            lost_until: AtomicI64::new(NOT_LOST),
+        })))
     }
 
-    /// Takes one request of `key` (a token's id, an address) out of `quota`. The key is hashed where it
-    /// leaves this process.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`] when Redis cannot be asked and the quota says [`Lost::Refuse`].
-    pub async fn take(&self, quota: &Quota, key: &str, now: Timestamp) -> Result<Verdict> {
-        let (terms, now) = (Terms::from(quota), now.as_microsecond());
+    /// Takes one request of `subject` out of `quota`. While Redis does not answer, this node counts by itself.
+    /// Whose request it is leaves this process as a hash only.
+    pub async fn take(&self, quota: &Quota, subject: Subject, now: Timestamp) -> Verdict {
+        self.ask(Act::Take, quota, subject, now).await
+    }
+
+    /// What [`Rate::take`] would say, without taking.
+    pub async fn look(&self, quota: &Quota, subject: Subject, now: Timestamp) -> Verdict {
+        self.ask(Act::Look, quota, subject, now).await
+    }
+
+    async fn ask(&self, act: Act, quota: &Quota, subject: Subject, now: Timestamp) -> Verdict {
+        let (key, now, terms) = ((quota.name, subject), now.as_microsecond(), Terms::from(quota));
         let wait = match self {
-            Self::InProcess(counts) => counts.take(format!("{}:{key}", quota.name), now, terms),
-            Self::Redis(shared) => match shared.take(quota.name, key, now, terms).await {
-                Ok(wait) => wait,
-                Err(error) if quota.when_lost == Lost::Admit => {
-                    tracing::warn!(quota = quota.name, %error, "rate_is_not_counted");
-                    0
-                }
-                Err(error) => return Err(StoreError::Unavailable(error.into())),
+            Self::InProcess(counts) => counts.ask(act, key, now, terms),
+            Self::Redis(shared) => match shared.ask(act, key, now, terms).await {
+                Some(wait) => wait,
+                None => shared.here.ask(act, key, now, terms),
             },
         };
-        Ok(match u64::try_from(wait) {
+        match u64::try_from(wait) {
             Ok(micros) if micros > 0 => Verdict::Limited { retry_after: Duration::from_micros(micros) },
             _ => Verdict::Admitted,
-        })
+        }
     }
 }
 
 impl Shared {
-    async fn take(&self, name: &str, key: &str, now: i64, terms: Terms) -> redis::RedisResult<i64> {
-        let SecretHash(hash) = SecretHash::of(&format!("rate:{name}:{key}"));
+    /// What Redis says; `None` while it says nothing.
+    async fn ask(&self, act: Act, key: Key, now: i64, terms: Terms) -> Option<i64> {
+        if !self.is_asked(now) {
+            return None;
+        }
+        let reason = match tokio::time::timeout(PATIENCE, self.script(act, key, now, terms)).await {
+            Ok(Ok(wait)) => {
+                if self.lost_until.swap(NOT_LOST, Ordering::Relaxed) != NOT_LOST {
+                    tracing::info!(event = "rates_are_shared_again");
+                }
+                return Some(wait);
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "it did not answer in time".to_owned(),
+        };
+        // Once for all requests of one absence.
+        if self.lost_until.swap(now.saturating_add(PAUSE), Ordering::Relaxed) == NOT_LOST {
+            tracing::warn!(
+                event = "rates_are_not_shared",
+                reason,
+                "Redis is away: each node counts by itself"
+            );
+        }
+        None
+    }
+
+    /// Whether this request is one that asks Redis: while it is away, one in a while does.
+    fn is_asked(&self, now: i64) -> bool {
+        let until = self.lost_until.load(Ordering::Relaxed);
+        // A clock that was set back does not keep Redis out for longer.
+        let pauses = (1..=PAUSE).contains(&until.saturating_sub(now));
+        let next = now.saturating_add(PAUSE);
+        let is_first =
+            || self.lost_until.compare_exchange(until, next, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        until == NOT_LOST || (!pauses && is_first())
+    }
+
+    async fn script(&self, act: Act, key: Key, now: i64, terms: Terms) -> redis::RedisResult<i64> {
+        let (name, subject) = key;
+        let SecretHash(hash) = SecretHash::of(&format!("rate:{name}:{subject}"));
         let half = hash.first_chunk::<16>().expect("a SHA-256 has 32 bytes");
         let key = format!("skaas:rate:{name}:{:032x}", u128::from_be_bytes(*half));
         let mut script = self.script.key(key);
-        script.arg(now).arg(terms.every).arg(terms.burst);
+        script.arg(now).arg(terms.every).arg(terms.burst).arg(i32::from(act == Act::Take));
         script.invoke_async(&mut self.connection.clone()).await
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
+
+    fn subject(number: u32) -> Key {
+        ("x", Subject::Network(Network::of(Ipv4Addr::from_bits(number).into())))
+    }
 
     #[test]
     fn a_burst_passes_and_then_one_at_a_time() {
         let terms = Terms { every: 1_000_000, burst: 3 };
         let counts = Counts::default();
-        let take = |second: i64| counts.take("k".into(), second * 1_000_000, terms);
+        let ask = |act, second: i64| counts.ask(act, subject(1), second * 1_000_000, terms);
+        let take = |second| ask(Act::Take, second);
         assert_eq!([take(0), take(0), take(0)], [0, 0, 0]);
         assert_eq!(take(0), 1_000_000, "and a refusal costs nothing");
-        assert_eq!([take(1), take(1)], [0, 1_000_000]);
+        assert_eq!([ask(Act::Look, 0), ask(Act::Look, 1), ask(Act::Look, 1)], [1_000_000, 0, 0]);
+        assert_eq!([take(1), take(1)], [0, 1_000_000], "and so does a look");
         assert_eq!([take(100), take(100), take(100), take(100)], [0, 0, 0, 1_000_000]);
     }
 
@@ -232,20 +321,31 @@ mod tests {
     fn keys_that_say_nothing_any_more_are_dropped() {
         let counts = Counts::default();
         let terms = Terms { every: 10, burst: 1 };
-        for n in 0..100_000_i64 {
-            assert_eq!(counts.take(n.to_string(), n, terms), 0);
+        for n in 0..100_000 {
+            assert_eq!(counts.ask(Act::Take, subject(n), n.into(), terms), 0);
         }
         assert!(counts.0.lock().unwrap().paid.len() <= KEYS + 1);
     }
 
     #[test]
     fn no_quota_and_no_time_overflows() {
-        let forever = Quota { name: "x", burst: u32::MAX, every: Duration::MAX, when_lost: Lost::Admit };
+        let forever = Quota { name: "x", burst: u32::MAX, every: Duration::MAX };
         for paid in [i64::MIN, 0, i64::MAX] {
             for now in [Timestamp::MIN, Timestamp::UNIX_EPOCH, Timestamp::MAX] {
                 let _ = gcra(paid, now.as_microsecond(), Terms::from(&forever));
                 let _ = gcra(paid, now.as_microsecond(), Terms { every: 1, burst: 1 });
             }
         }
+    }
+
+    #[tokio::test]
+    async fn a_redis_that_is_away_is_asked_by_one_request_in_a_while() {
+        let Rate::Redis(shared) = Rate::redis("redis://127.0.0.1:1").unwrap() else { unreachable!() };
+        assert!(shared.is_asked(0) && shared.is_asked(0), "while it answers by everybody");
+        shared.lost_until.store(PAUSE, Ordering::Relaxed);
+        assert!(!shared.is_asked(1) && !shared.is_asked(PAUSE - 1));
+        assert!(shared.is_asked(PAUSE), "one");
+        assert!(!shared.is_asked(PAUSE), "and not a second");
+        assert!(shared.is_asked(-3600 * 1_000_000), "the clock was set back");
     }
 }

@@ -2,8 +2,9 @@
 //! not make.
 //!
 //! PostgreSQL is used where `SKAAS_TEST_DATABASE_URL` names the superuser's database of a throw-away
-//! cluster, S3 where `SKAAS_TEST_S3_ENDPOINT` names a service that needs no real keys (moto). With
-//! `SKAAS_TEST_ALL` set, doing without either is a failure.
+//! cluster, S3 where `SKAAS_TEST_S3_ENDPOINT` names a service that needs no real keys (moto), Redis where
+//! `SKAAS_TEST_REDIS_URL` names one that may be written to. With `SKAAS_TEST_ALL` set, doing without one of
+//! them is a failure.
 
 use std::{
     io::{Read as _, Write as _},
@@ -20,6 +21,8 @@ use crate::{Conn, DatabaseConfig, ObjectsConfig, Result, S3Config, Store, StoreC
 const DATABASE_URL: &str = "SKAAS_TEST_DATABASE_URL";
 /// Names the S3 service.
 const S3_ENDPOINT: &str = "SKAAS_TEST_S3_ENDPOINT";
+/// Names the Redis.
+const REDIS_URL: &str = "SKAAS_TEST_REDIS_URL";
 /// Says that nothing may be left out.
 const ALL: &str = "SKAAS_TEST_ALL";
 
@@ -39,6 +42,12 @@ fn address(variable: &str, part: &str) -> Option<String> {
         eprintln!("note: {variable} is not set: {part} was NOT exercised");
     }
     address
+}
+
+/// The address of a Redis, which other tests use as well; `None`, with a line that says so, where there is
+/// none.
+pub fn redis_url() -> Option<String> {
+    address(REDIS_URL, "Redis")
 }
 
 /// Runs a statement on the cluster, wherever it is called from: on a thread with a runtime of its own.

@@ -2,52 +2,58 @@
 //!
 //! Redis is used where `SKAAS_TEST_REDIS_URL` names one that may be written to.
 
-use std::time::Duration;
+use std::{
+    net::TcpListener,
+    time::{Duration, Instant},
+};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
+use skaas_domain::id::TokenId;
 use skaas_store::{
     StoreError,
-    rate::{Lost, Quota, Rate, Verdict},
+    rate::{Quota, Rate, Subject, Verdict},
+    testing::redis_url,
 };
 
 use crate::world::at;
 
-const GIT: Quota =
-    Quota { name: "git_token", burst: 3, every: Duration::from_millis(500), when_lost: Lost::Admit };
-const SIGN_IN: Quota = Quota { name: "sign_in", when_lost: Lost::Refuse, ..GIT };
+const GIT: Quota = Quota { name: "git_token", burst: 3, every: Duration::from_millis(500) };
+const OTHER: Quota = Quota { name: "other", ..GIT };
 
 fn redis() -> Option<Rate> {
-    let url = std::env::var("SKAAS_TEST_REDIS_URL").ok().filter(|url| !url.is_empty());
-    if url.is_none() {
-        eprintln!("note: SKAAS_TEST_REDIS_URL is not set: Redis was NOT exercised");
-    }
-    url.map(|url| Rate::redis(&url).unwrap())
+    redis_url().map(|url| Rate::redis(&url).unwrap())
 }
 
-/// A key that no other run of the tests has used.
-fn key() -> String {
-    let folder = tempfile::tempdir().unwrap();
-    folder.path().to_string_lossy().into_owned()
+/// One that no other run of the tests has counted.
+fn subject() -> Subject {
+    Subject::Token(TokenId::new(at(0), &mut StdRng::from_os_rng()))
+}
+
+fn wait(millis: u64) -> Verdict {
+    Verdict::Limited { retry_after: Duration::from_millis(millis) }
 }
 
 async fn a_burst_passes_then_one_each_half_second(rate: &Rate) {
-    let key = key();
+    let subject = subject();
     let take = async |millis: i64| {
         let now = at(0) + SignedDuration::from_millis(millis);
-        rate.take(&GIT, &key, now).await.unwrap()
+        rate.take(&GIT, subject, now).await
     };
-    let wait = |millis| Verdict::Limited { retry_after: Duration::from_millis(millis) };
     for _ in 0..3 {
         assert_eq!(take(0).await, Verdict::Admitted);
     }
     assert_eq!(take(0).await, wait(500));
     assert_eq!(take(499).await, wait(1));
+    assert_eq!(rate.look(&GIT, subject, at(0)).await, wait(500));
+    for _ in 0..3 {
+        assert_eq!(rate.look(&GIT, subject, at(1)).await, Verdict::Admitted);
+    }
     assert_eq!(take(500).await, Verdict::Admitted);
     assert_eq!(take(500).await, wait(500));
-    // Another quota of the same key, and another key, have their own.
-    assert_eq!(rate.take(&SIGN_IN, &key, at(0)).await.unwrap(), Verdict::Admitted);
-    assert_eq!(rate.take(&GIT, "somebody else", at(0)).await.unwrap(), Verdict::Admitted);
+    // Another quota of the same subject, and another subject, have their own.
+    assert_eq!(rate.take(&OTHER, subject, at(0)).await, Verdict::Admitted);
+    assert_eq!(rate.take(&GIT, self::subject(), at(0)).await, Verdict::Admitted);
 }
 
 #[tokio::test]
@@ -68,7 +74,7 @@ async fn redis_says_what_this_process_says() {
     let own = Rate::in_process();
     let mut rng = StdRng::seed_from_u64(11);
     for _ in 0..20 {
-        let (key, mut now) = (key(), at(0));
+        let (subject, mut now) = (subject(), at(0));
         let quota = Quota {
             burst: rng.random_range(1..5),
             every: Duration::from_micros(rng.random_range(1..2_000_000)),
@@ -76,8 +82,8 @@ async fn redis_says_what_this_process_says() {
         };
         for _ in 0..40 {
             now += SignedDuration::from_micros(rng.random_range(0..1_000_000));
-            let (here, there) = (own.take(&quota, &key, now).await, shared.take(&quota, &key, now).await);
-            assert_eq!(here.unwrap(), there.unwrap(), "{quota:?} at {now}");
+            let both = (own.take(&quota, subject, now).await, shared.take(&quota, subject, now).await);
+            assert_eq!(both.0, both.1, "{quota:?} at {now}");
         }
     }
 }
@@ -85,24 +91,34 @@ async fn redis_says_what_this_process_says() {
 #[tokio::test]
 async fn nodes_share_what_redis_counts() {
     let (Some(here), Some(there)) = (redis(), redis()) else { return };
-    let key = key();
+    let subject = subject();
     let mut tasks = tokio::task::JoinSet::new();
     for n in 0..50 {
-        let (rate, key) = (if n % 2 == 0 { here.clone() } else { there.clone() }, key.clone());
-        tasks.spawn(async move { rate.take(&GIT, &key, at(0)).await.unwrap() == Verdict::Admitted });
+        let rate = if n % 2 == 0 { here.clone() } else { there.clone() };
+        tasks.spawn(async move { rate.take(&GIT, subject, at(0)).await == Verdict::Admitted });
     }
     assert_eq!(tasks.join_all().await.into_iter().filter(|passed| *passed).count(), 3);
 }
 
 #[tokio::test]
-async fn without_redis_reads_pass_and_guesses_do_not() {
+async fn without_redis_a_node_counts_by_itself() {
     // Bound and let go: nobody answers there.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let rate = Rate::redis(&format!("redis://:secret-word@127.0.0.1:{port}")).unwrap();
-    assert_eq!(rate.take(&GIT, "k", at(0)).await.unwrap(), Verdict::Admitted);
-    let refusal = rate.take(&SIGN_IN, "k", Timestamp::UNIX_EPOCH).await.unwrap_err();
-    assert!(matches!(refusal, StoreError::Unavailable(_)), "{refusal:?}");
-    assert!(!format!("{rate:?} {refusal:?}").contains("secret-word"));
+    a_burst_passes_then_one_each_half_second(&rate).await;
+    assert!(!format!("{rate:?}").contains("secret-word"));
+}
+
+#[tokio::test]
+async fn a_redis_that_takes_connections_and_says_nothing_holds_up_one_request_and_not_the_rest() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let rate = Rate::redis(&format!("redis://{}", silent.local_addr().unwrap())).unwrap();
+    let (subject, began) = (subject(), Instant::now());
+    for admitted in [true, true, true, false, false, false, false, false, false, false, false, false] {
+        assert_eq!(rate.take(&GIT, subject, at(0)).await == Verdict::Admitted, admitted);
+    }
+    // Twelve waits would be three seconds.
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
 }
 
 #[test]
