@@ -19,6 +19,7 @@ use crate::{
     error::Result,
     housekeeping,
     limits::{Limits, Places, TokenRate},
+    lineage::Histories,
     outside::{Outside, Post},
     push::{self, SourceLocks},
     render::Voice,
@@ -57,6 +58,7 @@ pub struct Inner {
     rng: Mutex<Box<dyn RngCore + Send>>,
     pub(crate) authentication: Authentication,
     pub(crate) catalogues: Catalogues,
+    pub(crate) histories: Histories,
     pub(crate) contents: Contents,
     pub(crate) rate: TokenRate,
     pub(crate) packs: Places,
@@ -89,6 +91,7 @@ impl App {
         Self(Arc::new(Inner {
             authentication: Authentication::new(),
             catalogues: Catalogues::new(store.clone(), config.voice.clone()),
+            histories: Histories::new(),
             contents: Contents::new(store.clone(), limits.content_bytes, limits.patience),
             rate: TokenRate::new(&limits),
             packs: Places::new(limits.concurrent_packs, limits.patience),

@@ -247,13 +247,40 @@ impl Catalogues {
         Ok(Arc::new(Base::new(self.voice.head(), slots, marketplace::tail())))
     }
 
-    /// A fragment by its id.
-    pub(crate) async fn fragment(&self, id: &str) -> Result<Arc<Fragment>> {
-        if let Some(fragment) = self.fragments.get(id) {
-            return Ok(fragment);
+    /// Fragments by their ids.
+    pub(crate) async fn fragments<'a>(
+        &self,
+        ids: impl Iterator<Item = &'a String>,
+    ) -> Result<HashMap<&'a str, Arc<Fragment>>> {
+        let mut found = HashMap::new();
+        let mut missing = Vec::new();
+        for id in ids {
+            match self.fragments.get(id) {
+                Some(fragment) => drop(found.insert(id.as_str(), fragment)),
+                None => missing.push(id),
+            }
         }
+        if missing.is_empty() {
+            return Ok(found);
+        }
+        let wanted: Vec<String> = missing.iter().map(|id| (*id).clone()).collect();
         let mut conn = self.store.read().await?;
-        self.fragment_by(&mut conn, id).await
+        let texts = catalogue::fragments(&mut conn, &wanted).await?;
+        for id in missing {
+            let text = texts.get(id).ok_or_else(|| missing_fragment(id))?;
+            found.insert(id, self.fragments.get_with(id.clone(), || entry_fragment(text)));
+        }
+        Ok(found)
+    }
+
+    /// A fragment that this node knows to be stored. They are never dropped.
+    pub(crate) fn stored(&self, id: &str) -> Option<Arc<Fragment>> {
+        self.fragments.get(id)
+    }
+
+    /// Remembers a fragment that was just stored.
+    pub(crate) fn note_stored(&self, id: &str, fragment: &Arc<Fragment>) {
+        self.fragments.insert(id.to_owned(), Arc::clone(fragment));
     }
 
     async fn fragment_by(&self, conn: &mut Conn, id: &str) -> Result<Arc<Fragment>> {

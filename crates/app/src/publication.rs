@@ -109,7 +109,7 @@ impl Revision {
             None => catalogue::put_entry(tx, position, skill, None).await?,
             Some(text) => {
                 let id = fragment_id(text);
-                catalogue::add_fragment(tx, &id, text).await?;
+                catalogue::add_fragments(tx, &[(&id, text)]).await?;
                 catalogue::put_entry(tx, position, skill, Some(&id)).await?
             }
         };

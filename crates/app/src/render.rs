@@ -88,12 +88,7 @@ impl Voice {
         )
     }
 
-    /// One skill's entry, as shown to those who receive `version`.
-    pub(crate) fn fragment(&self, listing: &Listing, version: &str, locked: bool) -> Arc<Fragment> {
-        entry_fragment(&self.entry(listing, version, locked))
-    }
-
-    /// The text of [`Voice::fragment`], without the separator.
+    /// One skill's entry, as shown to those who receive `version`, without the separator before it.
     pub(crate) fn entry(&self, listing: &Listing, version: &str, locked: bool) -> String {
         marketplace::entry(&EntryInput {
             name: &listing.name,

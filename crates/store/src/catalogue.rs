@@ -30,7 +30,10 @@ sql! {
             WHERE revision > $1 AND revision <= $2 GROUP BY position) AS newest
         ON newest.position = e.position AND newest.revision = e.revision
         ORDER BY e.position";
-    ADD_FRAGMENT = "INSERT INTO fragments (id, text) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+    ADD_FRAGMENTS = "INSERT INTO fragments (id, text)
+        SELECT value ->> 0, value ->> 1 FROM json_each($1) WHERE true ON CONFLICT DO NOTHING",
+        pg = "INSERT INTO fragments (id, text)
+        SELECT value ->> 0, value ->> 1 FROM jsonb_array_elements($1) ORDER BY 1 ON CONFLICT DO NOTHING";
     FRAGMENT = "SELECT text AS value FROM fragments WHERE id = $1";
     FRAGMENTS = "SELECT id, text FROM fragments WHERE id IN (SELECT value FROM json_each($1))",
         pg = "SELECT id, text FROM fragments WHERE id IN (SELECT jsonb_array_elements_text($1))";
@@ -90,12 +93,21 @@ pub async fn changes_between(conn: &mut Conn, after: i64, upto: i64) -> Result<V
     fetch_all!(conn, CHANGES_BETWEEN, [after, upto])
 }
 
-/// Adds a fragment's text under its id; again changes nothing.
+/// Adds texts of fragments under their ids; again changes nothing.
 ///
 /// # Errors
-/// [`StoreError::Corrupt`] when another text has this id.
-pub async fn add_fragment(tx: &mut Tx, id: &str, text: &str) -> Result<()> {
-    if execute!(tx, ADD_FRAGMENT, [id, text])? == 0 && fragment(tx, id).await?.as_deref() != Some(text) {
+/// [`StoreError::Corrupt`] when another text has one of these ids.
+pub async fn add_fragments(tx: &mut Tx, texts: &[(&str, &str)]) -> Result<()> {
+    if texts.is_empty() {
+        return Ok(());
+    }
+    let rows = serde_json::json!(texts);
+    if execute!(tx, ADD_FRAGMENTS, [rows])? == texts.len() as u64 {
+        return Ok(());
+    }
+    let ids: Vec<String> = texts.iter().map(|(id, _)| (*id).to_owned()).collect();
+    let stored = fragments(tx, &ids).await?;
+    if texts.iter().any(|(id, text)| stored.get(*id).is_none_or(|stored| stored != text)) {
         return Err(StoreError::corrupt("a fragment", "its id belongs to another text"));
     }
     Ok(())

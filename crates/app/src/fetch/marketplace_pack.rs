@@ -10,13 +10,12 @@ use skaas_git::{
     rope::Rope,
     upload_pack::{AllowedObjects, Plan},
 };
-use skaas_store::steps::Step;
 
 use super::{Known, Opened};
 use crate::{
     app::App,
     error::{Error, Result},
-    lineage::{Files, MarketplaceState, document_at, files_at},
+    lineage::{Files, MarketplaceState, Past, document_at, file_at, files_at},
 };
 
 /// The objects of the file as it is now.
@@ -37,7 +36,7 @@ pub(super) fn allowed_objects(state: &MarketplaceState) -> Box<dyn AllowedObject
 
 /// One step's part of a pack.
 struct Piece<'a> {
-    row: &'a Step,
+    past: &'a Past,
     files: Files,
     file: Option<Rope>,
 }
@@ -51,10 +50,9 @@ struct Sides {
 }
 
 impl Sides {
-    fn of(app: &App, known: &Known, plan: &Plan) -> Result<Self> {
+    fn of(known: &Known, plan: &Plan) -> Result<Self> {
         let files = |commits: &[ObjectId]| -> Result<HashSet<ObjectId>> {
-            let rows = commits.iter().filter_map(|commit| known.row(commit));
-            rows.map(|row| files_at(app, row).map(|(file, _)| file)).collect()
+            commits.iter().filter_map(|commit| known.past(commit)).map(file_at).collect()
         };
         Ok(Self { there: files(&plan.has)?, bases: files(&plan.delta_bases)? })
     }
@@ -68,32 +66,34 @@ pub(super) async fn make(
     known: &Known,
     plan: &Plan,
 ) -> Result<Option<Pack>> {
-    let tip = opened.served.tip_id();
+    let tip = opened.served.tip.id();
     let is_clone = plan.has.is_empty() && plan.objects.is_empty() && plan.filter.is_none();
     if is_clone && plan.commits == [tip] {
-        return Ok(Some(state.clone_pack(&opened.served.tip.commit_raw).clone()));
+        return Ok(Some(state.clone_pack(&opened.served.tip.row.commit_raw).clone()));
     }
     let filter = plan.filter.unwrap_or_default();
-    let mut sides = Sides::of(app, known, plan)?;
+    let mut sides = Sides::of(known, plan)?;
     let mut written = HashSet::new();
     let mut pieces = Vec::with_capacity(plan.commits.len());
     // From the oldest on: each may then build on the one before it in this very pack.
     for id in plan.commits.iter().rev() {
-        let Some(row) = known.row(id).filter(|_| known.permitted_tree(id).is_some()) else { return Ok(None) };
-        let (blob, files) = files_at(app, row)?;
+        let Some(past) = known.past(id).filter(|_| known.permitted_tree(id).is_some()) else {
+            return Ok(None);
+        };
+        let (blob, files) = (file_at(past)?, files_at(app, past)?);
         let mut file = None;
         // A state that comes back is the same file again. Sent as a difference to what came between, which
         // is one to itself, it would make the pack unreadable.
         if keeps_file(filter) && sides.there.insert(blob) {
-            file = Some(file_entry(app, state, known, row, blob, &sides.bases).await?);
+            file = Some(file_entry(app, state, known, past, &sides.bases).await?);
             sides.bases.insert(blob);
             written.insert(blob);
         }
-        pieces.push(Piece { row, files, file });
+        pieces.push(Piece { past, files, file });
     }
     let mut items = Vec::with_capacity(pieces.len() * 5);
     for piece in pieces.iter().rev() {
-        items.push(PackItem::Raw { kind: Kind::Commit, data: &piece.row.commit_raw });
+        items.push(PackItem::Raw { kind: Kind::Commit, data: &piece.past.row.commit_raw });
     }
     for piece in &pieces {
         push_files(&mut items, &mut written, &piece.files, filter);
@@ -159,36 +159,37 @@ async fn file_entry(
     app: &App,
     state: &MarketplaceState,
     known: &Known,
-    row: &Step,
-    blob: ObjectId,
+    past: &Past,
     bases: &HashSet<ObjectId>,
 ) -> Result<Rope> {
-    if let Some(before) = known.rows.iter().find(|before| before.seq + 1 == row.seq) {
-        let (base, _) = files_at(app, before)?;
-        if !bases.contains(&base) {
-            return whole(app, state, row, blob).await;
+    let before = known.past.iter().find(|before| before.row.seq + 1 == past.row.seq);
+    if let Some(before) = before
+        && let base = file_at(before)?
+        && bases.contains(&base)
+    {
+        if let Some(delta) = &past.row.delta {
+            return Ok(Rope::from(past.difference(|| delta_entry(base, delta))));
         }
-        if let Some(delta) = &row.delta {
-            return Ok(Rope::from(delta_entry(base, delta)));
-        }
-        if let Some(delta) = made_delta(app, before, row).await? {
+        if let Some(delta) = made_delta(app, before, past).await? {
             return Ok(Rope::from(delta_entry(base, &delta)));
         }
     }
-    whole(app, state, row, blob).await
+    whole(app, state, past).await
 }
 
-async fn made_delta(app: &App, before: &Step, row: &Step) -> Result<Option<Vec<u8>>> {
-    let (old, new) = (document_at(app, before).await?, document_at(app, row).await?);
+async fn made_delta(app: &App, before: &Past, past: &Past) -> Result<Option<Vec<u8>>> {
+    let (old, new) = (document_at(app, before).await?, document_at(app, past).await?);
     Ok(old.zip(new).and_then(|(old, new)| new.delta_from(&old)))
 }
 
-async fn whole(app: &App, state: &MarketplaceState, row: &Step, blob: ObjectId) -> Result<Rope> {
-    if state.document.id() == blob {
+async fn whole(app: &App, state: &MarketplaceState, past: &Past) -> Result<Rope> {
+    if state.document.id() == file_at(past)? {
         return Ok(state.document.entry());
     }
-    match document_at(app, row).await? {
+    match document_at(app, past).await? {
         Some(document) => Ok(document.entry()),
-        None => Err(Error::internal(format!("step {} is permitted but cannot be rendered again", row.seq))),
+        None => {
+            Err(Error::internal(format!("step {} is permitted but cannot be rendered again", past.row.seq)))
+        }
     }
 }

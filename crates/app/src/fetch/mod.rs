@@ -10,7 +10,6 @@ use bytes::Bytes;
 use skaas_domain::scope::Need;
 use skaas_git::{
     ObjectId,
-    object::ParsedCommit,
     pack::Pack,
     rope::{Rope, RopeBuilder},
     upload_pack::{
@@ -18,13 +17,13 @@ use skaas_git::{
         answer, error_reply, ls_refs, parse_v0, parse_v2, reads_boundary,
     },
 };
-use skaas_store::steps::{self, Repo, Step};
+use skaas_store::steps::Repo;
 
 use crate::{
     app::App,
     error::{Error, Result},
     limits::PackSlot,
-    lineage::{Served, State, served},
+    lineage::{Past, Served, State, served},
     oid::oid,
     viewer::Viewer,
 };
@@ -96,8 +95,7 @@ pub fn info_refs(opened: &Opened, version: Version, agent: Option<&str>) -> Byte
 
 /// The tip where it is a boundary: everything below it is only for those who have it already.
 fn boundary(served: &Served) -> Option<ObjectId> {
-    let parents = ParsedCommit::parse(&served.tip.commit_raw).map_or(0, |commit| commit.parents.len());
-    (parents > 0).then(|| served.tip_id())
+    (!served.tip.parents().is_empty()).then(|| served.tip.id())
 }
 
 /// Answers one POST to `git-upload-pack`.
@@ -130,7 +128,7 @@ async fn fetch(app: &App, opened: &Opened, request: &FetchRequest) -> Result<Rep
 
 /// What of a repo's past and content one request has to be judged by.
 struct Known {
-    rows: Vec<Step>,
+    past: Vec<Arc<Past>>,
     steps: Vec<Commit>,
     roots: Vec<Commit>,
     objects: Box<dyn AllowedObjects + Send + Sync>,
@@ -140,22 +138,19 @@ impl Known {
     /// Reads no more than the request needs: for a fresh clone that is nothing.
     async fn read(app: &App, opened: &Opened, request: &FetchRequest) -> Result<Self> {
         let served = &opened.served;
-        let rows = if request.needs_history(&served.refs) {
-            let mut conn = app.store.read().await?;
-            let mut rows = steps::list(&mut conn, opened.viewer.user().id, served.repo).await?;
-            // Another node may have gone on since this request was decided; its steps are not ours to judge.
-            rows.retain(|row| row.seq <= served.tip.seq);
-            rows
+        let past = if request.needs_history(&served.refs) {
+            let user = opened.viewer.user().id;
+            app.histories.up_to(&app.store, user, served.repo, &served.tip).await?
         } else {
-            vec![served.tip.clone()]
+            vec![Arc::clone(&served.tip)]
         };
-        let permitted = |row: &Step| match &served.state {
-            State::Skill(state) => state.permits(row),
-            State::Marketplace(_) => crate::lineage::is_renderable(app, row),
-        };
-        let steps: Vec<Commit> =
-            rows.iter().map(|row| commit_of(row, permitted(row))).collect::<Result<_>>()?;
-        let mut roots: Vec<Commit> = rows.iter().filter_map(|row| root_of(row, permitted(row))).collect();
+        let mut steps = Vec::with_capacity(past.len());
+        let mut roots = Vec::with_capacity(past.len());
+        for past in &past {
+            let permitted = served.state.permits(past);
+            steps.push(past.commit(permitted));
+            roots.extend(past.root(permitted));
+        }
         if let State::Skill(state) = &served.state {
             roots.extend(
                 state.permitted().iter().map(|release| parentless(oid(release.commit), oid(release.tree))),
@@ -163,7 +158,7 @@ impl Known {
         }
         roots.sort_unstable_by_key(|root| root.id);
         roots.dedup_by_key(|root| root.id);
-        let mut known = Self { rows, steps, roots, objects: Box::new(()) };
+        let mut known = Self { past, steps, roots, objects: Box::new(()) };
         if known.has_other_wants(request) {
             known.objects = match &served.state {
                 State::Skill(_) => skill_pack::allowed_objects(app, &known).await?,
@@ -190,23 +185,13 @@ impl Known {
         self.steps.iter().chain(&self.roots).find(|known| known.id == *commit).map(|known| known.tree)
     }
 
-    fn row(&self, commit: &ObjectId) -> Option<&Step> {
-        self.rows.iter().find(|row| oid(row.commit) == *commit)
+    fn past(&self, commit: &ObjectId) -> Option<&Past> {
+        self.past.iter().find(|past| past.id() == *commit).map(|past| &**past)
     }
 }
 
 fn parentless(id: ObjectId, tree: ObjectId) -> Commit {
     Commit { id, tree, parents: Vec::new(), permitted: true }
-}
-
-fn commit_of(row: &Step, permitted: bool) -> Result<Commit> {
-    let parsed = ParsedCommit::parse(&row.commit_raw).map_err(Error::internal)?;
-    Ok(Commit { id: oid(row.commit), tree: oid(row.tree), parents: parsed.parents, permitted })
-}
-
-fn root_of(row: &Step, permitted: bool) -> Option<Commit> {
-    let root = row.root.filter(|root| *root != row.commit)?;
-    Some(Commit { permitted, ..parentless(oid(root), oid(row.tree)) })
 }
 
 /// Makes the body of an answer that holds a pack.

@@ -129,8 +129,8 @@ fn closure(bundle: &Bundle, id: ObjectId) -> Result<Vec<usize>> {
 
 /// The bytes of a commit of this repo: a step's, a release's root, or a stub's.
 async fn raw_commit(app: &App, state: &SkillState, known: &Known, id: ObjectId) -> Result<Vec<u8>> {
-    if let Some(row) = known.row(&id) {
-        return Ok(row.commit_raw.clone());
+    if let Some(past) = known.past(&id) {
+        return Ok(past.row.commit_raw.clone());
     }
     if let Some(release) = state.offered.releases.iter().find(|release| oid(release.commit) == id) {
         return release_root(app, release.id).await;

@@ -21,13 +21,13 @@ use skaas_git::{
 };
 use skaas_store::{Tx, catalogue, steps::Step};
 
-use super::commit_date;
+use super::{Past, commit_date};
 use crate::{
     app::App,
     catalogue::{Catalogue, Offered, shown_to_all},
     error::{Error, Result},
     oid::{oid, stored},
-    render::{Voice, marketplace_step},
+    render::{Voice, entry_fragment, marketplace_step},
     viewer::Viewer,
 };
 
@@ -48,6 +48,12 @@ pub(crate) struct Shown {
     blob: String,
     /// This user's own entries by place; `null` shows nothing there.
     own: BTreeMap<usize, Option<String>>,
+}
+
+impl Shown {
+    fn file(&self) -> Result<ObjectId> {
+        ObjectId::from_hex(self.blob.as_bytes()).map_err(Error::internal)
+    }
 }
 
 /// An entry that differs from what everybody sees.
@@ -98,7 +104,7 @@ impl MarketplaceState {
         catalogue: &Catalogue,
         now: Timestamp,
     ) -> Result<(Self, Option<Timestamp>)> {
-        let (own, changes_at) = own_entries(app.voice(), viewer, catalogue, now)?;
+        let (own, changes_at) = own_entries(app, viewer, catalogue, now)?;
         let mut shown = Shown {
             catalogue: catalogue.revision,
             voice: voice_digest(app.voice()),
@@ -143,7 +149,8 @@ impl MarketplaceState {
         let delta = match tip {
             None => None,
             Some(tip) => {
-                let old = document_at(app, tip).await?;
+                let shown = serde_json::from_str(&tip.state).map_err(Error::internal)?;
+                let old = render(app, &shown).await?;
                 old.and_then(|old| self.document.delta_from(&old)).filter(|delta| delta.len() <= KEPT_DELTA)
             }
         };
@@ -159,43 +166,60 @@ impl MarketplaceState {
         })
     }
 
-    pub(super) async fn write_fragments(&self, tx: &mut Tx) -> Result<()> {
+    /// Writes the own entries that this node does not know to be stored.
+    pub(super) async fn write_fragments(&self, app: &App, tx: &mut Tx) -> Result<()> {
+        let unknown = self.own.values().flatten().filter(|own| app.catalogues.stored(&own.id).is_none());
+        let texts: Vec<(&str, &str)> = unknown.map(|own| (own.id.as_str(), own.text.as_str())).collect();
+        Ok(catalogue::add_fragments(tx, &texts).await?)
+    }
+
+    pub(super) fn note_fragments(&self, app: &App) {
         for own in self.own.values().flatten() {
-            catalogue::add_fragment(tx, &own.id, &own.text).await?;
+            app.catalogues.note_stored(&own.id, &own.fragment);
         }
-        Ok(())
+    }
+
+    /// Whether what a step showed can be rendered again: whatever a user saw of their own marketplace, they
+    /// may see again.
+    pub(super) fn permits(&self, shown: &Shown) -> bool {
+        shown.voice == self.shown.voice
     }
 }
 
 /// Renders what a step showed; `None` when it was rendered by texts of ours that are no more.
-pub(crate) async fn document_at(app: &App, step: &Step) -> Result<Option<Document>> {
-    let shown: Shown = serde_json::from_str(&step.state).map_err(Error::internal)?;
+pub(crate) async fn document_at(app: &App, step: &Past) -> Result<Option<Document>> {
+    render(app, shown_at(step)?).await
+}
+
+async fn render(app: &App, shown: &Shown) -> Result<Option<Document>> {
     if shown.voice != voice_digest(app.voice()) {
         return Ok(None);
     }
-    let blob = ObjectId::from_hex(shown.blob.as_bytes()).map_err(Error::internal)?;
     let base = app.catalogues.base_at(shown.catalogue).await?;
-    let mut overrides = BTreeMap::new();
-    for (slot, id) in shown.own {
-        let fragment = match id {
-            None => None,
-            Some(id) => Some(app.catalogues.fragment(&id).await?),
-        };
-        overrides.insert(slot, fragment);
-    }
-    Ok(Some(Document::with_id(base, &overrides, blob)))
+    let fragments = app.catalogues.fragments(shown.own.values().flatten()).await?;
+    let overrides = shown
+        .own
+        .iter()
+        .map(|(slot, id)| (*slot, id.as_ref().and_then(|id| fragments.get(id.as_str())).map(Arc::clone)))
+        .collect();
+    Ok(Some(Document::with_id(base, &overrides, shown.file()?)))
 }
 
-/// Whether a step can be rendered again.
-pub(crate) fn is_renderable(app: &App, step: &Step) -> bool {
-    serde_json::from_str::<Shown>(&step.state).is_ok_and(|shown| shown.voice == voice_digest(app.voice()))
+/// The marketplace file that a step showed.
+pub(crate) fn file_at(step: &Past) -> Result<ObjectId> {
+    shown_at(step)?.file()
 }
 
 /// The tree around what a step showed.
-pub(crate) fn files_at(app: &App, step: &Step) -> Result<(ObjectId, Files)> {
-    let shown: Shown = serde_json::from_str(&step.state).map_err(Error::internal)?;
-    let blob = ObjectId::from_hex(shown.blob.as_bytes()).map_err(Error::internal)?;
-    Ok((blob, Files::around(app.voice(), blob)?))
+pub(crate) fn files_at(app: &App, step: &Past) -> Result<Files> {
+    Files::around(app.voice(), file_at(step)?)
+}
+
+fn shown_at(step: &Past) -> Result<&Shown> {
+    match &step.shown {
+        Some(super::Shown::Marketplace(shown)) => Ok(shown),
+        _ => Err(Error::internal(format!("step {} does not say what it showed", step.row.seq))),
+    }
 }
 
 fn voice_digest(voice: &Voice) -> String {
@@ -206,7 +230,7 @@ type OwnEntries = BTreeMap<usize, Option<Own>>;
 
 /// The entries in which this user's marketplace differs from what everybody sees.
 fn own_entries(
-    voice: &Voice,
+    app: &App,
     viewer: &Viewer,
     catalogue: &Catalogue,
     now: Timestamp,
@@ -223,7 +247,7 @@ fn own_entries(
         let decision =
             decide(user, &offered.listing.terms(), viewer.grants(skill), &offered.release_refs, now);
         changes_at = [changes_at, decision.changes_at].into_iter().flatten().min();
-        if let Some(own) = own_entry(voice, offered, decision.access)? {
+        if let Some(own) = own_entry(app, offered, decision.access)? {
             entries.insert(offered.slot()?, own.into_option());
         }
     }
@@ -247,7 +271,7 @@ impl Difference {
     }
 }
 
-fn own_entry(voice: &Voice, offered: &Offered, access: Access) -> Result<Option<Difference>> {
+fn own_entry(app: &App, offered: &Offered, access: Access) -> Result<Option<Difference>> {
     let to_all = shown_to_all(&offered.listing, !offered.releases.is_empty());
     let (version, locked) = match access {
         Access::Hidden => return Ok(to_all.is_some().then_some(Difference::Hides)),
@@ -260,13 +284,15 @@ fn own_entry(voice: &Voice, offered: &Offered, access: Access) -> Result<Option<
         }
         Access::Stub { reason: StubReason::NotPurchased } if to_all == Some(true) => return Ok(None),
         Access::Stub { reason } => {
-            let stub = voice.stub(&offered.listing, reason).map_err(Error::internal)?;
+            let stub = app.voice().stub(&offered.listing, reason).map_err(Error::internal)?;
             (stub.version.to_string(), true)
         }
     };
-    let text = voice.entry(&offered.listing, &version, locked);
-    let fragment = voice.fragment(&offered.listing, &version, locked);
-    Ok(Some(Difference::Shows(Own { id: fragment_id(&text), text, fragment })))
+    let text = app.voice().entry(&offered.listing, &version, locked);
+    let id = fragment_id(&text);
+    // Deflated once for all who own the same version.
+    let fragment = app.catalogues.stored(&id).unwrap_or_else(|| entry_fragment(&text));
+    Ok(Some(Difference::Shows(Own { id, text, fragment })))
 }
 
 /// The id under which a fragment's text is stored: that of the text as a blob.

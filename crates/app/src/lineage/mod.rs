@@ -4,6 +4,7 @@
 //! A lineage is advanced lazily, at fetch: if the state to serve differs from the tip's, one step is written
 //! by compare-and-swap, so that all nodes agree.
 
+mod history;
 mod marketplace;
 mod skill;
 
@@ -12,7 +13,8 @@ use skaas_git::{ObjectId, upload_pack::Refs};
 use skaas_store::steps::{self, Advance, Repo, Step};
 use std::sync::Arc;
 
-pub(crate) use marketplace::{Files, MarketplaceState, document_at, files_at, fragment_id, is_renderable};
+pub(crate) use history::{Histories, Past, Shown};
+pub(crate) use marketplace::{Files, MarketplaceState, document_at, file_at, files_at, fragment_id};
 pub(crate) use skill::{SkillState, release_root};
 
 use crate::{
@@ -20,7 +22,6 @@ use crate::{
     authentication::reload,
     catalogue::Catalogue,
     error::{Error, Result},
-    oid::oid,
     viewer::Viewer,
 };
 
@@ -38,7 +39,7 @@ pub(crate) struct Served {
     catalogue: i64,
     changes_at: Option<Timestamp>,
     pub(crate) repo: Repo,
-    pub(crate) tip: Step,
+    pub(crate) tip: Arc<Past>,
     pub(crate) refs: Refs,
     pub(crate) state: State,
 }
@@ -46,11 +47,6 @@ pub(crate) struct Served {
 impl Served {
     fn holds(&self, catalogue: i64, now: Timestamp) -> bool {
         self.catalogue == catalogue && self.changes_at.is_none_or(|moment| now < moment)
-    }
-
-    /// The newest step's commit.
-    pub(crate) fn tip_id(&self) -> ObjectId {
-        oid(self.tip.commit)
     }
 }
 
@@ -70,7 +66,8 @@ pub(crate) async fn served(app: &App, viewer: &Arc<Viewer>, repo: Repo) -> Resul
         };
         match advance(app, &viewer, catalogue.revision, repo, &state, now).await? {
             Advanced::To(tip) => {
-                let refs = Refs { head: Some(oid(tip.commit)), tags: state.tags() };
+                let tip = Arc::new(Past::new(repo, tip)?);
+                let refs = Refs { head: Some(tip.id()), tags: state.tags() };
                 let catalogue = catalogue.revision;
                 let served = Arc::new(Served { catalogue, changes_at, repo, tip, refs, state });
                 viewer.keep_served(repo, Arc::clone(&served));
@@ -140,12 +137,13 @@ async fn advance(
         }
         let next = state.next_step(app, tip.as_ref(), now).await?;
         let mut tx = app.store.begin().await?;
-        state.write_parts(&mut tx).await?;
+        state.write_parts(app, &mut tx).await?;
         let expected = tip.as_ref().map(|tip| (tip.seq, tip.commit));
         match steps::advance(&mut tx, user, repo, expected, &next).await? {
             Advance::Lost(_) => {}
             Advance::Advanced => {
                 tx.commit().await?;
+                state.note_parts(app);
                 metrics::counter!("skaas_lineage_steps_total", "repo" => state.kind()).increment(1);
                 return Ok(Advanced::To(next));
             }
@@ -178,10 +176,26 @@ impl State {
     }
 
     /// Writes what the step will name besides itself.
-    async fn write_parts(&self, tx: &mut skaas_store::Tx) -> Result<()> {
+    async fn write_parts(&self, app: &App, tx: &mut skaas_store::Tx) -> Result<()> {
         match self {
-            Self::Marketplace(state) => state.write_fragments(tx).await,
+            Self::Marketplace(state) => state.write_fragments(app, tx).await,
             Self::Skill(_) => Ok(()),
+        }
+    }
+
+    /// Remembers that its parts are stored.
+    fn note_parts(&self, app: &App) {
+        if let Self::Marketplace(state) = self {
+            state.note_fragments(app);
+        }
+    }
+
+    /// Whether what a step showed may be sent to this user now.
+    pub(crate) fn permits(&self, step: &Past) -> bool {
+        match (self, &step.shown) {
+            (Self::Marketplace(state), Some(Shown::Marketplace(shown))) => state.permits(shown),
+            (Self::Skill(state), Some(Shown::Skill(shown))) => state.permits(*shown),
+            _ => false,
         }
     }
 

@@ -24,7 +24,7 @@ async fn any_revision_is_an_earlier_one_with_its_changes(database: TestDatabase)
     let skill = world.skill(&source, "any").await.skill;
     let mut tx = world.store.begin().await.unwrap();
     for n in 0..8 {
-        catalogue::add_fragment(&mut tx, &n.to_string(), "text").await.unwrap();
+        catalogue::add_fragments(&mut tx, &[(&n.to_string(), "text")]).await.unwrap();
     }
     tx.commit().await.unwrap();
     let mut rng = StdRng::seed_from_u64(11);
@@ -89,7 +89,7 @@ async fn the_whole_catalogue_loads_in_a_few_queries(database: TestDatabase) {
         };
         stubs::set_current(&mut tx, &stub).await.unwrap();
         let (id, text) = (format!("{n:064x}"), "f".repeat(500));
-        catalogue::add_fragment(&mut tx, &id, &text).await.unwrap();
+        catalogue::add_fragments(&mut tx, &[(&id, &text)]).await.unwrap();
         catalogue::put_entry(&mut tx, listing.position, listing.skill, Some(&id)).await.unwrap();
     }
     tx.commit().await.unwrap();

@@ -235,7 +235,7 @@ async fn the_catalogue_is_known_at_every_revision(world: &mut World, source: &So
         let mut revision = tx.bump_catalogue().await.unwrap();
         for (position, fragment) in writes {
             if let Some(id) = fragment {
-                catalogue::add_fragment(&mut tx, id, &format!("text of {id}")).await.unwrap();
+                catalogue::add_fragments(&mut tx, &[(id, &format!("text of {id}"))]).await.unwrap();
             }
             revision = catalogue::put_entry(&mut tx, *position, skill.skill, *fragment).await.unwrap();
         }
@@ -273,8 +273,8 @@ async fn the_catalogue_is_known_at_every_revision(world: &mut World, source: &So
     drop(conn);
 
     let mut tx = world.store.begin().await.unwrap();
-    catalogue::add_fragment(&mut tx, "f0", "text of f0").await.unwrap();
-    let twin = catalogue::add_fragment(&mut tx, "f0", "another").await;
+    catalogue::add_fragments(&mut tx, &[("f0", "text of f0")]).await.unwrap();
+    let twin = catalogue::add_fragments(&mut tx, &[("f0", "another")]).await;
     assert!(matches!(twin, Err(StoreError::Corrupt { .. })), "{twin:?}");
 }
 
