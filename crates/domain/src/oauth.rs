@@ -195,7 +195,7 @@ pub struct OauthGrant {
     pub client_id: String,
     /// What.
     pub scopes: Scopes,
-    /// The resource that its tokens are for (RFC 8707); `None` is our REST API and git.
+    /// The resource that its tokens are for (RFC 8707); with `None` they open nothing.
     pub resource: Option<String>,
     /// When.
     pub created_at: Timestamp,
@@ -267,7 +267,7 @@ pub struct OauthToken {
     pub created_at: Timestamp,
     /// The first moment at which it no longer works.
     pub expires_at: Timestamp,
-    /// Access: when it was first used. Refresh: when it gave the next.
+    /// Access: when it was last used, to within a minute. Refresh: when it gave the next.
     pub used_at: Option<Timestamp>,
     /// Since when it has been refused.
     pub revoked_at: Option<Timestamp>,

@@ -25,7 +25,7 @@ sql! {
     ADD = concat!("INSERT INTO oauth_grants (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7)");
     FIND = concat!("SELECT ", columns!(), " FROM oauth_grants WHERE id = $1");
     LIST = "SELECT g.id, g.user_id, g.client_id, g.scopes, g.resource, g.created_at, g.revoked_at,
-            c.name AS client_name,
+            c.name AS client_name, c.redirect_uris,
             (SELECT max(t.used_at) FROM oauth_tokens AS t WHERE t.grant_id = g.id) AS last_used_at
         FROM oauth_grants AS g JOIN oauth_clients AS c ON c.client_id = g.client_id
         WHERE g.user_id = $1 AND g.revoked_at IS NULL AND EXISTS (SELECT 1 FROM oauth_tokens AS t
@@ -56,6 +56,8 @@ pub struct GrantedClient {
     pub grant: OauthGrant,
     /// The client's name.
     pub client_name: String,
+    /// Where its users may be sent.
+    pub redirect_uris: Vec<String>,
     /// When one of its tokens was last used.
     pub last_used_at: Option<Timestamp>,
 }
@@ -63,7 +65,12 @@ pub struct GrantedClient {
 impl Record for GrantedClient {
     fn read(row: &impl Fields) -> sqlx::Result<Self> {
         let grant = OauthGrant::read(row)?;
-        Ok(Self { grant, client_name: row.get("client_name")?, last_used_at: row.get("last_used_at")? })
+        Ok(Self {
+            grant,
+            client_name: row.get("client_name")?,
+            redirect_uris: row.get("redirect_uris")?,
+            last_used_at: row.get("last_used_at")?,
+        })
     }
 }
 

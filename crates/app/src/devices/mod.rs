@@ -77,18 +77,20 @@ pub struct Started {
 /// # Errors
 /// `invalid_client`, `unauthorized_client`, `invalid_scope`, `invalid_target`; [`Refused::TooOften`].
 pub async fn start(app: &App, ask: Ask<'_>) -> Result<Started, Refused> {
-    let resource = oauth::resource(app, ask.resource)?;
-    let (client, scopes) = if ask.client_id == CLI_CLIENT_ID {
+    let named = ask.resource.map(|named| oauth::resource(app, named)).transpose()?;
+    let (client, scopes, resource) = if ask.client_id == CLI_CLIENT_ID {
         let said = |error| Refused::said(ErrorCode::InvalidScope, error);
         let scopes = ask.scope.map_or_else(|| Ok(Scopes::full()), |text| text.parse().map_err(said))?;
-        (None, scopes)
+        // An api token is for no one resource.
+        (None, scopes, None)
     } else {
         let client = oauth::find_client(app, ask.client_id).await?;
         if !client.grant_types.contains(&GrantType::DeviceCode) {
             let why = "this client did not register the device_code grant type";
             return Err(Refused::said(ErrorCode::UnauthorizedClient, why));
         }
-        (Some(client), oauth::scopes(ask.scope, resource.as_deref())?)
+        let resource = named.unwrap_or_else(|| oauth::api_resource(app));
+        (Some(client), oauth::scopes(app, ask.scope, &resource)?, Some(resource))
     };
     accounts::spend(app, &[(&STARTS, ask.place.address.clone())]).await?;
     let name = ask.device_name.map(one_line).unwrap_or_default();

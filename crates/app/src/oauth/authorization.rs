@@ -10,7 +10,7 @@ use skaas_domain::{
 use skaas_store::{oauth_clients, oauth_codes, oauth_grants};
 use url::Url;
 
-use super::{Refused, clients, resource, scopes};
+use super::{Refused, api_resource, clients, resource, scopes};
 use crate::{
     app::App,
     error::{Error, Result},
@@ -48,8 +48,8 @@ pub struct Request {
     pub redirect_uri: String,
     /// What for.
     pub scopes: Scopes,
-    /// Where the tokens are to be used; none is our REST API and git.
-    pub resource: Option<String>,
+    /// Where the tokens are to be used.
+    pub resource: String,
     challenge: Challenge,
     state: Option<String>,
 }
@@ -133,7 +133,7 @@ pub async fn check(app: &App, asked: &Asked) -> Result<Request, NotAsked> {
     }
 }
 
-fn rest(app: &App, asked: &Asked, client: &Client) -> Result<(Scopes, Option<String>, Challenge), Refused> {
+fn rest(app: &App, asked: &Asked, client: &Client) -> Result<(Scopes, String, Challenge), Refused> {
     let refuse = |code, why: &str| Refused::said(code, why);
     if let Some(name) = &asked.doubled {
         return Err(Refused::said(ErrorCode::InvalidRequest, format!("{name} stands there twice")));
@@ -151,8 +151,9 @@ fn rest(app: &App, asked: &Asked, client: &Client) -> Result<(Scopes, Option<Str
     let challenge = asked.code_challenge.as_deref().unwrap_or_default();
     let challenge = Challenge::parse(asked.code_challenge_method.as_deref(), challenge)
         .map_err(|error| Refused::said(ErrorCode::InvalidRequest, error))?;
-    let resource = resource(app, asked.resource.as_deref())?;
-    let scopes = scopes(asked.scope.as_deref(), resource.as_deref())?;
+    let named = asked.resource.as_deref();
+    let resource = named.map_or_else(|| Ok(api_resource(app)), |named| resource(app, named))?;
+    let scopes = scopes(app, asked.scope.as_deref(), &resource)?;
     Ok((scopes, resource, challenge))
 }
 
@@ -166,7 +167,7 @@ pub async fn consent(app: &App, who: UserId, request: &Request) -> Result<Sent> 
         user: who,
         client_id: request.client.client_id.clone(),
         scopes: request.scopes.clone(),
-        resource: request.resource.clone(),
+        resource: Some(request.resource.clone()),
         created_at: now,
         revoked_at: None,
     };

@@ -4,23 +4,19 @@
 use skaas_domain::{
     id::OauthTokenId,
     oauth::{ACCESS_LIFETIME, ErrorCode, GrantType, OauthCode, OauthGrant, REFRESH_LIFETIME},
-    scope::{Need, Scopes},
+    scope::Scopes,
     secret::{Secret, SecretKind},
     token::ApiToken,
 };
 use skaas_store::{
     Tx,
     oauth_codes::{self, Redeemed},
-    oauth_tokens::{self, NewToken, NewTokens, OauthBearer, Rotation},
+    oauth_tokens::{self, NewToken, NewTokens, Rotation},
     tokens,
 };
 
-use super::{Refused, clients, mcp_resource, resource};
-use crate::{
-    app::App,
-    devices::CLI_CLIENT_ID,
-    error::{Error, Result},
-};
+use super::{Refused, clients, resource};
+use crate::{app::App, devices::CLI_CLIENT_ID, error::Result};
 
 /// Tokens at the one moment at which they are known.
 #[derive(Debug)]
@@ -105,14 +101,14 @@ pub async fn exchange(
     requested: Option<&str>,
 ) -> Result<Given, Refused> {
     let client = clients::known(app, client_id).await?;
-    let wanted = requested.map(|requested| resource(app, Some(requested))).transpose()?;
+    let wanted = requested.map(|requested| resource(app, requested)).transpose()?;
     let secret = Secret::parse(SecretKind::OauthCode, code).map_err(|_| no_code())?;
     let mut tx = app.store.begin().await?;
     let redeemed = oauth_codes::redeem(&mut tx, &secret.hash(), app.now()).await?;
     let refused = match redeemed {
         Redeemed::Redeemed(code, grant) => {
             let named = Presented { client_id, verifier, redirect_uri };
-            let elsewhere = wanted.is_some_and(|wanted| wanted != grant.resource);
+            let elsewhere = wanted.is_some_and(|wanted| grant.resource.as_ref() != Some(&wanted));
             if let Some(fault) = named.fault(&code, &grant).or_else(|| elsewhere.then(other_resource)) {
                 fault
             } else {
@@ -147,7 +143,7 @@ pub async fn refresh(
     requested: Option<&str>,
 ) -> Result<Given, Refused> {
     clients::known(app, client_id).await?;
-    let wanted = requested.map(|requested| resource(app, Some(requested))).transpose()?;
+    let wanted = requested.map(|requested| resource(app, requested)).transpose()?;
     let no_token = || invalid_grant("this refresh token does not work; ask the person again");
     let secret = Secret::parse(SecretKind::RefreshToken, token).map_err(|_| no_token())?;
     let (access, refresh, tokens) = fresh(app, true);
@@ -163,7 +159,7 @@ pub async fn refresh(
         Rotation::Unknown => return Err(no_token()),
     };
     // What fails from here on leaves the transaction, and so the token that was presented, as it was.
-    if wanted.is_some_and(|wanted| wanted != grant.resource) {
+    if wanted.is_some_and(|wanted| grant.resource.as_ref() != Some(&wanted)) {
         return Err(other_resource());
     }
     if scope.is_some_and(|scope| scope.parse::<Scopes>().ok().as_ref() != Some(&grant.scopes)) {
@@ -199,29 +195,4 @@ pub async fn revoke(app: &App, client_id: &str, token: &str) -> Result<()> {
     }
     tx.commit().await?;
     Ok(())
-}
-
-/// Who speaks to the MCP endpoint.
-///
-/// # Errors
-/// [`Error::Unauthenticated`] for anything but an access token that works now and is meant for this endpoint;
-/// [`Error::Forbidden`] where it has not the scope.
-pub async fn open_mcp(app: &App, token: &str) -> Result<OauthBearer> {
-    let secret = Secret::parse(SecretKind::AccessToken, token).map_err(|_| Error::Unauthenticated)?;
-    let now = app.now();
-    let mut conn = app.store.read().await?;
-    let bearer = oauth_tokens::find_access(&mut conn, &secret.hash()).await?;
-    drop(conn);
-    let ours = mcp_resource(app);
-    let meant = |bearer: &OauthBearer| bearer.grant.resource.as_deref() == Some(ours.as_str());
-    let bearer = bearer.filter(|bearer| bearer.works(now) && meant(bearer)).ok_or(Error::Unauthenticated)?;
-    if !bearer.grant.scopes.permits(&Need::Mcp) {
-        return Err(Error::Forbidden(bearer.grant.scopes.refusal(&Need::Mcp)));
-    }
-    if bearer.token.used_at.is_none() {
-        let mut tx = app.store.begin().await?;
-        oauth_tokens::touch(&mut tx, &[(bearer.token.id, now)]).await?;
-        tx.commit().await?;
-    }
-    Ok(bearer)
 }

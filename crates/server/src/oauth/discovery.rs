@@ -3,7 +3,10 @@
 
 use axum::{Json, extract::State};
 use serde_json::{Value, json};
-use skaas_app::{App, oauth::mcp_resource};
+use skaas_app::{
+    App,
+    oauth::{api_resource, mcp_resource},
+};
 
 /// What a client may ask for. Chosen skills and actions are scopes as well, under names of their own.
 const SCOPES: [&str; 6] = ["account", "action:*", "creator", "marketplaces", "mcp", "read-only"];
@@ -29,7 +32,7 @@ pub(super) async fn authorization_server(State(app): State<App>) -> Json<Value> 
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": true,
         "client_id_metadata_document_supported": true,
-        "protected_resources": [mcp_resource(&app), base],
+        "protected_resources": [mcp_resource(&app), api_resource(&app)],
     }))
 }
 
@@ -43,9 +46,17 @@ fn protected(app: &App, resource: &str, scopes: &[&str]) -> Json<Value> {
     }))
 }
 
-/// `/.well-known/oauth-protected-resource`: REST and git.
+/// What the REST interface asks for.
+const API_SCOPES: [&str; 2] = ["account", "read-only"];
+
+/// `/.well-known/oauth-protected-resource`: who names the whole installation gets tokens for the REST interface.
 pub(super) async fn whole_site(State(app): State<App>) -> Json<Value> {
-    protected(&app, &app.voice().public_url, &SCOPES)
+    protected(&app, &app.voice().public_url, &API_SCOPES)
+}
+
+/// `/.well-known/oauth-protected-resource/api`.
+pub(super) async fn api(State(app): State<App>) -> Json<Value> {
+    protected(&app, &api_resource(&app), &API_SCOPES)
 }
 
 /// `/.well-known/oauth-protected-resource/mcp`.

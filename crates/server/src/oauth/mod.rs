@@ -23,6 +23,7 @@ use skaas_app::App;
 pub(crate) const ADDRESSES: &[&str] = &[
     "/.well-known/oauth-authorization-server",
     "/.well-known/oauth-protected-resource",
+    "/.well-known/oauth-protected-resource/api",
     "/.well-known/oauth-protected-resource/mcp",
     "/.well-known/openid-configuration",
     "/auth/cli",
@@ -41,6 +42,7 @@ pub(crate) fn routes(app: App) -> Router {
     let open = Router::new()
         .route("/.well-known/oauth-authorization-server", get(discovery::authorization_server))
         .route("/.well-known/oauth-protected-resource", get(discovery::whole_site))
+        .route("/.well-known/oauth-protected-resource/api", get(discovery::api))
         .route("/.well-known/oauth-protected-resource/mcp", get(discovery::mcp))
         .route("/.well-known/openid-configuration", get(discovery::authorization_server))
         .route("/mcp", any(mcp::handle))

@@ -81,6 +81,19 @@ impl std::ops::Deref for Browser {
 }
 
 impl Browser {
+    /// The browser that asks for something other than a page, if somebody is signed in there.
+    pub(crate) async fn signed_in(
+        state: &PagesState,
+        request: &Parts,
+    ) -> Result<Option<(Self, SignedIn)>, skaas_app::Error> {
+        let seen = Seen::of(state, request);
+        if seen.cookie.is_empty() {
+            return Ok(None);
+        }
+        let browser = seen.recognise(state).await?;
+        Ok(browser.session.clone().map(|signed_in| (browser, signed_in)))
+    }
+
     /// Whether `token` is the one that our own pages in this browser carry.
     pub(crate) fn knows_csrf(&self, token: &str) -> bool {
         // Hashed first: how long the comparison takes tells nothing.
@@ -184,8 +197,10 @@ impl<S: Sync> FromRequestParts<S> for Member {
 }
 
 /// The layer around every page.
-pub(crate) async fn around(State(state): State<PagesState>, mut request: Request, next: Next) -> Response {
-    let seen = Seen::of(&state, &request);
+pub(crate) async fn around(State(state): State<PagesState>, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let seen = Seen::of(&state, &parts);
+    let mut request = Request::from_parts(parts, body);
     let is_new = seen.secret.is_none();
     let browser = match seen.recognise(&state).await {
         Ok(browser) => browser,
@@ -217,13 +232,13 @@ struct Seen {
 }
 
 impl Seen {
-    fn of(state: &PagesState, request: &Request) -> Self {
-        let headers = request.headers();
+    fn of(state: &PagesState, request: &Parts) -> Self {
+        let headers = &request.headers;
         let secret = state.cookies.read(headers, "browser");
         let theme = state.cookies.read(headers, "theme");
-        let path = match *request.method() {
-            Method::GET => request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str),
-            _ => request.uri().path(),
+        let path = match request.method {
+            Method::GET => request.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str),
+            _ => request.uri.path(),
         };
         Self {
             cookie: state.cookies.read(headers, "").unwrap_or_default(),
@@ -243,9 +258,9 @@ impl Seen {
     }
 }
 
-fn place(request: &Request) -> Place {
-    let address = request.extensions().get::<PeerAddress>().map(|peer| IpAddr::to_string(&peer.0));
-    let agent = request.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+fn place(request: &Parts) -> Place {
+    let address = request.extensions.get::<PeerAddress>().map(|peer| IpAddr::to_string(&peer.0));
+    let agent = request.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
     Place::new(&address.unwrap_or_default(), agent.unwrap_or_default())
 }
 

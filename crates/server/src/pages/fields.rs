@@ -73,28 +73,52 @@ impl FromRequest<PagesState> for Submitted {
     }
 }
 
+/// Why a request that would change something is not taken from a browser.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Forged {
+    /// The browser itself says that another site had it sent.
+    Elsewhere,
+    /// It does not carry what our pages in this browser carry.
+    Unproved,
+}
+
 /// Whether a request that changes something comes from a page of ours in this browser: what the browser
 /// itself says of where it comes from, and the token that only such a page holds.
 ///
 /// # Errors
+/// What speaks against it.
+pub(crate) fn comes_from_us(
+    headers: &HeaderMap,
+    browser: &Browser,
+    state: &PagesState,
+    token: &str,
+) -> Result<(), Forged> {
+    if !is_same_origin(headers, state.app.voice().public_url.as_str()) {
+        return Err(Forged::Elsewhere);
+    }
+    if browser.knows_csrf(token) { Ok(()) } else { Err(Forged::Unproved) }
+}
+
+/// The same for a form.
+///
+/// # Errors
 /// 403, in a sentence.
-pub(crate) fn check_csrf(
+fn check_csrf(
     headers: &HeaderMap,
     browser: &Browser,
     state: &PagesState,
     token: &str,
 ) -> Result<(), PageError> {
-    let refused = |sentence| Err(PageError::new(StatusCode::FORBIDDEN, sentence));
-    if !is_same_origin(headers, state.app.voice().public_url.as_str()) {
-        return refused("this form came from another site; nothing was changed");
-    }
-    if !browser.knows_csrf(token) {
-        return refused(
-            "this form is out of date, or cookies are switched off; nothing was changed. \
-             Go back, load the page again and send it once more",
-        );
-    }
-    Ok(())
+    comes_from_us(headers, browser, state, token).map_err(|forged| {
+        let sentence = match forged {
+            Forged::Elsewhere => "this form came from another site; nothing was changed",
+            Forged::Unproved => {
+                "this form is out of date, or cookies are switched off; nothing was changed. \
+                 Go back, load the page again and send it once more"
+            }
+        };
+        PageError::new(StatusCode::FORBIDDEN, sentence)
+    })
 }
 
 /// What the browser says: `Sec-Fetch-Site` (W3C Fetch Metadata) where it sends that, else `Origin`. A

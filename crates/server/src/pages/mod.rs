@@ -38,7 +38,7 @@ use skaas_app::{App, Error, accounts::Rejected};
 
 pub(crate) use browser::{Browser, Cookies, Member, around};
 pub(crate) use error_page::{PageError, sentence_case};
-pub(crate) use fields::{Fields, Query, Submitted};
+pub(crate) use fields::{Fields, Forged, Query, Submitted, comes_from_us};
 pub(crate) use frame::{Frame, show, show_as};
 pub(crate) use moment::Moment;
 

@@ -1,23 +1,83 @@
-//! Owns who calls: the viewer behind the api token of a request. Refuses to look at what is called.
+//! Owns who calls: a program by its api token, an OAuth client by its access token, a person by their browser.
+//! Refuses to look at what is called, and to change anything for a browser that another site could have led.
 
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use http::request::Parts;
-use skaas_app::{App, Presented, Viewer, authenticate};
-use skaas_domain::scope::Need;
+use http::{HeaderMap, HeaderName, Method, header, request::Parts};
+use skaas_app::{
+    App, Error, Presented, Viewer, authenticate,
+    oauth::{self, OauthBearer},
+    sessions::SignedIn,
+};
+use skaas_domain::{
+    id::{OauthGrantId, SessionId},
+    scope::{Need, Scopes},
+    user::{TokenRecord, User},
+};
 
 use super::Failed;
-use crate::git_http::credentials;
+use crate::{
+    git_http::credentials,
+    pages::{Browser, Forged, PagesState, comes_from_us},
+};
 
-/// Whoever presented a token that works: as Bearer, or as the password of Basic.
-pub(crate) struct Caller(Arc<Viewer>);
+/// What a script of our own pages sends to show that it is one: the `csrf` of their forms.
+const CSRF: HeaderName = HeaderName::from_static("x-csrf-token");
+
+/// Whoever showed who they are. Where a request has credentials and a cookie, the credentials count.
+pub(crate) enum Caller {
+    /// With an api token: as Bearer, or as the password of Basic.
+    Token(Arc<Viewer>),
+    /// With an access token that was given for this interface.
+    Client(Box<OauthBearer>),
+    /// In a browser in which they are signed in.
+    Person(Box<SignedIn>),
+}
 
 impl Caller {
-    /// The viewer, if the token was made for this.
-    pub(crate) fn allowed(&self, need: &Need<'_>) -> Result<&Viewer, Failed> {
-        self.0.allow(need)?;
-        Ok(&self.0)
+    /// Whose doing this is, if what they showed was made for it.
+    pub(crate) fn allowed(&self, need: &Need<'_>) -> Result<&User, Failed> {
+        match self {
+            Self::Token(viewer) => viewer.allow(need).map_err(Failed::limited)?,
+            Self::Client(bearer) if !bearer.grant.scopes.permits(need) => {
+                return Err(Failed::limited(Error::Forbidden(bearer.grant.scopes.refusal(need))));
+            }
+            Self::Client(_) | Self::Person(_) => {}
+        }
+        Ok(self.user())
+    }
+
+    fn user(&self) -> &User {
+        match self {
+            Self::Token(viewer) => viewer.user(),
+            Self::Client(bearer) => &bearer.user,
+            Self::Person(signed_in) => &signed_in.user,
+        }
+    }
+
+    /// What they may do, and hand on.
+    pub(crate) fn scopes(&self) -> Scopes {
+        match self {
+            Self::Token(viewer) => viewer.token().scopes.clone(),
+            Self::Client(bearer) => bearer.grant.scopes.clone(),
+            Self::Person(_) => Scopes::full(),
+        }
+    }
+
+    /// The api token that asks, if it is one.
+    pub(crate) fn token(&self) -> Option<&TokenRecord> {
+        if let Self::Token(viewer) = self { Some(viewer.token()) } else { None }
+    }
+
+    /// The browser login that asks, if it is one.
+    pub(crate) fn session(&self) -> Option<SessionId> {
+        if let Self::Person(signed_in) = self { Some(signed_in.session.id) } else { None }
+    }
+
+    /// The connected application that asks, if it is one.
+    pub(crate) fn grant(&self) -> Option<OauthGrantId> {
+        if let Self::Client(bearer) = self { Some(bearer.grant.id) } else { None }
     }
 }
 
@@ -25,9 +85,38 @@ impl FromRequestParts<App> for Caller {
     type Rejection = Failed;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failed> {
-        let credentials = credentials::read(&parts.headers);
-        let presented =
-            credentials.as_ref().map(|c| Presented { username: c.username.as_deref(), secret: &c.secret });
-        Ok(Self(authenticate(app, presented.as_ref()).await?))
+        if parts.headers.contains_key(header::AUTHORIZATION) {
+            return Ok(by_credentials(app, &parts.headers).await?);
+        }
+        let state = PagesState::new(app.clone());
+        let found = Browser::signed_in(&state, parts).await?;
+        let (browser, signed_in) = found.ok_or(Error::Unauthenticated)?;
+        if !matches!(parts.method, Method::GET | Method::HEAD) {
+            let token = parts.headers.get(CSRF).and_then(|token| token.to_str().ok());
+            comes_from_us(&parts.headers, &browser, &state, token.unwrap_or_default()).map_err(forged)?;
+        }
+        Ok(Self::Person(Box::new(signed_in)))
     }
+}
+
+async fn by_credentials(app: &App, headers: &HeaderMap) -> Result<Caller, Error> {
+    let credentials = credentials::read(headers).ok_or(Error::Unauthenticated)?;
+    let secret = credentials.secret.as_str();
+    // RFC 6750 knows no access token as a password.
+    if credentials.username.is_none() && oauth::is_access_token(secret) {
+        return Ok(Caller::Client(Box::new(oauth::open_api(app, secret).await?)));
+    }
+    let presented = Presented { username: credentials.username.as_deref(), secret };
+    Ok(Caller::Token(authenticate(app, Some(&presented)).await?))
+}
+
+fn forged(forged: Forged) -> Error {
+    let sentence = match forged {
+        Forged::Elsewhere => "this request came from another site; nothing was changed",
+        Forged::Unproved => {
+            "a browser changes something here only with the header X-CSRF-Token, which holds the csrf of our \
+             forms; nothing was changed. Programs use an api token instead"
+        }
+    };
+    Error::Forbidden(sentence.to_owned())
 }

@@ -16,9 +16,8 @@ use super::{Answer, caller::Caller, tokens::info};
     responses((status = 200, body = Me), (status = 401, body = Problem))
 )]
 pub(crate) async fn me(State(app): State<App>, caller: Caller) -> Answer<Json<Me>> {
-    let viewer = caller.allowed(&Need::Myself)?;
-    let user = viewer.user();
-    let may_see = viewer.allow(&Need::Account { write: false }).is_ok();
+    let user = caller.allowed(&Need::Myself)?;
+    let may_see = caller.allowed(&Need::Account { write: false }).is_ok();
     let verified = if may_see { Some(users::email_verified(&app, user.id).await?) } else { None };
     Ok(Json(Me {
         id: user.id.to_string(),
@@ -26,7 +25,7 @@ pub(crate) async fn me(State(app): State<App>, caller: Caller) -> Answer<Json<Me
         email: accounts::address(user).filter(|_| may_see).map(str::to_owned),
         email_verified: verified,
         created_at: user.created_at,
-        token: Some(info(viewer.token(), viewer.token().id)),
+        token: caller.token().map(|token| info(token, Some(token.id))),
         links: Links {
             marketplace: app.voice().marketplace_url(&user.username),
             account: format!("{}/account", app.voice().public_url),

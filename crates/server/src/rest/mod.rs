@@ -1,7 +1,12 @@
 //! Owns `/api`: JSON for programs, described by the OpenAPI document that is made from these very handlers.
 //! Refuses rules of its own: each handler is one use case and a mapping to wire types.
+//!
+//! Invariant: no answer may be read by a script of another site. There is no CORS here, so that the cookie of
+//! a browser that is signed in is of no use to anybody but our own pages.
 
+mod answer;
 mod caller;
+mod grants;
 mod me;
 mod openapi;
 mod sessions;
@@ -10,14 +15,13 @@ mod tokens;
 use axum::{
     Router,
     extract::{DefaultBodyLimit, FromRequest, Request, rejection::JsonRejection},
-    response::{IntoResponse, Response},
+    middleware,
     routing::{delete, get},
 };
 use skaas_app::{App, Error};
 
+use answer::{Answer, Failed};
 pub(crate) use openapi::document;
-
-use crate::problem::problem;
 
 /// The largest request body, in bytes.
 const MAX_BODY: usize = 64 * 1024;
@@ -29,6 +33,8 @@ pub(crate) const ADDRESSES: &[&str] = &[
     "/api/tokens",
     "/api/tokens/current",
     "/api/tokens/{id}",
+    "/api/grants",
+    "/api/grants/{id}",
     "/api/sessions",
     "/api/sessions/{id}",
     "/api/openapi.json",
@@ -42,29 +48,15 @@ pub(crate) fn routes(app: App) -> Router {
         .route("/api/tokens", get(tokens::list).post(tokens::create))
         .route("/api/tokens/current", delete(tokens::revoke_current))
         .route("/api/tokens/{id}", delete(tokens::revoke))
+        .route("/api/grants", get(grants::list))
+        .route("/api/grants/{id}", delete(grants::revoke))
         .route("/api/sessions", get(sessions::list))
         .route("/api/sessions/{id}", delete(sessions::revoke))
         .route("/api/openapi.json", get(openapi::serve))
         .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(middleware::from_fn_with_state(app.clone(), answer::around))
         .with_state(app)
 }
-
-/// An error on its way out as problem+json.
-pub(crate) struct Failed(Error);
-
-impl From<Error> for Failed {
-    fn from(error: Error) -> Self {
-        Self(error)
-    }
-}
-
-impl IntoResponse for Failed {
-    fn into_response(self) -> Response {
-        problem(&self.0)
-    }
-}
-
-type Answer<T> = Result<T, Failed>;
 
 /// A JSON body, or a sentence about what is wrong with it.
 pub(crate) struct Body<T>(pub(crate) T);

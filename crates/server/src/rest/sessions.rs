@@ -7,14 +7,14 @@ use axum::{
 use http::StatusCode;
 use skaas_api::{Problem, SessionInfo, SessionList};
 use skaas_app::{App, Error, sessions};
-use skaas_domain::{scope::Need, session::Session};
+use skaas_domain::{id::SessionId, scope::Need, session::Session};
 
 use super::{Answer, caller::Caller};
 
-fn info(session: &Session) -> SessionInfo {
+fn info(session: &Session, current: Option<SessionId>) -> SessionInfo {
     SessionInfo {
         id: session.id.to_string(),
-        current: false,
+        current: current == Some(session.id),
         agent: Some(session.place.agent.clone()).filter(|text| !text.is_empty()),
         address: Some(session.place.address.clone()).filter(|text| !text.is_empty()),
         created_at: session.created_at,
@@ -29,9 +29,9 @@ fn info(session: &Session) -> SessionInfo {
     responses((status = 200, body = SessionList), (status = 401, body = Problem), (status = 403, body = Problem))
 )]
 pub(crate) async fn list(State(app): State<App>, caller: Caller) -> Answer<Json<SessionList>> {
-    let viewer = caller.allowed(&Need::Account { write: false })?;
-    let all = sessions::list(&app, viewer.user().id).await?;
-    Ok(Json(SessionList { sessions: all.iter().map(info).collect() }))
+    let user = caller.allowed(&Need::Account { write: false })?;
+    let all = sessions::list(&app, user.id).await?;
+    Ok(Json(SessionList { sessions: all.iter().map(|session| info(session, caller.session())).collect() }))
 }
 
 /// Ends one browser login at once.
@@ -47,8 +47,8 @@ pub(crate) async fn revoke(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Answer<StatusCode> {
-    let viewer = caller.allowed(&Need::Account { write: true })?;
+    let user = caller.allowed(&Need::Account { write: true })?;
     let id = id.parse().map_err(|_| Error::NotFound("you have no such session".into()))?;
-    sessions::revoke_of(&app, viewer.user().id, id).await?;
+    sessions::revoke_of(&app, user.id, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -16,14 +16,25 @@ use skaas_domain::{
 
 use super::{Answer, Body, caller::Caller};
 
+/// An application keeps what it was given until it is disconnected, and nothing longer.
+const NOT_FOR_APPLICATIONS: &str =
+    "a connected application makes no api tokens; ask the person to make one on their page of api tokens";
+/// An application ends what it has at `/oauth/revoke`, a browser at `/signout`.
+const NO_TOKEN_ASKS: &str = "this was not asked with an api token; a connected application revokes its own at \
+     /oauth/revoke, and a browser signs out";
+
+fn asking(caller: &Caller) -> Option<TokenId> {
+    caller.token().map(|token| token.id)
+}
+
 /// A token as lists show it, to whoever asks with `current`.
-pub(super) fn info(token: &TokenRecord, current: TokenId) -> TokenInfo {
+pub(super) fn info(token: &TokenRecord, current: Option<TokenId>) -> TokenInfo {
     TokenInfo {
         id: token.id.to_string(),
         name: token.name.clone(),
         prefix: format!("sk_live_{}", token.id_part),
         scopes: token.scopes.to_string(),
-        current: token.id == current,
+        current: current == Some(token.id),
         created_at: token.created_at,
         last_used_at: token.last_used_at,
         last_used_from: token.last_used_from.clone(),
@@ -38,9 +49,9 @@ pub(super) fn info(token: &TokenRecord, current: TokenId) -> TokenInfo {
     responses((status = 200, body = TokenList), (status = 401, body = Problem), (status = 403, body = Problem))
 )]
 pub(crate) async fn list(State(app): State<App>, caller: Caller) -> Answer<Json<TokenList>> {
-    let viewer = caller.allowed(&Need::Account { write: false })?;
-    let all = tokens::list(&app, &viewer.user().username).await?;
-    Ok(Json(TokenList { tokens: all.iter().map(|token| info(token, viewer.token().id)).collect() }))
+    let user = caller.allowed(&Need::Account { write: false })?;
+    let all = tokens::list(&app, &user.username).await?;
+    Ok(Json(TokenList { tokens: all.iter().map(|token| info(token, asking(&caller))).collect() }))
 }
 
 /// Makes a token; the answer is the only place where it is ever shown. It cannot do more than the one that asks.
@@ -56,14 +67,18 @@ pub(crate) async fn create(
     caller: Caller,
     Body(new): Body<NewToken>,
 ) -> Answer<(StatusCode, Json<CreatedToken>)> {
-    let viewer = caller.allowed(&Need::Account { write: true })?;
+    let user = caller.allowed(&Need::Account { write: true })?;
+    if caller.grant().is_some() {
+        return Err(Error::Forbidden(NOT_FOR_APPLICATIONS.into()).into());
+    }
+    let own = caller.scopes();
     let scopes: Scopes = match &new.scopes {
-        None => viewer.token().scopes.clone(),
+        None => own.clone(),
         Some(text) => {
             text.parse().map_err(|error| Error::Invalid(format!("{error}; nothing was changed")))?
         }
     };
-    if !scopes.is_within(&viewer.token().scopes) {
+    if !scopes.is_within(&own) {
         return Err(Error::Forbidden("a token cannot make one that may do more than itself".into()).into());
     }
     let expires_at = match new.expires_in {
@@ -71,10 +86,10 @@ pub(crate) async fn create(
         Some(seconds) => Some(end(&app, seconds)?),
     };
     let wanted = tokens::NewToken { name: &new.name, scopes, expires_at };
-    let created = tokens::create_scoped(&app, &viewer.user().username, wanted).await?;
+    let created = tokens::create_scoped(&app, &user.username, wanted).await?;
     let answer = CreatedToken {
         token: Secret::new(created.token.reveal()),
-        info: info(&created.record, viewer.token().id),
+        info: info(&created.record, asking(&caller)),
     };
     Ok((StatusCode::CREATED, Json(answer)))
 }
@@ -100,8 +115,8 @@ pub(crate) async fn revoke(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Answer<Json<TokenInfo>> {
-    let viewer = caller.allowed(&Need::Account { write: true })?;
-    revoked(&app, &viewer.user().username, &id, viewer.token().id).await
+    let user = caller.allowed(&Need::Account { write: true })?;
+    revoked(&app, &user.username, &id, asking(&caller)).await
 }
 
 /// Revokes the token that asks: any token may end itself.
@@ -110,12 +125,17 @@ pub(crate) async fn revoke(
     responses((status = 200, body = TokenInfo), (status = 401, body = Problem))
 )]
 pub(crate) async fn revoke_current(State(app): State<App>, caller: Caller) -> Answer<Json<TokenInfo>> {
-    let viewer = caller.allowed(&Need::Myself)?;
-    let id = viewer.token().id;
-    revoked(&app, &viewer.user().username, &id.to_string(), id).await
+    let user = caller.allowed(&Need::Myself)?;
+    let id = asking(&caller).ok_or_else(|| Error::Invalid(NO_TOKEN_ASKS.into()))?;
+    revoked(&app, &user.username, &id.to_string(), Some(id)).await
 }
 
-async fn revoked(app: &App, username: &str, which: &str, current: TokenId) -> Answer<Json<TokenInfo>> {
+async fn revoked(
+    app: &App,
+    username: &str,
+    which: &str,
+    current: Option<TokenId>,
+) -> Answer<Json<TokenInfo>> {
     let revoked = tokens::revoke(app, username, Some(which)).await?;
     let token = revoked.first().ok_or_else(|| Error::NotFound("you have no such token".into()))?;
     Ok(Json(info(token, current)))

@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse as _, Redirect, Response},
 };
 use http::{HeaderValue, StatusCode, header};
-use skaas_app::oauth::{self, Asked, NotAsked, Request, Sent};
+use skaas_app::oauth::{self, Asked, NotAsked, Request, Sent, applications};
 use skaas_domain::{redirect, scope::Scope};
 
 use super::super::form::Form;
@@ -34,6 +34,8 @@ struct Consent {
     here: String,
     client: String,
     client_id: String,
+    /// The host that describes the client, where one does.
+    described_by: Option<String>,
     destination: String,
     redirect_uri: String,
     scopes: Vec<String>,
@@ -84,7 +86,7 @@ pub(super) async fn page(
         Err(why) => return not_asked(why),
     };
     let kept = PARAMETERS.into_iter().filter_map(|name| Some((name, get(name)?))).collect();
-    let mut response = show(&consent(&state, &browser, &request, kept))?;
+    let mut response = show(&consent(&browser, &request, kept))?;
     // The answer to the form leads to the client; browsers hold that against the policy of this page.
     let scheme = request.redirect_uri.split(':').next().unwrap_or("https");
     let policy = format!(
@@ -97,24 +99,19 @@ pub(super) async fn page(
     Ok(response)
 }
 
-fn consent(
-    state: &PagesState,
-    browser: &Browser,
-    request: &Request,
-    kept: Vec<(&'static str, String)>,
-) -> Consent {
+fn consent(browser: &Browser, request: &Request, kept: Vec<(&'static str, String)>) -> Consent {
     let here = url::form_urlencoded::byte_serialize(browser.path.as_bytes()).collect();
-    let ours = || format!("{} (your marketplace and account)", state.app.voice().public_url);
     Consent {
         frame: browser.frame("consent"),
         username: browser.session.as_ref().map(|signed_in| signed_in.user.username.clone()),
         here,
         client: request.client.name.clone(),
         client_id: request.client.client_id.clone(),
+        described_by: applications::described_by(&request.client.client_id),
         destination: redirect::shown(&request.redirect_uri),
         redirect_uri: request.redirect_uri.clone(),
         scopes: request.scopes.iter().map(Scope::explain).collect(),
-        resource: request.resource.clone().unwrap_or_else(ours),
+        resource: request.resource.clone(),
         kept,
     }
 }

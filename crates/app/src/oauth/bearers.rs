@@ -1,0 +1,79 @@
+//! Owns who speaks with an access token, at the one of our resources that it was given for. Refuses it
+//! everywhere else: whoever runs one resource could pass what it is shown on to another (RFC 8707).
+
+use jiff::{SignedDuration, Timestamp};
+use skaas_domain::{
+    scope::Need,
+    secret::{Secret, SecretKind},
+};
+use skaas_store::oauth_tokens;
+pub use skaas_store::oauth_tokens::OauthBearer;
+
+use super::{api_resource, mcp_resource};
+use crate::{
+    app::App,
+    error::{Error, Result},
+};
+
+/// A token's last use is written down to within this time.
+const GRAIN: SignedDuration = SignedDuration::from_mins(1);
+
+/// Whether `text` claims to be an access token of an OAuth client; whether it is one is not asked.
+pub fn is_access_token(text: &str) -> bool {
+    SecretKind::of(text) == Some(SecretKind::AccessToken)
+}
+
+/// Who speaks to the MCP endpoint.
+///
+/// # Errors
+/// [`Error::Unauthenticated`] for anything but an access token that works now and is meant for this endpoint;
+/// [`Error::Forbidden`] where it has not the scope.
+pub async fn open_mcp(app: &App, token: &str) -> Result<OauthBearer> {
+    open(app, token, &mcp_resource(app), &Need::Mcp).await
+}
+
+/// Who speaks to the REST interface. What each address needs beyond being known is asked there.
+///
+/// # Errors
+/// [`Error::Unauthenticated`] for anything but an access token that works now and is meant for this interface.
+pub async fn open_api(app: &App, token: &str) -> Result<OauthBearer> {
+    open(app, token, &api_resource(app), &Need::Myself).await
+}
+
+async fn open(app: &App, token: &str, ours: &str, need: &Need<'_>) -> Result<OauthBearer> {
+    let secret = Secret::parse(SecretKind::AccessToken, token).map_err(|_| Error::Unauthenticated)?;
+    let now = app.now();
+    let mut conn = app.store.read().await?;
+    let bearer = oauth_tokens::find_access(&mut conn, &secret.hash()).await?;
+    drop(conn);
+    let meant = |bearer: &OauthBearer| bearer.grant.resource.as_deref() == Some(ours);
+    let bearer = bearer.filter(|bearer| bearer.works(now) && meant(bearer)).ok_or(Error::Unauthenticated)?;
+    if !bearer.grant.scopes.permits(need) {
+        return Err(Error::Forbidden(bearer.grant.scopes.refusal(need)));
+    }
+    note_use(app, &bearer, now).await?;
+    Ok(bearer)
+}
+
+/// Writes down that it was used. The first time must be known before anything is answered: by it a lost
+/// answer is told from a stolen refresh token. Later ones are for the person's eyes.
+async fn note_use(app: &App, bearer: &OauthBearer, now: Timestamp) -> Result<()> {
+    let before = bearer.token.used_at;
+    if before.is_some_and(|used| now.duration_since(used) < GRAIN) {
+        return Ok(());
+    }
+    let noted = async {
+        let mut tx = app.store.begin().await?;
+        oauth_tokens::touch(&mut tx, &[(bearer.token.id, now)]).await?;
+        tx.commit().await
+    };
+    match noted.await {
+        Err(error) if before.is_none() => Err(error.into()),
+        Err(error) => {
+            // A full disk keeps nobody from reading; the next request notes it again.
+            tracing::warn!(event = "oauth_use_not_noted", reason = %error);
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
+}

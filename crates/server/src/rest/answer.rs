@@ -1,0 +1,101 @@
+//! Owns how this interface answers: problem+json, what no answer goes out without, and where a client that was
+//! turned away learns to ask (RFC 6750, section 3; RFC 9728, section 5.1). Refuses Basic's challenge: a
+//! browser would ask for a password in a window of its own.
+
+use axum::{
+    Json,
+    extract::{Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use skaas_api::Problem;
+use skaas_app::{App, Error};
+
+use crate::problem::problem;
+
+/// An error on its way out as problem+json.
+pub(crate) struct Failed {
+    error: Error,
+    is_limited: bool,
+}
+
+/// What a handler gives.
+pub(super) type Answer<T> = Result<T, Failed>;
+
+/// Says of a response that another token of the same user would get further.
+#[derive(Debug, Clone, Copy)]
+struct Limited;
+
+impl Failed {
+    /// What was shown works, but was not made for this.
+    pub(super) fn limited(error: Error) -> Self {
+        Self { error, is_limited: true }
+    }
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self { error, is_limited: false }
+    }
+}
+
+impl IntoResponse for Failed {
+    fn into_response(self) -> Response {
+        let mut response = problem(&self.error);
+        if matches!(self.error, Error::Unauthenticated) {
+            response = unauthenticated(response);
+        }
+        if self.is_limited && response.status() == StatusCode::FORBIDDEN {
+            response.extensions_mut().insert(Limited);
+        }
+        response
+    }
+}
+
+/// The same in words for who calls this interface; the usual ones are for who asks with git.
+fn unauthenticated(response: Response) -> Response {
+    let (parts, _) = response.into_parts();
+    let body = Problem {
+        kind: "unauthenticated".to_owned(),
+        title: "Sign in first".to_owned(),
+        status: parts.status.as_u16(),
+        detail: "send an api token of yours, or an access token given for this address, as \
+                 `Authorization: Bearer`; there was none, or it works no more"
+            .to_owned(),
+    };
+    let (_, body) = Json(body).into_response().into_parts();
+    Response::from_parts(parts, body)
+}
+
+/// The layer around every address of this interface.
+pub(super) async fn around(State(app): State<App>, request: Request, next: Next) -> Response {
+    let with_credentials = request.headers().contains_key(header::AUTHORIZATION);
+    let mut response = next.run(request).await;
+    let is_limited = response.extensions_mut().remove::<Limited>().is_some();
+    let more = match response.status() {
+        StatusCode::UNAUTHORIZED if with_credentials => Some(", error=\"invalid_token\""),
+        StatusCode::UNAUTHORIZED => Some(""),
+        StatusCode::FORBIDDEN if is_limited => Some(", error=\"insufficient_scope\""),
+        _ => None,
+    };
+    let headers = response.headers_mut();
+    if let Some(more) = more {
+        let base = &app.voice().public_url;
+        let challenge = format!(
+            "Bearer realm=\"skaas\", resource_metadata=\"{base}/.well-known/oauth-protected-resource/api\", \
+             scope=\"account\"{more}"
+        );
+        if let Ok(challenge) = HeaderValue::from_str(&challenge) {
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
+    }
+    for (name, value) in [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    ] {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    response
+}
