@@ -7,8 +7,11 @@ use http::StatusCode;
 use skaas_app::accounts::{self, ChangeOfAddress, Overview, Rejected};
 
 use super::{
-    Fault, Frame, Member, Moment, PageError, PagesState, Query, Submitted, frame::show_as, go,
-    sign_in::patience, taken_apart, with_patience,
+    Fault, Frame, Member, Moment, PageError, PagesState, Query, Submitted,
+    frame::{show_as, sign_in_command},
+    go,
+    sign_in::patience,
+    taken_apart, with_patience,
 };
 
 /// The forms of the page: which of them was not taken.
@@ -35,7 +38,7 @@ struct Account {
     since: Moment,
     password_changed: Option<Moment>,
     marketplace: String,
-    host: String,
+    sign_in_command: String,
     email: String,
     email_fault: Fault,
     password_fault: Fault,
@@ -60,7 +63,7 @@ async fn render(
         password_changed: Moment::maybe(overview.password_changed_at, now),
         overview,
         marketplace: state.app.voice().marketplace_url(&member.signed_in.user.username),
-        host: url.clone(),
+        sign_in_command: sign_in_command(url),
         email,
         email_fault: of(Form::Email),
         password_fault: of(Form::Password),

@@ -82,6 +82,15 @@ impl Frame {
     }
 }
 
+/// What a person runs to sign a machine in to this server.
+pub(crate) fn sign_in_command(public_url: &str) -> String {
+    // The command line's own default needs no naming.
+    if public_url == "https://skaas.com" {
+        return "npx skaas auth".to_owned();
+    }
+    format!("npx skaas auth --url {public_url}")
+}
+
 /// A template as an answer of 200.
 pub(crate) fn show(template: &impl Template) -> Result<Response, PageError> {
     let html = template.render().map_err(|error| PageError::from(skaas_app::Error::internal(error)))?;

@@ -3,13 +3,17 @@
 use askama::Template;
 use axum::{extract::State, response::Response};
 
-use super::{Browser, Frame, PageError, PagesState, Query, frame::show};
+use super::{
+    Browser, Frame, PageError, PagesState, Query,
+    frame::{show, sign_in_command},
+};
 
 #[derive(Template)]
 #[template(path = "home.html")]
 struct Home {
     frame: Frame,
     marketplace: String,
+    sign_in_command: String,
 }
 
 pub(super) async fn page(
@@ -25,5 +29,6 @@ pub(super) async fn page(
     };
     let username = frame.user.as_deref().unwrap_or("YOU");
     let marketplace = state.app.voice().marketplace_url(username);
-    show(&Home { frame, marketplace })
+    let sign_in_command = sign_in_command(&state.app.voice().public_url);
+    show(&Home { frame, marketplace, sign_in_command })
 }

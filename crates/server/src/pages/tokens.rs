@@ -15,7 +15,7 @@ use skaas_domain::{
 
 use super::{
     Fault, Fields, Frame, Member, Moment, PageError, PagesState, Query, Submitted,
-    frame::{show, show_as},
+    frame::{show, show_as, sign_in_command},
     go, sentence_case,
 };
 
@@ -60,6 +60,7 @@ struct Tokens {
     rows: Vec<Row>,
     form: Form,
     lifetimes: [(&'static str, &'static str); 4],
+    sign_in_command: String,
 }
 
 #[derive(Template)]
@@ -70,6 +71,7 @@ struct CreatedPage {
     name: String,
     clone: String,
     username: String,
+    sign_in_command: String,
 }
 
 fn choices(fields: &Fields) -> Vec<Choice> {
@@ -116,7 +118,8 @@ async fn render(
     all.reverse();
     all.sort_by_key(|token| !token.works(now));
     let rows = all.into_iter().map(|token| row(token, now)).collect();
-    show_as(status, &Tokens { frame, rows, form, lifetimes: LIFETIMES })
+    let sign_in_command = sign_in_command(&state.app.voice().public_url);
+    show_as(status, &Tokens { frame, rows, form, lifetimes: LIFETIMES, sign_in_command })
 }
 
 pub(super) async fn page(
@@ -182,7 +185,9 @@ pub(super) async fn create(
                     let token = created.token.reveal().to_owned();
                     let clone = state.app.voice().marketplace_url(&username);
                     let frame = member.browser.frame("tokens");
-                    return show(&CreatedPage { frame, token, name: created.record.name, clone, username });
+                    let sign_in_command = sign_in_command(&state.app.voice().public_url);
+                    let name = created.record.name;
+                    return show(&CreatedPage { frame, token, name, clone, username, sign_in_command });
                 }
                 Err(Error::Invalid(why)) => Fault { field: "name", text: sentence_case(&why) },
                 Err(other) => return Err(other.into()),
