@@ -2,11 +2,12 @@
 //
 //   node run.mjs STORY
 //
-// SKAAS_STORY_URL is the server, SKAAS_STORY_MAIL the folder of its mail, SKAAS_STORY_SCREENSHOTS where
-// pictures go. SKAAS_TEST_BROWSER and SKAAS_TEST_BROWSER_MODULES are what scripts/test-browser.sh exports.
+// SKAAS_STORY_URL is the server, SKAAS_STORY_DATA its data folder, SKAAS_STORY_MAIL the folder of its mail,
+// SKAAS_STORY_SCREENSHOTS where pictures go. SKAAS_TEST_BROWSER and SKAAS_TEST_BROWSER_MODULES are what scripts/test-browser.sh exports.
 // It ends with 0 when the story is true, and else says where it was not.
 import { createRequire } from 'node:module';
 import { readFile } from 'node:fs/promises';
+import { WEB_HOST } from './client.mjs';
 import { stories } from './stories.mjs';
 import { Visitor } from './visitor.mjs';
 
@@ -28,13 +29,13 @@ const axe = await readFile(require.resolve('axe-core/axe.min.js'), 'utf8');
 // Tests run as root in containers, where Chromium's own sandbox cannot be made.
 const browser = await chromium.launch({
   executablePath: env('SKAAS_TEST_BROWSER'),
-  args: process.getuid() === 0 ? ['--no-sandbox'] : [],
+  args: [`--host-resolver-rules=MAP ${WEB_HOST} 127.0.0.1`, ...(process.getuid() === 0 ? ['--no-sandbox'] : [])],
 });
 try {
   for (const scripts of [true, false]) {
     const house = {
       browser, axe, scripts, story: name,
-      url: env('SKAAS_STORY_URL'), mail: env('SKAAS_STORY_MAIL'), pictures: env('SKAAS_STORY_SCREENSHOTS'),
+      url: env('SKAAS_STORY_URL'), data: env('SKAAS_STORY_DATA'), mail: env('SKAAS_STORY_MAIL'), pictures: env('SKAAS_STORY_SCREENSHOTS'),
       // Each round has people of its own.
       named: (person) => (scripts ? person : `${person}-plain`),
       open: (options) => Visitor.arrive(house, options),

@@ -1,11 +1,13 @@
 // What people do on the pages. Each is told once with JavaScript and once without, and must be true both times.
 import assert from 'node:assert/strict';
+import { DatabaseSync } from 'node:sqlite';
+import { Client } from './client.mjs';
 import { PASSWORD } from './visitor.mjs';
 
 const NEW_PASSWORD = 'seven mossy anchors humming';
 
 // Somebody whom a provider knows signs in with it: the first time they choose a name, from then on they are known.
-// `label` is what our pages call the provider.
+// Then somebody with a password links another of its people, and unlinks. `label` is what our pages call it.
 async function throughProvider(house, label) {
   const person = house.scripts ? 'ann' : 'bob';
   const name = `${person}-from-outside`;
@@ -28,6 +30,36 @@ async function throughProvider(house, label) {
   await again.agreesElsewhere(person);
   await (await again.visit('/account')).sees(name);
   await again.leave();
+  await linksAndUnlinks(house, label);
+}
+
+async function linksAndUnlinks(house, label) {
+  const person = house.scripts ? 'carol' : 'dave';
+  const visitor = await house.open();
+  await visitor.join(person);
+  await (await (await visitor.follow('Identities')).sees('No identity is linked.')).look('identities-none');
+  await visitor.press(`Link ${label}`);
+  await visitor.agreesElsewhere(person);
+  await (await visitor.visit('/account/identities')).sees('Last used', `${person}@example.com`);
+  await visitor.press('Sign out');
+  await (await visitor.visit('/signin')).follow(`Continue with ${label}`);
+  await visitor.agreesElsewhere(person);
+  await (await visitor.visit('/account/identities')).sees(person);
+  const unlink = visitor.page.getByRole('button', { name: new RegExp(`^Unlink ${label}`) });
+  await Promise.all([visitor.page.waitForNavigation(), unlink.click()]);
+  await (await visitor.visit('/account/identities')).sees('No identity is linked.');
+  await visitor.leave();
+}
+
+// A provider vouches for somebody whom this installation does not take: of another tenant, another organisation.
+async function outsider(house, label, person) {
+  const visitor = await house.open();
+  await (await visitor.visit('/signin')).follow(`Continue with ${label}`);
+  await visitor.agreesElsewhere(person);
+  await visitor.misses('Choose a name');
+  await visitor.look(`outsider-${label}`);
+  assert.ok(!await visitor.isIn());
+  await visitor.leave();
 }
 
 async function switchTheme(visitor) {
@@ -54,6 +86,56 @@ async function asks(house) {
     return { status: given.status, ...await given.json() };
   };
   return asked;
+}
+
+// As if the hour in which anybody could have answered were over. There is no other way to move a real server's clock.
+function anHourPasses(house) {
+  const database = new DatabaseSync(`${house.data}/skaas.db`, { timeout: 10_000 });
+  try {
+    const hour = 3_600_000_000;
+    const { changes } = database.prepare(
+      'UPDATE device_authorizations SET created_at = created_at - ?, expires_at = expires_at - ? WHERE state = ?',
+    ).run(hour, hour, 'pending');
+    assert.equal(changes, 1);
+  } finally {
+    database.close();
+  }
+}
+
+// Somebody who is signed out is asked who they are on the way, and what they are asked then is the same question.
+async function isAskedAbout(ann, client, name) {
+  await ann.page.goto(client.question());
+  await (await ann.sees(`Let ${client.name} in?`, 'Sign in to go on')).look(`consent-stranger-${client.name}`);
+  await ann.follow('Sign in to go on');
+  await ann.fill('Username or e-mail address', name);
+  await ann.fill('Password', PASSWORD);
+  await ann.press('Sign in');
+  await (await ann.sees(`Let ${client.name} in?`, name, new URL(client.home).hostname)).look(`consent-${client.name}`);
+}
+
+async function isBack(ann, client) {
+  assert.equal(new URL(ann.page.url()).origin, client.home, await ann.text());
+  await ann.sees('You are back in the app.');
+}
+
+async function isLetInOrNot(house, client) {
+  const name = house.named('ann');
+  const ann = await house.open({ ignoreHTTPSErrors: true });
+  await ann.join(name);
+  await ann.press('Sign out');
+  await isAskedAbout(ann, client, name);
+  await ann.press('No');
+  await isBack(ann, client);
+  assert.equal(client.answer().error, 'access_denied');
+  assert.equal(client.answer().code, undefined);
+
+  await ann.page.goto(client.question());
+  await ann.press('Let it in');
+  await isBack(ann, client);
+  const token = await client.redeems();
+  assert.notEqual((await house.ask('/mcp', token)).status, 401, 'it opens what it was asked for');
+  assert.equal((await house.ask('/api/tokens', token)).status, 401, 'and nothing else');
+  await ann.leave();
 }
 
 export const stories = {
@@ -246,20 +328,18 @@ export const stories = {
 
   async 'signing-in-with-okta'(house) { await throughProvider(house, 'Okta'); },
 
-  // Besides, an account with a password links somebody else there, and unlinks.
-  async 'signing-in-with-openid'(house) {
-    await throughProvider(house, 'oidc');
-    const name = house.named('carol');
-    const carol = await house.open();
-    await carol.join(name);
-    await (await (await carol.follow('Identities')).sees('No identity is linked.')).look('identities-none');
-    await carol.page.getByRole('button', { name: 'Link oidc', exact: true }).click();
-    await carol.agreesElsewhere(name);
-    await (await carol.visit('/account/identities')).sees(`oidc:${name}`);
-    await carol.page.getByRole('button', { name: /^Unlink oidc/ }).click();
-    await carol.page.waitForLoadState();
-    await (await carol.visit('/account/identities')).sees('No identity is linked.');
-    await carol.leave();
+  async 'signing-in-with-openid'(house) { await throughProvider(house, 'oidc'); },
+
+  // Seeded there: eve, who is in no organisation.
+  async 'signing-in-with-google'(house) {
+    await throughProvider(house, 'Google');
+    await outsider(house, 'Google', 'eve');
+  },
+
+  // Seeded there: eve, of another tenant.
+  async 'signing-in-with-entra'(house) {
+    await throughProvider(house, 'Microsoft');
+    await outsider(house, 'Microsoft', 'eve');
   },
 
   async 'approving-a-device'(house) {
@@ -302,5 +382,64 @@ export const stories = {
     assert.equal((await asked.fetched()).error, 'access_denied');
     await (await ann.visit('/account/tokens')).sees('There are no tokens yet');
     await ann.leave();
+  },
+
+  async 'answering-a-device-too-late'(house) {
+    const name = house.named('ann');
+    const ann = await house.open();
+    await ann.join(name);
+    const asked = await asks(house);
+    await ann.visit(`/device?user_code=${asked.user_code}`);
+    await ann.sees('Sign this device in?');
+    anHourPasses(house);
+    await ann.press('Yes, sign it in');
+    await (await ann.sees('too old')).misses('The device is signed in');
+    await ann.look('device-too-late');
+    assert.equal((await asked.fetched()).error, 'expired_token');
+    await (await ann.visit('/account/tokens')).sees('There are no tokens yet');
+    await ann.leave();
+  },
+
+  async 'taking-a-device-back'(house) {
+    const name = house.named('ann');
+    const ann = await house.open();
+    await ann.join(name);
+    const asked = await asks(house);
+    await ann.visit(`/device?user_code=${asked.user_code}`);
+    await ann.press('Yes, sign it in');
+    const token = (await asked.fetched()).access_token;
+    const git = () => fetch(`${house.url}/me/marketplace.git/info/refs?service=git-upload-pack`, {
+      headers: { authorization: `Basic ${btoa(`${name}:${token}`)}` },
+    });
+    assert.equal((await git()).status, 200);
+    await ann.visit('/account/tokens');
+    await ann.press('Revoke build server');
+    await (await ann.sees('revoked')).look('tokens-revoked');
+    assert.equal((await git()).status, 401);
+    assert.equal((await house.ask('/api/me', token)).status, 401);
+    await ann.leave();
+  },
+
+  async 'letting-a-loopback-client-in'(house) {
+    const client = await Client.onThisMachine(house, 'Rainy Day Notes');
+    await isLetInOrNot(house, client);
+    await client.leave();
+  },
+
+  // Having its answer, such an app leads on: here a program on this machine to the pages of its maker.
+  async 'letting-a-web-client-in'(house) {
+    const web = await Client.onTheWeb(house, 'Weather Desk');
+    await isLetInOrNot(house, web);
+    const program = await Client.onThisMachine(house, 'Weather Program', `${web.home}/welcome`);
+    const name = house.named('ben');
+    const ben = await house.open({ ignoreHTTPSErrors: true });
+    await ben.join(name);
+    await ben.page.goto(program.question());
+    await ben.press('Let it in');
+    await isBack(ben, web);
+    await program.redeems();
+    await ben.leave();
+    await program.leave();
+    await web.leave();
   },
 };

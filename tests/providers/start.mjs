@@ -32,6 +32,8 @@ const oauthClient = (provider) => ({
 const people = [
   { name: 'ann', full: 'Ann Archer', email: 'ann@example.com', groups: ['finance', 'executives'] },
   { name: 'bob', full: 'Bob Baker', email: 'bob@example.com', groups: ['finance'] },
+  { name: 'carol', full: 'Carol Carver', email: 'carol@example.com', groups: [] },
+  { name: 'dave', full: 'Dave Dyer', email: 'dave@example.com', groups: [] },
 ];
 
 function seedOf(service) {

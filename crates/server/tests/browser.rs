@@ -41,6 +41,7 @@ impl Chromium {
         command.arg(root.join("tests/browser/run.mjs")).arg(story);
         command.env("SKAAS_STORY_URL", server.url());
         command.env("SKAAS_STORY_MAIL", server.installation().data().join("mail"));
+        command.env("SKAAS_STORY_DATA", server.installation().data());
         command.env("SKAAS_STORY_SCREENSHOTS", root.join("target/screenshots"));
         command.env("SKAAS_TEST_BROWSER", &self.program);
         command.env("SKAAS_TEST_BROWSER_MODULES", &self.modules);
@@ -108,6 +109,26 @@ fn a_device_is_denied_by_whoever_types_its_code() {
 }
 
 #[test]
+fn a_code_that_nobody_answered_in_time_is_no_longer_taken() {
+    story_of_newcomers("answering-a-device-too-late");
+}
+
+#[test]
+fn a_device_is_signed_out_by_revoking_its_token() {
+    story_of_newcomers("taking-a-device-back");
+}
+
+#[test]
+fn a_program_on_this_machine_is_let_in_or_not() {
+    story_of_newcomers("letting-a-loopback-client-in");
+}
+
+#[test]
+fn an_app_on_the_web_is_let_in_or_not() {
+    story_of_newcomers("letting-a-web-client-in");
+}
+
+#[test]
 fn a_skill_has_a_page_that_says_how_to_get_it() {
     let Some(chromium) = Chromium::find() else { return };
     chromium.tells("looking-at-a-skill", &House::new().server);
@@ -165,5 +186,24 @@ fn somebody_signs_in_with_okta() {
     story_of_a_provider("signing-in-with-okta", 18_993, |installation| {
         let issuer = exported("SKAAS_TEST_OKTA_ISSUER")?;
         Some(client(installation, "OKTA")?.with_variable("SKAAS_OKTA_ISSUER", &issuer))
+    });
+}
+
+#[test]
+fn somebody_signs_in_with_google_and_nobody_from_outside_the_organisation() {
+    story_of_a_provider("signing-in-with-google", 18_994, |installation| {
+        let issuer = exported("SKAAS_TEST_GOOGLE_ISSUER")?;
+        let installation = client(installation, "GOOGLE")?.with_variable("SKAAS_GOOGLE_ISSUER", &issuer);
+        Some(installation.with_variable("SKAAS_GOOGLE_HOSTED_DOMAIN", "example.com"))
+    });
+}
+
+#[test]
+fn somebody_signs_in_with_entra_and_nobody_of_another_tenant() {
+    story_of_a_provider("signing-in-with-entra", 18_995, |installation| {
+        let issuer = exported("SKAAS_TEST_ENTRA_ISSUER")?;
+        let tenant = exported("SKAAS_TEST_ENTRA_TENANT")?;
+        let installation = client(installation, "ENTRA")?.with_variable("SKAAS_ENTRA_ISSUER", &issuer);
+        Some(installation.with_variable("SKAAS_ENTRA_TENANT", &tenant))
     });
 }
