@@ -9,7 +9,7 @@ use std::{
 use jiff::Timestamp;
 use rand::{RngCore, SeedableRng, rngs::StdRng};
 use skaas_domain::clock::Clock;
-use skaas_store::Store;
+use skaas_store::{Store, rate::Rate};
 
 use crate::{
     accounts::Hashing,
@@ -18,7 +18,7 @@ use crate::{
     contents::Contents,
     error::Result,
     housekeeping,
-    limits::{Limits, Places, TokenRate},
+    limits::{Limits, Places, Rates},
     lineage::Histories,
     outside::{Outside, Post},
     push::{self, SourceLocks},
@@ -44,6 +44,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Fit for secrets.
     pub rng: Box<dyn RngCore + Send>,
+    /// Where requests are counted.
+    pub rate: Rate,
 }
 
 /// One node of skaas. Cheap to clone; clones share everything.
@@ -60,7 +62,7 @@ pub struct Inner {
     pub(crate) catalogues: Catalogues,
     pub(crate) histories: Histories,
     pub(crate) contents: Contents,
-    pub(crate) rate: TokenRate,
+    pub(crate) rates: Rates,
     pub(crate) packs: Places,
     pub(crate) pushes: Places,
     pub(crate) source_locks: SourceLocks,
@@ -86,14 +88,14 @@ impl App {
 
     /// A node over `parts` that speaks to the outside.
     pub fn with_outside(config: AppConfig, parts: Parts, outside: Outside) -> Self {
-        let Parts { store, clock, rng } = parts;
+        let Parts { store, clock, rng, rate } = parts;
         let limits = config.limits;
         Self(Arc::new(Inner {
             authentication: Authentication::new(),
             catalogues: Catalogues::new(store.clone(), config.voice.clone()),
             histories: Histories::new(),
             contents: Contents::new(store.clone(), limits.content_bytes, limits.patience),
-            rate: TokenRate::new(&limits),
+            rates: Rates::new(rate, &limits),
             packs: Places::new(limits.concurrent_packs, limits.patience),
             pushes: Places::new(limits.concurrent_pushes, limits.patience),
             source_locks: SourceLocks::default(),
@@ -149,7 +151,6 @@ impl App {
     /// What is to be done every minute or so: write down when tokens were used, forget idle ones, delete packs
     /// that were merged into others.
     pub async fn tidy(&self) -> Result<()> {
-        self.rate.sweep();
         self.authentication.write_last_used(&self.store).await?;
         push::sweep(self).await
     }

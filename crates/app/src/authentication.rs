@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    net::IpAddr,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -15,6 +16,7 @@ use skaas_domain::{
 };
 use skaas_store::{
     Mark, Store, grants,
+    rate::Subject,
     tokens::{self, TokenUse},
 };
 
@@ -27,7 +29,7 @@ use crate::{
 /// Viewers kept for their next request, and how long an idle one is.
 const VIEWERS: u64 = 20_000;
 const IDLE: Duration = Duration::from_mins(15);
-/// A token's last use is written down to within this many seconds.
+/// A token's last use is written down to within this many seconds; one from another address at once.
 const LAST_USED_GRAIN: i64 = 60;
 
 /// What a client sent to say who it is: Basic's name and password, or a Bearer token.
@@ -40,24 +42,43 @@ pub struct Presented<'a> {
 
 /// What is remembered between requests about who asked.
 pub(crate) struct Authentication {
-    viewers: Cache<TokenHash, Arc<Viewer>>,
-    used: Mutex<HashMap<TokenId, Timestamp>>,
+    viewers: Cache<TokenHash, Arc<Known>>,
+    used: Mutex<HashMap<TokenId, Use>>,
 }
 
-/// Says who is asking.
+/// A viewer, and from where the token was used last.
+struct Known {
+    viewer: Arc<Viewer>,
+    from: Mutex<Option<IpAddr>>,
+}
+
+/// A use of a token that is to be written down.
+#[derive(Clone, Copy)]
+struct Use {
+    at: Timestamp,
+    from: Option<IpAddr>,
+}
+
+/// Says who is asking, `from` where that is known.
 ///
 /// # Errors
 /// [`Error::Unauthenticated`] for anything but a token that works now: git then forgets what it had stored,
 /// so a token that works is never answered so. [`Error::Forbidden`] for a working token under another's
-/// name; [`Error::RateLimited`].
-pub async fn authenticate(app: &App, presented: Option<&Presented<'_>>) -> Result<Arc<Viewer>> {
+/// name. [`Error::RateLimited`] for too many requests with one token, and for too many with tokens that do not
+/// work from one address; who presents nothing at all is not counted, since git begins every operation so.
+pub async fn authenticate(
+    app: &App,
+    presented: Option<&Presented<'_>>,
+    from: Option<IpAddr>,
+) -> Result<Arc<Viewer>> {
     let presented = presented.ok_or(Error::Unauthenticated)?;
-    let token = ApiToken::parse(presented.secret).map_err(|_| Error::Unauthenticated)?;
-    let viewer = fresh_viewer(app, token.hash()).await?.ok_or(Error::Unauthenticated)?;
     let now = app.now();
-    if !viewer.token().works(now) {
+    let Some(known) = working(app, presented.secret, from, now).await? else {
+        app.rates.take_from(from, now).await?;
         return Err(Error::Unauthenticated);
-    }
+    };
+    let viewer = &known.viewer;
+    app.rates.take(Subject::Token(viewer.token().id), now).await?;
     if let Some(name) = presented.username
         && name != viewer.user().username
     {
@@ -65,27 +86,46 @@ pub async fn authenticate(app: &App, presented: Option<&Presented<'_>>) -> Resul
             "this api token belongs to another username; give the token's own username with it".into(),
         ));
     }
-    app.rate.take(&viewer.token().id)?;
-    app.authentication.note_use(&viewer, now);
-    Ok(viewer)
+    app.authentication.note_use(&known, Use { at: now, from });
+    Ok(Arc::clone(viewer))
+}
+
+/// Who has this token, if it is one that works now.
+async fn working(
+    app: &App,
+    secret: &str,
+    from: Option<IpAddr>,
+    now: Timestamp,
+) -> Result<Option<Arc<Known>>> {
+    let Ok(token) = ApiToken::parse(secret) else { return Ok(None) };
+    let known = fresh_viewer(app, token.hash(), from, now).await?;
+    Ok(known.filter(|known| known.viewer.token().works(now)))
 }
 
 /// The viewer with this token as of now, together with a catalogue that is as fresh.
-async fn fresh_viewer(app: &App, hash: TokenHash) -> Result<Option<Arc<Viewer>>> {
+async fn fresh_viewer(
+    app: &App,
+    hash: TokenHash,
+    from: Option<IpAddr>,
+    now: Timestamp,
+) -> Result<Option<Arc<Known>>> {
     // The mark comes first: whatever is committed after it makes the next mark differ.
     let mark = app.store.mark();
     let Some(known) = app.authentication.viewers.get(&hash) else {
+        // Whoever has shown too many that do not work is not looked up any more.
+        app.rates.look_from(from, now).await?;
         return load(app, hash, mark).await;
     };
-    if mark.is_some() && known.seen() == mark {
+    let viewer = &known.viewer;
+    if mark.is_some() && viewer.seen() == mark {
         return Ok(Some(known));
     }
-    let revisions = app.store.revisions(known.user().id).await?;
-    if revisions.user != known.revision() {
+    let revisions = app.store.revisions(viewer.user().id).await?;
+    if revisions.user != viewer.revision() {
         return load(app, hash, mark).await;
     }
     app.catalogues.reach(revisions.catalogue).await?;
-    known.see(mark);
+    viewer.see(mark);
     Ok(Some(known))
 }
 
@@ -94,11 +134,12 @@ async fn fresh_viewer(app: &App, hash: TokenHash) -> Result<Option<Arc<Viewer>>>
 /// # Errors
 /// [`Error::Unauthenticated`] when the token works no more.
 pub(crate) async fn reload(app: &App, viewer: &Viewer) -> Result<Arc<Viewer>> {
-    let viewer = load(app, viewer.token().hash, app.store.mark()).await?;
+    let known = load(app, viewer.token().hash, app.store.mark()).await?;
+    let viewer = known.map(|known| Arc::clone(&known.viewer));
     viewer.filter(|viewer| viewer.token().works(app.now())).ok_or(Error::Unauthenticated)
 }
 
-async fn load(app: &App, hash: TokenHash, mark: Option<Mark>) -> Result<Option<Arc<Viewer>>> {
+async fn load(app: &App, hash: TokenHash, mark: Option<Mark>) -> Result<Option<Arc<Known>>> {
     let mut conn = app.store.read().await?;
     let Some(bearer) = tokens::find_by_hash(&mut conn, &hash).await? else {
         app.authentication.viewers.invalidate(&hash);
@@ -111,8 +152,9 @@ async fn load(app: &App, hash: TokenHash, mark: Option<Mark>) -> Result<Option<A
     app.catalogues.reach(revisions.catalogue).await?;
     let viewer = Arc::new(Viewer::new(bearer, grants));
     viewer.see(mark);
-    app.authentication.viewers.insert(hash, Arc::clone(&viewer));
-    Ok(Some(viewer))
+    let known = Arc::new(Known { viewer, from: Mutex::new(None) });
+    app.authentication.viewers.insert(hash, Arc::clone(&known));
+    Ok(Some(known))
 }
 
 impl Authentication {
@@ -121,30 +163,36 @@ impl Authentication {
         Self { viewers, used: Mutex::new(HashMap::new()) }
     }
 
-    fn note_use(&self, viewer: &Viewer, now: Timestamp) {
-        if viewer.note_use(now, LAST_USED_GRAIN) {
-            self.used.lock().expect("no one panics while noting").insert(viewer.token().id, now);
+    fn note_use(&self, known: &Known, this: Use) {
+        let before =
+            std::mem::replace(&mut *known.from.lock().expect("no one panics while noting"), this.from);
+        let viewer = &known.viewer;
+        if viewer.note_use(this.at, LAST_USED_GRAIN) || before != this.from {
+            self.used.lock().expect("no one panics while noting").insert(viewer.token().id, this);
         }
     }
 
-    /// Writes down when tokens were last used. What cannot be written is tried again the next time.
+    /// Writes down when tokens were last used and from where. What cannot be written is tried again the next
+    /// time.
     pub(crate) async fn write_last_used(&self, store: &Store) -> Result<()> {
-        let used: Vec<(TokenId, Timestamp)> =
+        let used: Vec<(TokenId, Use)> =
             self.used.lock().expect("no one panics while noting").drain().collect();
         if used.is_empty() {
             return Ok(());
         }
+        let touch = |&(id, Use { at, from }): &(TokenId, Use)| {
+            let from = from.map(|from| from.to_canonical().to_string());
+            TokenUse { id, at, from }
+        };
         let outcome = async {
             let mut tx = store.begin().await?;
-            let touched: Vec<TokenUse> =
-                used.iter().map(|&(id, at)| TokenUse { id, at, from: None }).collect();
-            tokens::touch(&mut tx, &touched).await?;
+            tokens::touch(&mut tx, &used.iter().map(touch).collect::<Vec<_>>()).await?;
             tx.commit().await
         };
         outcome.await.map_err(|error| {
             let mut waiting = self.used.lock().expect("no one panics while noting");
-            for (token, at) in used {
-                waiting.entry(token).or_insert(at);
+            for (token, this) in used {
+                waiting.entry(token).or_insert(this);
             }
             Error::Store(error)
         })

@@ -1,7 +1,7 @@
 //! Owns what can go wrong in a use case, in two voices: a sentence for the caller, a source chain for the
 //! operator. Refuses to know HTTP: the edge maps kinds to status codes.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use skaas_store::StoreError;
 
@@ -27,13 +27,15 @@ pub enum Error {
     #[error("{0}")]
     TooLarge(String),
     /// Too often.
-    #[error("too many requests with this token; try again in {} s", retry_after.as_secs().max(1))]
+    #[error("too many requests {counted}; try again in {} s", whole_seconds(*retry_after))]
     RateLimited {
+        /// What they have in common.
+        counted: Counted,
         /// When the next one will be taken.
         retry_after: Duration,
     },
     /// All places are taken for the moment.
-    #[error("the server is busy; try again in {} s", retry_after.as_secs().max(1))]
+    #[error("the server is busy; try again in {} s", whole_seconds(*retry_after))]
     Busy {
         /// When it is worth trying again.
         retry_after: Duration,
@@ -44,6 +46,39 @@ pub enum Error {
     /// A rule of our own did not hold.
     #[error("something went wrong on the server; nothing was changed, try again")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// What requests are counted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counted {
+    /// The token they come with.
+    Token,
+    /// The address they come from.
+    Address,
+}
+
+impl Counted {
+    /// The word used in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Address => "address",
+        }
+    }
+}
+
+impl fmt::Display for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Token => "with this token",
+            Self::Address => "from this address",
+        })
+    }
+}
+
+/// A wait as callers are told it: never too short, and never none.
+pub fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1)
 }
 
 impl Error {

@@ -35,8 +35,8 @@ pub mod users;
 
 pub use app::{App, AppConfig, Parts};
 pub use authentication::{Presented, authenticate};
-pub use error::{Error, Result};
-pub use limits::{Limits, PackSlot};
+pub use error::{Counted, Error, Result, whole_seconds};
+pub use limits::{Limits, PackSlot, admit};
 pub use outside::Outside;
 pub use render::Voice;
 pub use skaas_git::{
@@ -47,5 +47,6 @@ pub use skaas_git::{
 pub use skaas_outbound as outbound;
 pub use skaas_store::{
     DatabaseConfig, Description, Migrated, ObjectsConfig, S3Config, Store, StoreConfig, StoreError,
+    rate::Rate,
 };
 pub use viewer::Viewer;

@@ -3,27 +3,33 @@
 
 use std::{
     collections::HashMap,
+    net::IpAddr,
     num::NonZeroU32,
     sync::{Arc, Mutex, Weak},
     time::Duration,
 };
 
-use governor::{
-    DefaultKeyedRateLimiter, Quota, RateLimiter,
-    clock::{Clock as _, DefaultClock},
-};
-use skaas_domain::id::{TokenId, UserId};
+use jiff::Timestamp;
+use skaas_domain::{id::UserId, network::Network};
+use skaas_store::rate::{Quota, Rate, Subject, Verdict};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::error::{Error, Result};
+use crate::{
+    app::App,
+    error::{Counted, Error, Result},
+};
 
-/// Bounds of one node.
+/// Bounds of one node; rates are those of all nodes that share a Redis.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Git requests of one token that may come at once.
+    /// Requests of one token that may come at once.
     pub token_burst: NonZeroU32,
-    /// Git requests of one token per second after that.
+    /// Requests of one token per second after that.
     pub token_per_second: NonZeroU32,
+    /// Requests without a token that may come at once from one network address.
+    pub address_burst: NonZeroU32,
+    /// Requests without a token per second from there after that.
+    pub address_per_second: NonZeroU32,
     /// Packs being sent at one moment.
     pub concurrent_packs: u32,
     /// Pushes being received at one moment.
@@ -42,6 +48,8 @@ impl Default for Limits {
         Self {
             token_burst: NonZeroU32::new(600).expect("not zero"),
             token_per_second: NonZeroU32::new(60).expect("not zero"),
+            address_burst: NonZeroU32::new(600).expect("not zero"),
+            address_per_second: NonZeroU32::new(60).expect("not zero"),
             concurrent_packs: 256,
             concurrent_pushes: 4,
             content_bytes: 512 << 20,
@@ -51,26 +59,62 @@ impl Default for Limits {
     }
 }
 
-/// Counts requests per token, in this process.
-pub(crate) struct TokenRate(DefaultKeyedRateLimiter<TokenId>);
+/// Counts requests, by token or by address.
+pub(crate) struct Rates {
+    rate: Rate,
+    token: Quota,
+    address: Quota,
+}
 
-impl TokenRate {
-    pub(crate) fn new(limits: &Limits) -> Self {
-        let quota = Quota::per_second(limits.token_per_second).allow_burst(limits.token_burst);
-        Self(RateLimiter::keyed(quota))
+impl Rates {
+    pub(crate) fn new(rate: Rate, limits: &Limits) -> Self {
+        let quota = |name, burst: NonZeroU32, per_second: NonZeroU32| Quota {
+            name,
+            burst: burst.get(),
+            every: Duration::from_secs(1) / per_second.get(),
+        };
+        Self {
+            rate,
+            token: quota("token", limits.token_burst, limits.token_per_second),
+            address: quota("address", limits.address_burst, limits.address_per_second),
+        }
     }
 
-    /// Takes one request of `token`, or says when to come back.
-    pub(crate) fn take(&self, token: &TokenId) -> Result<()> {
-        self.0.check_key(token).map_err(|until| Error::RateLimited {
-            retry_after: until.wait_time_from(DefaultClock::default().now()),
-        })
+    /// Takes one request of a token, or says when to come back.
+    pub(crate) async fn take(&self, subject: Subject, now: Timestamp) -> Result<()> {
+        judge(self.rate.take(&self.token, subject, now).await, Counted::Token)
     }
 
-    /// Forgets tokens that have not been used for long.
-    pub(crate) fn sweep(&self) {
-        self.0.retain_recent();
+    /// Takes one request from an address. Where none is known, nothing is counted.
+    pub(crate) async fn take_from(&self, from: Option<IpAddr>, now: Timestamp) -> Result<()> {
+        let Some(network) = from.map(Network::of) else { return Ok(()) };
+        judge(self.rate.take(&self.address, Subject::Network(network), now).await, Counted::Address)
     }
+
+    /// Whether one more from an address would be taken.
+    pub(crate) async fn look_from(&self, from: Option<IpAddr>, now: Timestamp) -> Result<()> {
+        let Some(network) = from.map(Network::of) else { return Ok(()) };
+        judge(self.rate.look(&self.address, Subject::Network(network), now).await, Counted::Address)
+    }
+}
+
+fn judge(verdict: Verdict, counted: Counted) -> Result<()> {
+    match verdict {
+        Verdict::Admitted => Ok(()),
+        Verdict::Limited { retry_after } => {
+            metrics::counter!("skaas_rate_limited_total", "by" => counted.as_str()).increment(1);
+            Err(Error::RateLimited { counted, retry_after })
+        }
+    }
+}
+
+/// Takes a request that comes without a token: it counts for the address that it comes from. Git's first
+/// question is never brought here.
+///
+/// # Errors
+/// [`Error::RateLimited`].
+pub async fn admit(app: &App, from: Option<IpAddr>) -> Result<()> {
+    app.rates.take_from(from, app.now()).await
 }
 
 /// A bounded number of places for one kind of work. Nobody has more than half of them, so that one person's

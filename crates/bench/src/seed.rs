@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, ensure};
 use jiff::Timestamp;
 use rand::{SeedableRng as _, rngs::StdRng};
 use skaas_app::{
-    App, AppConfig, DatabaseConfig, Limits, ObjectsConfig, Parts, Store, StoreConfig,
+    App, AppConfig, DatabaseConfig, Limits, ObjectsConfig, Parts, Rate, Store, StoreConfig,
     grants::{self, NewGrant},
     listings::{self, Change},
     publication::voice_in_use,
@@ -66,6 +66,7 @@ impl Office {
             store: store.clone(),
             clock: Arc::new(SystemClock),
             rng: Box::new(StdRng::from_os_rng()),
+            rate: Rate::in_process(),
         };
         let config = AppConfig { voice, scratch: data.join("scratch"), limits: Limits::default() };
         Ok(Self { app: App::new(config, parts), store })

@@ -6,7 +6,10 @@ use std::{fmt, net::SocketAddr, path::PathBuf};
 use config::{Config, File, FileFormat};
 use serde::Deserialize;
 
-use crate::outside::ProviderSettings;
+use crate::{
+    client_address::{InvalidProxies, TrustedProxies},
+    outside::ProviderSettings,
+};
 
 /// The defaults and the manual.
 pub(crate) const DEFAULTS: &str = include_str!("../../../skaas.default.toml");
@@ -17,6 +20,8 @@ const VARIABLES: &[(&str, &str)] = &[
     ("listen", "SKAAS_LISTEN"),
     ("data_dir", "SKAAS_DATA_DIR"),
     ("grace_seconds", "SKAAS_GRACE_SECONDS"),
+    ("server.trusted_proxies", "SKAAS_TRUSTED_PROXIES"),
+    ("server.proxy_header", "SKAAS_PROXY_HEADER"),
     ("database.url", "DATABASE_URL"),
     ("database.connections", "SKAAS_DATABASE_CONNECTIONS"),
     ("objects.bucket", "S3_BUCKET"),
@@ -26,8 +31,11 @@ const VARIABLES: &[(&str, &str)] = &[
     ("objects.secret_access_key", "S3_SECRET_ACCESS_KEY"),
     ("objects.prefix", "S3_PREFIX"),
     ("objects.allow_http", "S3_ALLOW_HTTP"),
+    ("redis.url", "REDIS_URL"),
     ("limits.token_burst", "SKAAS_TOKEN_BURST"),
     ("limits.token_per_second", "SKAAS_TOKEN_PER_SECOND"),
+    ("limits.address_burst", "SKAAS_ADDRESS_BURST"),
+    ("limits.address_per_second", "SKAAS_ADDRESS_PER_SECOND"),
     ("limits.concurrent_packs", "SKAAS_CONCURRENT_PACKS"),
     ("limits.concurrent_pushes", "SKAAS_CONCURRENT_PUSHES"),
     ("limits.content_memory_mib", "SKAAS_CONTENT_MEMORY_MIB"),
@@ -42,7 +50,8 @@ const VARIABLES: &[(&str, &str)] = &[
 ];
 
 /// Keys whose values are never shown.
-const SECRETS: &[&str] = &["database.url", "objects.access_key_id", "objects.secret_access_key", "mail.smtp"];
+const SECRETS: &[&str] =
+    &["database.url", "objects.access_key_id", "objects.secret_access_key", "redis.url", "mail.smtp"];
 
 /// Everything an operator can set. `skaas.default.toml` says what each key means.
 #[derive(Clone, Deserialize)]
@@ -52,14 +61,29 @@ pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
     pub(crate) data_dir: PathBuf,
     pub(crate) grace_seconds: u64,
+    pub(crate) server: Server,
     pub(crate) database: Database,
     pub(crate) objects: Objects,
+    pub(crate) redis: Redis,
     pub(crate) limits: Limits,
     pub(crate) mail: Mail,
     pub(crate) egress: Egress,
     #[serde(default)]
     pub(crate) identity_provider: Vec<ProviderSettings>,
     pub(crate) log: Log,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Server {
+    pub(crate) trusted_proxies: String,
+    pub(crate) proxy_header: String,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Redis {
+    pub(crate) url: String,
 }
 
 #[derive(Clone, Deserialize)]
@@ -100,6 +124,8 @@ pub(crate) struct Objects {
 pub(crate) struct Limits {
     pub(crate) token_burst: u32,
     pub(crate) token_per_second: u32,
+    pub(crate) address_burst: u32,
+    pub(crate) address_per_second: u32,
     pub(crate) concurrent_packs: u32,
     pub(crate) concurrent_pushes: u32,
     pub(crate) content_memory_mib: u32,
@@ -190,6 +216,8 @@ impl Settings {
             ("database.connections", self.database.connections),
             ("limits.token_burst", self.limits.token_burst),
             ("limits.token_per_second", self.limits.token_per_second),
+            ("limits.address_burst", self.limits.address_burst),
+            ("limits.address_per_second", self.limits.address_per_second),
             ("limits.concurrent_packs", self.limits.concurrent_packs),
             ("limits.concurrent_pushes", self.limits.concurrent_pushes),
             ("limits.push_mib", self.limits.push_mib),
@@ -201,7 +229,23 @@ impl Settings {
         if self.limits.content_memory_mib < 64 {
             return Err(wrong("limits.content_memory_mib", "must be at least 64"));
         }
-        Ok(())
+        let redis = &self.redis.url;
+        if !redis.is_empty() && !redis.starts_with("redis://") {
+            return Err(wrong("redis.url", "does not begin with redis://"));
+        }
+        self.proxies().map(drop)
+    }
+
+    /// Whom to believe about who asks.
+    pub(crate) fn proxies(&self) -> Result<TrustedProxies, InvalidSettings> {
+        let Server { trusted_proxies, proxy_header } = &self.server;
+        TrustedProxies::parse(trusted_proxies, proxy_header).map_err(|error| {
+            let key = match error {
+                InvalidProxies::Entry(_) => "server.trusted_proxies",
+                InvalidProxies::Header(_) => "server.proxy_header",
+            };
+            wrong(key, &error.to_string())
+        })
     }
 }
 
@@ -219,6 +263,9 @@ impl fmt::Display for Settings {
         writeln!(f, "listen = \"{}\"", self.listen)?;
         writeln!(f, "data_dir = {:?}", self.data_dir.display().to_string())?;
         writeln!(f, "grace_seconds = {}", self.grace_seconds)?;
+        let s = &self.server;
+        writeln!(f, "\n[server]\ntrusted_proxies = {:?}", s.trusted_proxies)?;
+        writeln!(f, "proxy_header = {:?}", s.proxy_header)?;
         writeln!(f, "\n[database]\nurl = {}", show("database.url", &self.database.url))?;
         writeln!(f, "connections = {}", self.database.connections)?;
         let o = &self.objects;
@@ -230,12 +277,14 @@ impl fmt::Display for Settings {
         writeln!(f, "access_key_id = {}", show("objects.access_key_id", &o.access_key_id))?;
         writeln!(f, "secret_access_key = {}", show("objects.secret_access_key", &o.secret_access_key))?;
         writeln!(f, "prefix = {:?}\nallow_http = {}", o.prefix, o.allow_http)?;
+        writeln!(f, "\n[redis]\nurl = {}", show("redis.url", &self.redis.url))?;
         let l = &self.limits;
         writeln!(
             f,
             "\n[limits]\ntoken_burst = {}\ntoken_per_second = {}",
             l.token_burst, l.token_per_second
         )?;
+        writeln!(f, "address_burst = {}\naddress_per_second = {}", l.address_burst, l.address_per_second)?;
         writeln!(
             f,
             "concurrent_packs = {}\nconcurrent_pushes = {}",
@@ -308,6 +357,9 @@ fn wrong(key: &str, reason: &str) -> InvalidSettings {
         "public_url" => "public_url = \"https://skills.example.com\"",
         "listen" => "listen = \"0.0.0.0:8080\"",
         "database.url" => "DATABASE_URL=postgresql://skaas:password@localhost/skaas",
+        "redis.url" => "REDIS_URL=redis://:password@localhost:6379/0",
+        "server.trusted_proxies" => "SKAAS_TRUSTED_PROXIES=10.0.0.0/8,::1",
+        "server.proxy_header" => "SKAAS_PROXY_HEADER=forwarded",
         _ => "see skaas.default.toml, which names every key with its default",
     };
     InvalidSettings::Value { name, reason: reason.into(), example: example.into() }
@@ -341,6 +393,10 @@ mod tests {
             ("SKAAS_PUBLIC_URL", "https://user@skills.example.com"),
             ("SKAAS_LISTEN", "nowhere"),
             ("DATABASE_URL", "mysql://x"),
+            ("REDIS_URL", "rediss://h"),
+            ("SKAAS_TRUSTED_PROXIES", "10.0.0.0/8 proxy.example"),
+            ("SKAAS_PROXY_HEADER", "x-real-ip"),
+            ("SKAAS_ADDRESS_BURST", "0"),
             ("SKAAS_CONCURRENT_PACKS", "0"),
             ("SKAAS_PUSH_MIB", "many"),
             ("SKAAS_LOG_FORMAT", "xml"),

@@ -36,6 +36,7 @@ pub(crate) async fn run(place: &Place, as_json: bool) -> anyhow::Result<()> {
             findings.push(address(&settings, &store).await);
         }
     }
+    findings.extend(counting(&settings).await);
     findings.push(git());
     report(&findings, as_json)
 }
@@ -71,6 +72,23 @@ fn data_folder(settings: &Settings) -> Finding {
         ),
     };
     Finding { what: "data folder", ok, found, cure }
+}
+
+/// Where nodes count requests together, if they do.
+async fn counting(settings: &Settings) -> Option<Finding> {
+    if settings.redis.url.is_empty() {
+        return None;
+    }
+    let outcome = async { Ok::<_, anyhow::Error>(installation::rate(settings)?.check().await?) }.await;
+    let (ok, found, cure) = match outcome {
+        Ok(()) => (true, "answers; nodes count requests together".to_owned(), None),
+        Err(error) => (
+            false,
+            format!("{error:#}; each node counts by itself meanwhile"),
+            Some("check redis.url (REDIS_URL), and that the server runs".to_owned()),
+        ),
+    };
+    Some(Finding { what: "redis", ok, found, cure })
 }
 
 async fn database(store: &Store) -> Vec<Finding> {

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use rand::{SeedableRng, rngs::StdRng};
 use serde_json::json;
 use skaas_app::{
-    App, AppConfig, DatabaseConfig, Limits, ObjectsConfig, Outside, Parts, S3Config, Store, StoreConfig,
-    Voice, publication::voice_in_use,
+    App, AppConfig, DatabaseConfig, Limits, ObjectsConfig, Outside, Parts, Rate, S3Config, Store,
+    StoreConfig, Voice, publication::voice_in_use,
 };
 use skaas_domain::clock::Clock;
 
@@ -81,19 +81,27 @@ fn store_config(settings: &Settings) -> StoreConfig {
 
 /// An app over an open store that speaks to nobody outside.
 pub(crate) fn app(settings: &Settings, store: Store, public_url: String) -> App {
-    with_outside(settings, store, public_url, Outside::default())
+    with_outside(settings, store, public_url, Rate::in_process(), Outside::default())
 }
 
-/// An app over an open store that sends mail and asks identity providers.
+/// An app over an open store that sends mail, asks identity providers, and counts with the other nodes.
 pub(crate) fn serving_app(settings: &Settings, store: Store, public_url: String) -> anyhow::Result<App> {
     let outside = outside::outside(settings, &public_url)?;
-    Ok(with_outside(settings, store, public_url, outside))
+    Ok(with_outside(settings, store, public_url, rate(settings)?, outside))
 }
 
-fn with_outside(settings: &Settings, store: Store, public_url: String, outside: Outside) -> App {
+/// Where requests are counted: in Redis, where one is named.
+pub(crate) fn rate(settings: &Settings) -> anyhow::Result<Rate> {
+    match settings.redis.url.as_str() {
+        "" => Ok(Rate::in_process()),
+        url => Ok(Rate::redis(url)?),
+    }
+}
+
+fn with_outside(settings: &Settings, store: Store, public_url: String, rate: Rate, outside: Outside) -> App {
     let voice = Voice { public_url, marketplace_name: MARKETPLACE_NAME.into() };
     let scratch = settings.data_dir.join("scratch");
-    let parts = Parts { store, clock: Arc::new(SystemClock), rng: Box::new(StdRng::from_os_rng()) };
+    let parts = Parts { store, clock: Arc::new(SystemClock), rng: Box::new(StdRng::from_os_rng()), rate };
     App::with_outside(AppConfig { voice, scratch, limits: limits(settings) }, parts, outside)
 }
 
@@ -116,6 +124,8 @@ fn limits(settings: &Settings) -> Limits {
     Limits {
         token_burst: some(l.token_burst),
         token_per_second: some(l.token_per_second),
+        address_burst: some(l.address_burst),
+        address_per_second: some(l.address_per_second),
         concurrent_packs: l.concurrent_packs,
         concurrent_pushes: l.concurrent_pushes,
         content_bytes: u64::from(l.content_memory_mib) << 20,

@@ -4,9 +4,11 @@
 
 mod admin;
 mod arguments;
+mod client_address;
 mod config;
 mod demo;
 mod doctor;
+mod forwarded;
 mod git_http;
 mod health;
 mod installation;
@@ -23,6 +25,7 @@ mod serve;
 mod telemetry;
 mod until;
 
+pub use client_address::{InvalidProxies, TrustedProxies};
 pub use listener::{Patience, serve as listen};
 pub use router::{RouterParts, addresses, router};
 

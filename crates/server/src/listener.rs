@@ -18,7 +18,7 @@ use hyper_util::{
 use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt as _;
 
-use crate::pace::PacedStream;
+use crate::{client_address::TrustedProxies, pace::PacedStream};
 
 /// How long connections may keep silent.
 #[derive(Debug, Clone, Copy)]
@@ -31,11 +31,8 @@ pub struct Patience {
     pub grace: Duration,
 }
 
-/// Who stands at the other end of a connection: an extension of every request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct PeerAddress(pub(crate) IpAddr);
-
-/// Serves `router` on `listener` until `stop` is done, then lets what is under way finish.
+/// Serves `router` on `listener` until `stop` is done, then lets what is under way finish. Every request says
+/// who made it, as far as the connection and `proxies` tell.
 ///
 /// HTTP/1.1 alone: git speaks nothing else without TLS, and every proxy can. Telling the versions apart would
 /// have no deadline: whoever connects and stays silent, or sends half of a preface, would stay for ever.
@@ -45,6 +42,7 @@ pub async fn serve(
     listener: TcpListener,
     router: Router,
     patience: Patience,
+    proxies: TrustedProxies,
     stop: impl Future<Output = ()>,
 ) -> bool {
     let mut builder = Builder::new();
@@ -57,8 +55,10 @@ pub async fn serve(
             () = &mut stop => break,
         };
         let Some((stream, peer)) = admit(accepted, patience.stall).await else { continue };
+        let proxies = proxies.clone();
         let service = TowerToHyperService::new(router.clone().map_request(move |mut request: Request<_>| {
-            request.extensions_mut().insert(peer);
+            let client = proxies.client(peer, request.headers());
+            request.extensions_mut().insert(client);
             request
         }));
         let connection = builder.serve_connection(TokioIo::new(stream), service);
@@ -77,14 +77,12 @@ pub async fn serve(
 async fn admit(
     accepted: std::io::Result<(TcpStream, SocketAddr)>,
     stall: Duration,
-) -> Option<(PacedStream<TcpStream>, PeerAddress)> {
+) -> Option<(PacedStream<TcpStream>, IpAddr)> {
     match accepted {
         Ok((stream, address)) => {
             // Answers are written whole; waiting for more would only delay the last packet.
             let _ = stream.set_nodelay(true);
-            // One person has one address, also where a dual-stack socket writes it in the longer form.
-            let peer = PeerAddress(address.ip().to_canonical());
-            Some((PacedStream::new(stream, stall), peer))
+            Some((PacedStream::new(stream, stall), address.ip()))
         }
         Err(error) => {
             // Out of file descriptors, as a rule: the connections that end make room again.

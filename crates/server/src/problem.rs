@@ -51,8 +51,8 @@ fn finish(error: &Error, status: StatusCode, mut response: Response) -> Response
             let challenge = HeaderValue::from_static("Basic realm=\"skaas\", charset=\"UTF-8\"");
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
-        Error::RateLimited { retry_after } | Error::Busy { retry_after } => {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after.as_secs().max(1)));
+        Error::RateLimited { retry_after, .. } | Error::Busy { retry_after } => {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(app::whole_seconds(*retry_after)));
         }
         Error::Store(fault) if fault.is_transient() => {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static(UNAVAILABLE_SECONDS));

@@ -43,7 +43,7 @@ pub(crate) async fn run(place: &Place, options: &Serve) -> anyhow::Result<()> {
     let tidying = tokio::spawn(tidy(app.clone()));
     let patience =
         Patience { head: HEAD_PATIENCE, stall, grace: Duration::from_secs(settings.grace_seconds) };
-    let finished = serve(listener, router, patience, told_to_stop()).await;
+    let finished = serve(listener, router, patience, settings.proxies()?, told_to_stop()).await;
     tidying.abort();
     if tokio::time::timeout(patience.grace, mail_settled(&app)).await.is_err() {
         tracing::warn!(event = "mail_abandoned");

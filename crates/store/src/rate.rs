@@ -229,11 +229,25 @@ impl Rate {
         self.ask(Act::Look, quota, subject, now).await
     }
 
+    /// Asks whether the one who counts is there: this process always is.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] with what keeps Redis from answering.
+    pub async fn check(&self) -> Result<()> {
+        let Self::Redis(shared) = self else { return Ok(()) };
+        let (ping, mut connection) = (redis::cmd("PING"), shared.connection.clone());
+        match tokio::time::timeout(PATIENCE, ping.query_async::<()>(&mut connection)).await {
+            Ok(answer) => answer.map_err(|error| StoreError::Unavailable(error.into())),
+            Err(late) => Err(StoreError::Unavailable(late.into())),
+        }
+    }
+
     async fn ask(&self, act: Act, quota: &Quota, subject: Subject, now: Timestamp) -> Verdict {
         let (key, now, terms) = ((quota.name, subject), now.as_microsecond(), Terms::from(quota));
         let wait = match self {
             Self::InProcess(counts) => counts.ask(act, key, now, terms),
-            Self::Redis(shared) => match shared.ask(act, key, now, terms).await {
+            // Boxed: the way over the network would make every request's future larger.
+            Self::Redis(shared) => match Box::pin(shared.ask(act, key, now, terms)).await {
                 Some(wait) => wait,
                 None => shared.here.ask(act, key, now, terms),
             },

@@ -25,7 +25,7 @@ use jiff::{SignedDuration, Timestamp};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use rand::{SeedableRng as _, rngs::StdRng};
 use skaas_app::{
-    App, AppConfig, Limits, Outside, Parts, Store, Voice,
+    App, AppConfig, Limits, Outside, Parts, Rate, Store, Voice,
     outbound::{
         Egress, Http,
         github::{Github, GithubConfig},
@@ -38,6 +38,7 @@ use skaas_domain::{
     clock::{Clock as _, ManualClock},
     identity::ProviderKind,
 };
+use skaas_server::TrustedProxies;
 pub use skaas_store::testing::TestDatabase;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -57,6 +58,28 @@ use person::Account;
 pub const BEGINNING: &str = "2026-11-02T09:00:00Z";
 /// What the texts of the installation say its address is.
 pub const PUBLIC_URL: &str = "https://skaas.test";
+
+/// What a node has of its own. The default is bounds that no story reaches, and nobody in front.
+pub struct Fitting {
+    /// Its bounds.
+    pub limits: Limits,
+    /// Where it counts requests.
+    pub rate: Rate,
+    /// Whom it believes about who asks.
+    pub proxies: TrustedProxies,
+}
+
+impl Default for Fitting {
+    fn default() -> Self {
+        // No story moves its clock for each request.
+        let many = std::num::NonZeroU32::new(1_000_000).expect("not zero");
+        Self {
+            limits: Limits { token_burst: many, address_burst: many, ..Limits::default() },
+            rate: Rate::in_process(),
+            proxies: TrustedProxies::default(),
+        }
+    }
+}
 
 /// Tells a story once on SQLite, and once on PostgreSQL where there is a cluster.
 pub fn story(tell: impl Fn(&TestApp)) {
@@ -106,7 +129,8 @@ impl TestApp {
         let store = runtime.block_on(database.store());
         let beside = store.clone();
         let scratch = folder.path().join("operator");
-        let operator = app_over(store, &clock, &scratch, PUBLIC_URL, seed, Outside::default());
+        let fitting = Fitting::default();
+        let operator = app_over(store, &clock, &scratch, PUBLIC_URL, seed, Outside::default(), &fitting);
         let (nodes, bases, accounts) = Default::default();
         let app = Self {
             runtime,
@@ -140,7 +164,12 @@ impl TestApp {
 
     /// The same with another public address, as after a change of the configuration.
     pub fn node_speaking_as(&self, public_url: &str) -> Arc<Node> {
-        self.node_with(public_url, self.outside())
+        self.node_with(public_url, self.outside(), Fitting::default())
+    }
+
+    /// One more node with bounds, counts or proxies of its own.
+    pub fn node_fitted(&self, fitting: Fitting) -> Arc<Node> {
+        self.node_with(PUBLIC_URL, self.outside(), fitting)
     }
 
     /// One more node that lets people sign in with the GitHub at `base`, an address on loopback.
@@ -161,17 +190,18 @@ impl TestApp {
         );
         let way = Way::Github(Box::new(github));
         let providers = vec![IdentityProvider { kind: ProviderKind::Github, way }];
-        self.node_with(PUBLIC_URL, Outside { providers, http: Some(http), ..self.outside() })
+        let outside = Outside { providers, http: Some(http), ..self.outside() };
+        self.node_with(PUBLIC_URL, outside, Fitting::default())
     }
 
-    fn node_with(&self, public_url: &str, outside: Outside) -> Arc<Node> {
+    fn node_with(&self, public_url: &str, outside: Outside, fitting: Fitting) -> Arc<Node> {
         let number = self.nodes().len();
         let scratch = self.folder.path().join(format!("node-{number}"));
         let store = self.run(self.database.store());
         let seed = self.seed.wrapping_add(1 + number as u64);
-        let app = app_over(store, &self.clock, &scratch, public_url, seed, outside);
+        let app = app_over(store, &self.clock, &scratch, public_url, seed, outside, &fitting);
         self.run(publication::render_all(&app)).expect("a node can render the catalogue");
-        let node = Arc::new(self.run(Node::start(app, scratch, self.metrics())));
+        let node = Arc::new(self.run(Node::start(app, scratch, self.metrics(), fitting.proxies)));
         self.nodes().push(Arc::clone(&node));
         self.remember_base(&node.url());
         node
@@ -306,16 +336,14 @@ fn app_over(
     public_url: &str,
     seed: u64,
     outside: Outside,
+    fitting: &Fitting,
 ) -> App {
     let config = AppConfig {
         voice: Voice { public_url: public_url.to_owned(), marketplace_name: "skaas".to_owned() },
         scratch: scratch.to_path_buf(),
-        limits: Limits {
-            // The rate is counted by the machine's clock, which no story moves.
-            token_burst: std::num::NonZeroU32::new(1_000_000).expect("not zero"),
-            ..Limits::default()
-        },
+        limits: fitting.limits,
     };
     let rng = Box::new(StdRng::seed_from_u64(seed));
-    App::with_outside(config, Parts { store, clock: Arc::<ManualClock>::clone(clock), rng }, outside)
+    let rate = fitting.rate.clone();
+    App::with_outside(config, Parts { store, clock: Arc::<ManualClock>::clone(clock), rng, rate }, outside)
 }

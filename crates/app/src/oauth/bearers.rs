@@ -1,13 +1,15 @@
 //! Owns who speaks with an access token, at the one of our resources that it was given for. Refuses it
 //! everywhere else: whoever runs one resource could pass what it is shown on to another (RFC 8707).
 
+use std::net::IpAddr;
+
 use jiff::{SignedDuration, Timestamp};
 use skaas_domain::{
     scope::Need,
     secret::{Secret, SecretKind},
 };
-use skaas_store::oauth_tokens;
 pub use skaas_store::oauth_tokens::OauthBearer;
+use skaas_store::{oauth_tokens, rate::Subject};
 
 use super::{api_resource, mcp_resource};
 use crate::{
@@ -27,32 +29,49 @@ pub fn is_access_token(text: &str) -> bool {
 ///
 /// # Errors
 /// [`Error::Unauthenticated`] for anything but an access token that works now and is meant for this endpoint;
-/// [`Error::Forbidden`] where it has not the scope.
-pub async fn open_mcp(app: &App, token: &str) -> Result<OauthBearer> {
-    open(app, token, &mcp_resource(app), &Need::Mcp).await
+/// [`Error::Forbidden`] where it has not the scope; [`Error::RateLimited`].
+pub async fn open_mcp(app: &App, token: &str, from: Option<IpAddr>) -> Result<OauthBearer> {
+    open(app, token, &mcp_resource(app), &Need::Mcp, from).await
 }
 
 /// Who speaks to the REST interface. What each address needs beyond being known is asked there.
 ///
 /// # Errors
-/// [`Error::Unauthenticated`] for anything but an access token that works now and is meant for this interface.
-pub async fn open_api(app: &App, token: &str) -> Result<OauthBearer> {
-    open(app, token, &api_resource(app), &Need::Myself).await
+/// [`Error::Unauthenticated`] for anything but an access token that works now and is meant for this interface;
+/// [`Error::RateLimited`].
+pub async fn open_api(app: &App, token: &str, from: Option<IpAddr>) -> Result<OauthBearer> {
+    open(app, token, &api_resource(app), &Need::Myself, from).await
 }
 
-async fn open(app: &App, token: &str, ours: &str, need: &Need<'_>) -> Result<OauthBearer> {
-    let secret = Secret::parse(SecretKind::AccessToken, token).map_err(|_| Error::Unauthenticated)?;
+async fn open(
+    app: &App,
+    token: &str,
+    ours: &str,
+    need: &Need<'_>,
+    from: Option<IpAddr>,
+) -> Result<OauthBearer> {
     let now = app.now();
-    let mut conn = app.store.read().await?;
-    let bearer = oauth_tokens::find_access(&mut conn, &secret.hash()).await?;
-    drop(conn);
-    let meant = |bearer: &OauthBearer| bearer.grant.resource.as_deref() == Some(ours);
-    let bearer = bearer.filter(|bearer| bearer.works(now) && meant(bearer)).ok_or(Error::Unauthenticated)?;
+    let Some(bearer) = find(app, token, from, now).await?.filter(|bearer| {
+        let is_meant = bearer.grant.resource.as_deref() == Some(ours);
+        bearer.works(now) && is_meant
+    }) else {
+        app.rates.take_from(from, now).await?;
+        return Err(Error::Unauthenticated);
+    };
+    app.rates.take(Subject::OauthGrant(bearer.grant.id), now).await?;
     if !bearer.grant.scopes.permits(need) {
         return Err(Error::Forbidden(bearer.grant.scopes.refusal(need)));
     }
     note_use(app, &bearer, now).await?;
     Ok(bearer)
+}
+
+/// The token, whether or not it works, unless too many that do not came from there.
+async fn find(app: &App, token: &str, from: Option<IpAddr>, now: Timestamp) -> Result<Option<OauthBearer>> {
+    let Ok(secret) = Secret::parse(SecretKind::AccessToken, token) else { return Ok(None) };
+    app.rates.look_from(from, now).await?;
+    let mut conn = app.store.read().await?;
+    Ok(oauth_tokens::find_access(&mut conn, &secret.hash()).await?)
 }
 
 /// Writes down that it was used. The first time must be known before anything is answered: by it a lost

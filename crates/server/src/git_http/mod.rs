@@ -26,7 +26,7 @@ use self::{
     large::LargeRequests,
     path::{Endpoint, GitPath, Owner, Repo},
 };
-use crate::{pace::Pace, problem::sentence};
+use crate::{client_address::ClientAddress, pace::Pace, problem::sentence};
 
 /// What of an upload-pack request is read at most: a few tens of thousands of `have` lines.
 const REQUEST_BYTES: usize = 4 << 20;
@@ -72,7 +72,8 @@ async fn route(state: &GitState, parts: &Parts, git: GitPath<'_>, body: &mut Bod
     let credentials = credentials::read(&parts.headers);
     let presented =
         credentials.as_ref().map(|c| Presented { username: c.username.as_deref(), secret: &c.secret });
-    let viewer = authenticate(&state.app, presented.as_ref()).await?;
+    let from = ClientAddress::of(&parts.extensions);
+    let viewer = authenticate(&state.app, presented.as_ref(), from).await?;
     match (git.repo, git.endpoint) {
         (_, Endpoint::Dumb) => Err(Error::Forbidden(DUMB.into())),
         (Repo::Source { creator, source }, endpoint) => {

@@ -15,8 +15,9 @@ use skaas_app::{
 
 use super::{
     answer::{NotGiven, json_once},
-    form::{Form, Posted, place},
+    form::{Form, Posted},
 };
+use crate::client_address::place;
 
 /// `POST /oauth/device_authorization` (RFC 8628, section 3.1).
 pub(super) async fn authorize(State(app): State<App>, posted: Posted) -> Result<Response, NotGiven> {

@@ -1,18 +1,16 @@
 //! Owns what a client posts: a form in which each name stands once (RFC 6749, section 3.2), and where it
 //! came from.
 
-use std::net::IpAddr;
-
 use axum::{
     body::{Body, to_bytes},
     extract::{FromRequest, Request},
 };
-use http::{Extensions, HeaderMap, header};
+use http::header;
 use skaas_app::oauth::Refused;
 use skaas_domain::{device::Place, oauth::ErrorCode};
 
 use super::answer::NotGiven;
-use crate::listener::PeerAddress;
+use crate::client_address::place;
 
 /// The largest form, in bytes.
 const MAX_FORM: usize = 64 * 1024;
@@ -45,13 +43,6 @@ impl Form {
         let missing = || Refused::said(ErrorCode::InvalidRequest, format!("{name} is missing"));
         self.get(name).ok_or_else(missing)
     }
-}
-
-/// Where a request came from.
-pub(crate) fn place(headers: &HeaderMap, extensions: &Extensions) -> Place {
-    let address = extensions.get::<PeerAddress>().map(|peer| IpAddr::to_string(&peer.0));
-    let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
-    Place::new(&address.unwrap_or_default(), agent.unwrap_or_default())
 }
 
 /// A form, and where it came from.

@@ -7,12 +7,12 @@ use axum::{
     extract::State,
     response::{IntoResponse as _, Response},
 };
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde_json::{Value, json};
 use skaas_app::{App, Error, oauth};
 
 use super::answer::json_once;
-use crate::problem::problem;
+use crate::{client_address::ClientAddress, problem::problem};
 
 /// The versions of the protocol that the handshake agrees to; the last is the one offered to all others.
 const VERSIONS: [&str; 3] = ["2025-03-26", "2025-06-18", "2025-11-25"];
@@ -22,6 +22,7 @@ pub(super) async fn handle(
     State(app): State<App>,
     method: Method,
     headers: HeaderMap,
+    extensions: Extensions,
     body: Bytes,
 ) -> Response {
     let presented = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
@@ -30,7 +31,7 @@ pub(super) async fn handle(
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
     });
     let outcome = match token {
-        Some(token) => oauth::open_mcp(&app, token).await,
+        Some(token) => oauth::open_mcp(&app, token, ClientAddress::of(&extensions)).await,
         None => Err(Error::Unauthenticated),
     };
     match outcome {

@@ -14,10 +14,17 @@ mod registration;
 mod token;
 
 use axum::{
-    Router, middleware,
+    Router,
+    extract::{Request, State},
+    middleware::{self, Next},
+    response::Response,
     routing::{any, get, post},
 };
-use skaas_app::App;
+use skaas_app::{App, admit};
+
+use answer::NotGiven;
+
+use crate::client_address::ClientAddress;
 
 /// Every address of these.
 pub(crate) const ADDRESSES: &[&str] = &[
@@ -39,6 +46,12 @@ pub(crate) const ADDRESSES: &[&str] = &[
 
 /// The routes of this part.
 pub(crate) fn routes(app: App) -> Router {
+    let by_address = middleware::from_fn_with_state(app.clone(), counted);
+    let asked = Router::new()
+        .route("/oauth/device_authorization", post(device::authorize))
+        .route("/oauth/register", post(registration::register))
+        .route("/oauth/revoke", post(token::revoke))
+        .route("/oauth/token", post(token::give));
     let open = Router::new()
         .route("/.well-known/oauth-authorization-server", get(discovery::authorization_server))
         .route("/.well-known/oauth-protected-resource", get(discovery::whole_site))
@@ -46,13 +59,17 @@ pub(crate) fn routes(app: App) -> Router {
         .route("/.well-known/oauth-protected-resource/mcp", get(discovery::mcp))
         .route("/.well-known/openid-configuration", get(discovery::authorization_server))
         .route("/mcp", any(mcp::handle))
-        .route("/oauth/device_authorization", post(device::authorize))
-        .route("/oauth/register", post(registration::register))
-        .route("/oauth/revoke", post(token::revoke))
-        .route("/oauth/token", post(token::give))
+        .merge(asked.route_layer(by_address.clone()))
         .layer(middleware::from_fn(cors::around));
     let ours = Router::new()
         .route("/auth/cli", post(device::start_cli))
-        .route("/auth/cli/status", get(device::cli_status));
+        .route("/auth/cli/status", get(device::cli_status))
+        .route_layer(by_address);
     open.merge(ours).with_state(app)
+}
+
+/// The layer around what a client asks for before it has a token.
+async fn counted(State(app): State<App>, request: Request, next: Next) -> Result<Response, NotGiven> {
+    admit(&app, ClientAddress::of(request.extensions())).await?;
+    Ok(next.run(request).await)
 }

@@ -9,10 +9,8 @@ use skaas_app::{
 };
 use skaas_domain::oauth::{Client, ErrorCode};
 
-use super::{
-    answer::{NotGiven, json_once},
-    form::place,
-};
+use super::answer::{NotGiven, json_once};
+use crate::client_address::place;
 
 /// The largest description of a client, in bytes.
 const MAX_METADATA: usize = 64 * 1024;

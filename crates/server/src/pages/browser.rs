@@ -4,7 +4,7 @@
 //! Two cookies, both `__Host-` under https: the session's secret, and a secret of the browser itself. The
 //! second ties a form to the browser it was shown in, and a sign-in at a provider to the browser it began in.
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     extract::{FromRequestParts, Request, State},
@@ -20,7 +20,7 @@ use skaas_domain::{
 };
 
 use super::{Frame, PageError, PagesState, error_page::Fault};
-use crate::listener::PeerAddress;
+use crate::client_address::{ClientAddress, place};
 
 /// Nothing that a page does not bring itself; nobody may frame it; forms come back to us alone.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
@@ -198,6 +198,12 @@ impl<S: Sync> FromRequestParts<S> for Member {
 
 /// The layer around every page.
 pub(crate) async fn around(State(state): State<PagesState>, request: Request, next: Next) -> Response {
+    // What pages are dressed in costs nothing, and is asked for with each of them.
+    if !request.uri().path().starts_with("/assets/")
+        && let Err(error) = skaas_app::admit(&state.app, ClientAddress::of(request.extensions())).await
+    {
+        return finish(&state, None, PageError::from(error).into_response());
+    }
     let (parts, body) = request.into_parts();
     let seen = Seen::of(&state, &parts);
     let mut request = Request::from_parts(parts, body);
@@ -244,7 +250,7 @@ impl Seen {
             cookie: state.cookies.read(headers, "").unwrap_or_default(),
             secret: secret.and_then(|text| Secret::parse(SecretKind::Browser, &text).ok()),
             theme: theme.and_then(|text| Theme::parse(&text)),
-            place: place(request),
+            place: place(headers, &request.extensions),
             path: path.to_owned(),
         }
     }
@@ -256,12 +262,6 @@ impl Seen {
         let csrf = csrf_of(&secret, if session.is_some() { &cookie } else { "" });
         Ok(Browser(Arc::new(Known { session, csrf, theme, secret, place, path })))
     }
-}
-
-fn place(request: &Parts) -> Place {
-    let address = request.extensions.get::<PeerAddress>().map(|peer| IpAddr::to_string(&peer.0));
-    let agent = request.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
-    Place::new(&address.unwrap_or_default(), agent.unwrap_or_default())
 }
 
 /// Renders what went wrong, and sets what no page goes out without.

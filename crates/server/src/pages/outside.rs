@@ -7,7 +7,7 @@ use axum::{
 };
 use http::StatusCode;
 use skaas_app::{
-    Error,
+    Counted, Error,
     accounts::Rejected,
     identities::{self, Newcomer, Outcome, Returned},
 };
@@ -62,7 +62,9 @@ struct Welcome {
 fn rejected(rejected: Rejected) -> PageError {
     match rejected {
         Rejected::Other(error) => error.into(),
-        Rejected::TooOften { retry_after } => Error::RateLimited { retry_after }.into(),
+        Rejected::TooOften { retry_after } => {
+            Error::RateLimited { counted: Counted::Address, retry_after }.into()
+        }
         other => PageError::new(StatusCode::FORBIDDEN, other.to_string()),
     }
 }

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use http::{HeaderMap, HeaderName, Method, header, request::Parts};
+use http::{HeaderName, Method, header, request::Parts};
 use skaas_app::{
-    App, Error, Presented, Viewer, authenticate,
+    App, Error, Presented, Viewer, admit, authenticate,
     oauth::{self, OauthBearer},
     sessions::SignedIn,
 };
@@ -18,6 +18,7 @@ use skaas_domain::{
 
 use super::Failed;
 use crate::{
+    client_address::ClientAddress,
     git_http::credentials,
     pages::{Browser, Forged, PagesState, comes_from_us},
 };
@@ -86,8 +87,9 @@ impl FromRequestParts<App> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failed> {
         if parts.headers.contains_key(header::AUTHORIZATION) {
-            return Ok(by_credentials(app, &parts.headers).await?);
+            return Ok(by_credentials(app, parts).await?);
         }
+        admit(app, ClientAddress::of(&parts.extensions)).await?;
         let state = PagesState::new(app.clone());
         let found = Browser::signed_in(&state, parts).await?;
         let (browser, signed_in) = found.ok_or(Error::Unauthenticated)?;
@@ -99,15 +101,20 @@ impl FromRequestParts<App> for Caller {
     }
 }
 
-async fn by_credentials(app: &App, headers: &HeaderMap) -> Result<Caller, Error> {
-    let credentials = credentials::read(headers).ok_or(Error::Unauthenticated)?;
+/// Counted by the token, or, where it does not work, by the address.
+async fn by_credentials(app: &App, parts: &Parts) -> Result<Caller, Error> {
+    let from = ClientAddress::of(&parts.extensions);
+    let Some(credentials) = credentials::read(&parts.headers) else {
+        admit(app, from).await?;
+        return Err(Error::Unauthenticated);
+    };
     let secret = credentials.secret.as_str();
     // RFC 6750 knows no access token as a password.
     if credentials.username.is_none() && oauth::is_access_token(secret) {
-        return Ok(Caller::Client(Box::new(oauth::open_api(app, secret).await?)));
+        return Ok(Caller::Client(Box::new(oauth::open_api(app, secret, from).await?)));
     }
     let presented = Presented { username: credentials.username.as_deref(), secret };
-    Ok(Caller::Token(authenticate(app, Some(&presented)).await?))
+    Ok(Caller::Token(authenticate(app, Some(&presented), from).await?))
 }
 
 fn forged(forged: Forged) -> Error {

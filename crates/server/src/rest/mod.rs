@@ -14,14 +14,17 @@ mod tokens;
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, FromRequest, Request, rejection::JsonRejection},
-    middleware,
+    extract::{DefaultBodyLimit, FromRequest, Request, State, rejection::JsonRejection},
+    middleware::{self, Next},
+    response::Response,
     routing::{delete, get},
 };
-use skaas_app::{App, Error};
+use skaas_app::{App, Error, admit};
 
 use answer::{Answer, Failed};
 pub(crate) use openapi::document;
+
+use crate::client_address::ClientAddress;
 
 /// The largest request body, in bytes.
 const MAX_BODY: usize = 64 * 1024;
@@ -42,9 +45,12 @@ pub(crate) const ADDRESSES: &[&str] = &[
 
 /// All routes below `/api`.
 pub(crate) fn routes(app: App) -> Router {
+    let open = Router::new()
+        .route("/api/users/{username}", get(me::profile))
+        .route("/api/openapi.json", get(openapi::serve))
+        .route_layer(middleware::from_fn_with_state(app.clone(), counted));
     Router::new()
         .route("/api/me", get(me::me))
-        .route("/api/users/{username}", get(me::profile))
         .route("/api/tokens", get(tokens::list).post(tokens::create))
         .route("/api/tokens/current", delete(tokens::revoke_current))
         .route("/api/tokens/{id}", delete(tokens::revoke))
@@ -52,10 +58,16 @@ pub(crate) fn routes(app: App) -> Router {
         .route("/api/grants/{id}", delete(grants::revoke))
         .route("/api/sessions", get(sessions::list))
         .route("/api/sessions/{id}", delete(sessions::revoke))
-        .route("/api/openapi.json", get(openapi::serve))
+        .merge(open)
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn_with_state(app.clone(), answer::around))
         .with_state(app)
+}
+
+/// The layer around what nobody needs a token for; with all else [`caller::Caller`] counts.
+async fn counted(State(app): State<App>, request: Request, next: Next) -> Result<Response, Failed> {
+    admit(&app, ClientAddress::of(request.extensions())).await?;
+    Ok(next.run(request).await)
 }
 
 /// A JSON body, or a sentence about what is wrong with it.

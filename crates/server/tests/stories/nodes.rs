@@ -148,8 +148,9 @@ fn a_decision_that_was_overtaken_is_not_put_on_top_of_the_newer_one() {
         let slow = app.operator();
         let token = bob.token();
         // Somebody's request has begun, and stands still while the world goes on.
-        let begun =
-            || app.run(authenticate(slow, Some(&Presented { username: None, secret: &token }))).unwrap();
+        let begun = || {
+            app.run(authenticate(slow, Some(&Presented { username: None, secret: &token }), None)).unwrap()
+        };
         let goes_on = |viewer| {
             for target in [fetch::Target::Skill(SKILL), fetch::Target::Marketplace] {
                 app.run(fetch::open(slow, std::sync::Arc::clone(&viewer), None, target)).map(drop).unwrap();

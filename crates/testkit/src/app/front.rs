@@ -10,6 +10,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use skaas_server::TrustedProxies;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tower::ServiceExt as _;
@@ -69,7 +70,7 @@ impl TestApp {
             exchanges: Mutex::default(),
         });
         let router = Router::new().fallback(pass_on).with_state(Arc::clone(&inner));
-        let (port, stop, served) = self.run(node::serve(router));
+        let (port, stop, served) = self.run(node::serve(router, TrustedProxies::default()));
         let front = Front { port, inner, running: Some((stop, served)) };
         self.remember_base(&front.url());
         front

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use metrics_exporter_prometheus::PrometheusHandle;
 use skaas_app::App;
-use skaas_server::{Patience, RouterParts, listen, router};
+use skaas_server::{Patience, RouterParts, TrustedProxies, listen, router};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -30,11 +30,14 @@ struct Running {
 }
 
 /// Serves a router on a free loopback port.
-pub(super) async fn serve(router: Router) -> (u16, oneshot::Sender<()>, JoinHandle<bool>) {
+pub(super) async fn serve(
+    router: Router,
+    proxies: TrustedProxies,
+) -> (u16, oneshot::Sender<()>, JoinHandle<bool>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has free ports");
     let port = listener.local_addr().expect("it is bound").port();
     let (stop, told) = oneshot::channel::<()>();
-    let served = tokio::spawn(listen(listener, router, PATIENCE, async {
+    let served = tokio::spawn(listen(listener, router, PATIENCE, proxies, async {
         // A dropped sender stops it as well.
         drop(told.await);
     }));
@@ -42,9 +45,14 @@ pub(super) async fn serve(router: Router) -> (u16, oneshot::Sender<()>, JoinHand
 }
 
 impl Node {
-    pub(super) async fn start(app: App, scratch: PathBuf, metrics: PrometheusHandle) -> Self {
+    pub(super) async fn start(
+        app: App,
+        scratch: PathBuf,
+        metrics: PrometheusHandle,
+        proxies: TrustedProxies,
+    ) -> Self {
         let router = router(RouterParts { app: app.clone(), stall: PATIENCE.stall, metrics: Some(metrics) });
-        let (port, stop, served) = serve(router.clone()).await;
+        let (port, stop, served) = serve(router.clone(), proxies).await;
         Self { port, scratch, app, router, running: Mutex::new(Some(Running { stop, served })) }
     }
 
