@@ -56,7 +56,10 @@ pub fn router(parts: RouterParts) -> Router {
     let metrics =
         parts.metrics.map(|handle| Router::new().route("/metrics", get(health::metrics)).with_state(handle));
     let pages = pages::wrap(
-        pages::routes().merge(oauth::pages::routes()).fallback(pages::nothing_here),
+        pages::routes()
+            .merge(oauth::pages::routes())
+            .merge(rest::page_routes())
+            .fallback(pages::nothing_here),
         &pages_state,
     );
     let oauth = oauth::routes(app.clone());

@@ -7,6 +7,7 @@
 //! - No page leads anywhere but to a path of ours, or to a configured identity provider.
 
 mod account;
+mod applications;
 mod assets;
 mod browser;
 mod error_page;
@@ -64,6 +65,8 @@ impl PagesState {
 pub(crate) const ADDRESSES: &[&str] = &[
     "/",
     "/account",
+    "/account/applications",
+    "/account/applications/disconnect",
     "/account/delete",
     "/account/email",
     "/account/identities",
@@ -97,6 +100,8 @@ pub(crate) fn routes() -> Router<PagesState> {
     Router::new()
         .route("/", get(home::page))
         .route("/account", get(account::page))
+        .route("/account/applications", get(applications::page))
+        .route("/account/applications/disconnect", post(applications::disconnect))
         .route("/account/delete", post(account::delete))
         .route("/account/email", post(account::change_email))
         .route("/account/identities", get(identities::page))

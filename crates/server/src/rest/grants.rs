@@ -12,7 +12,11 @@ use skaas_app::{
 };
 use skaas_domain::{id::OauthGrantId, scope::Need};
 
-use super::{Answer, caller::Caller};
+use super::{
+    Answer,
+    caller::Caller,
+    refusals::{Absent, Limited, TooOften, Unknown},
+};
 
 fn info(application: Application, current: Option<OauthGrantId>) -> GrantInfo {
     GrantInfo {
@@ -28,14 +32,25 @@ fn info(application: Application, current: Option<OauthGrantId>) -> GrantInfo {
     }
 }
 
-/// The OAuth clients that the user let in and that may still come in, the latest first.
+/// The applications that the user let in and that may still come in, the latest first.
+#[utoipa::path(
+    get, path = "/api/grants", tag = "grants", operation_id = "listGrants",
+    security(("token" = ["account"]), ("oauth" = ["account"]), ("session" = [])),
+    responses((status = 200, description = "100 at most", body = GrantList), Unknown, Limited, TooOften)
+)]
 pub(crate) async fn list(State(app): State<App>, caller: Caller) -> Answer<Json<GrantList>> {
     let user = caller.allowed(&Need::Account { write: false })?;
     let all = applications::list(&app, user.id).await?;
     Ok(Json(GrantList { grants: all.into_iter().map(|one| info(one, caller.grant())).collect() }))
 }
 
-/// Disconnects an application: all its tokens are refused from their next request on, on every node.
+/// Disconnects an application: all its tokens are refused from their next request on.
+#[utoipa::path(
+    delete, path = "/api/grants/{id}", tag = "grants", operation_id = "revokeGrant",
+    security(("token" = ["account"]), ("oauth" = ["account"]), ("session" = [], "csrf" = [])),
+    params(("id" = String, Path, description = "As the list names it", example = "ogr_01jc0000000000000000000000")),
+    responses((status = 204, description = "It is disconnected"), Unknown, Limited, Absent, TooOften)
+)]
 pub(crate) async fn revoke(
     State(app): State<App>,
     caller: Caller,

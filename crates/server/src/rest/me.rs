@@ -4,16 +4,24 @@ use axum::{
     Json,
     extract::{Path, State},
 };
-use skaas_api::{Links, Me, Problem, Profile};
+use skaas_api::{Links, Me, Profile};
 use skaas_app::{App, accounts, users};
 use skaas_domain::scope::Need;
 
-use super::{Answer, caller::Caller, tokens::info};
+use super::{
+    Answer,
+    caller::Caller,
+    refusals::{Absent, TooOften, Unknown},
+    tokens::info,
+};
 
-/// Who this token speaks for.
+/// Who asks.
+///
+/// Any token may ask; the address is told to one with the scope `account` only.
 #[utoipa::path(
-    get, path = "/api/me", tag = "account", security(("token" = [])),
-    responses((status = 200, body = Me), (status = 401, body = Problem))
+    get, path = "/api/me", tag = "account", operation_id = "getMe",
+    security(("token" = []), ("oauth" = []), ("session" = [])),
+    responses((status = 200, description = "Who it is", body = Me), Unknown, TooOften)
 )]
 pub(crate) async fn me(State(app): State<App>, caller: Caller) -> Answer<Json<Me>> {
     let user = caller.allowed(&Need::Myself)?;
@@ -35,9 +43,9 @@ pub(crate) async fn me(State(app): State<App>, caller: Caller) -> Answer<Json<Me
 
 /// What everybody may know of a user.
 #[utoipa::path(
-    get, path = "/api/users/{username}", tag = "users",
-    params(("username" = String, Path, description = "lower-case letters, digits and single hyphens")),
-    responses((status = 200, body = Profile), (status = 404, body = Problem))
+    get, path = "/api/users/{username}", tag = "users", operation_id = "getUser",
+    params(("username" = String, Path, description = "Lower-case letters, digits and single hyphens", example = "ann")),
+    responses((status = 200, description = "What is known", body = Profile), Absent, TooOften)
 )]
 pub(crate) async fn profile(State(app): State<App>, Path(username): Path<String>) -> Answer<Json<Profile>> {
     let profile = users::profile(&app, &username).await?;

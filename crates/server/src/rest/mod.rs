@@ -9,6 +9,8 @@ mod caller;
 mod grants;
 mod me;
 mod openapi;
+mod reference;
+mod refusals;
 mod sessions;
 mod tokens;
 
@@ -23,14 +25,16 @@ use skaas_app::{App, Error, admit};
 
 use answer::{Answer, Failed};
 pub(crate) use openapi::document;
+pub(crate) use reference::page_routes;
 
 use crate::client_address::ClientAddress;
 
 /// The largest request body, in bytes.
 const MAX_BODY: usize = 64 * 1024;
 
-/// Every address below `/api`.
+/// Every address of the interface, and its page.
 pub(crate) const ADDRESSES: &[&str] = &[
+    "/api",
     "/api/me",
     "/api/users/{username}",
     "/api/tokens",

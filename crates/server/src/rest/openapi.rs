@@ -3,43 +3,84 @@
 use axum::Json;
 use utoipa::{
     Modify, OpenApi,
-    openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    openapi::security::{
+        ApiKey, ApiKeyValue, AuthorizationCode, Flow, HttpAuthScheme, HttpBuilder, OAuth2, Scopes,
+        SecurityScheme,
+    },
 };
 
-use super::{me, sessions, tokens};
+use super::{grants, me, sessions, tokens};
 
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "skaas",
-        description = "Accounts, api tokens and sessions of a skaas server. Errors are RFC 9457 problem+json.",
+        description = "Accounts, api tokens, sessions and connected applications of a skaas server. The same as a \
+            page: [/api](/api). Errors are RFC 9457 problem+json, with a sentence about what to do. Times are \
+            RFC 3339 in UTC, durations are whole seconds. Readers ignore fields that they do not know.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
+    external_docs(url = "/api", description = "This document as a page"),
     paths(
         me::me, me::profile, tokens::list, tokens::create, tokens::revoke, tokens::revoke_current,
-        sessions::list, sessions::revoke
+        sessions::list, sessions::revoke, grants::list, grants::revoke
     ),
-    modifiers(&TokenScheme),
+    components(schemas(skaas_api::Problem)),
+    modifiers(&Ways),
     tags(
-        (name = "account", description = "Who asks"),
-        (name = "users", description = "What everybody may know of a user"),
-        (name = "tokens", description = "Api tokens: shown once, stored hashed, revoked at once"),
-        (name = "sessions", description = "Browser logins")
+        (name = "account", description = "Who asks."),
+        (name = "tokens", description = "Api tokens: shown once, stored hashed, refused from the moment they are revoked."),
+        (name = "sessions", description = "The browsers that the user is signed in with."),
+        (name = "grants", description = "Connected applications: OAuth clients that the user let in."),
+        (name = "users", description = "What everybody may know of a user.")
     )
 )]
 struct Document;
 
-struct TokenScheme;
+/// The ways to show who one is.
+struct Ways;
 
-impl Modify for TokenScheme {
+impl Modify for Ways {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        let scheme = HttpBuilder::new()
+        let token = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
             .bearer_format("sk_live_…")
-            .description(Some("An api token; as the password of Basic it works too."))
+            .description(Some(
+                "An api token, made on the page of api tokens or by `skaas auth`. As the password of Basic it \
+                 works too.",
+            ))
             .build();
+        let scopes = Scopes::from_iter([
+            ("account", "see and change the account, its tokens and sessions"),
+            ("read-only", "change nothing, whatever else is allowed"),
+        ]);
+        let code =
+            AuthorizationCode::with_refresh_url("/oauth/authorize", "/oauth/token", scopes, "/oauth/token");
+        let oauth = OAuth2::with_description(
+            [Flow::AuthorizationCode(code)],
+            "An access token for an application that acts for others: authorization code with PKCE (S256), or \
+             device authorization, with `resource` naming this interface. One given for another resource is \
+             refused here. `/.well-known/oauth-protected-resource/api` says where to begin.",
+        );
+        let session = ApiKeyValue::with_description(
+            "__Host-skaas",
+            "The cookie of a browser that is signed in, for our own pages. It counts where no Authorization is \
+             sent, and opens no git repository.",
+        );
+        let csrf = ApiKeyValue::with_description(
+            "X-CSRF-Token",
+            "Beside the cookie, wherever something is changed: the value of `csrf` in any form of our pages in \
+             the same browser.",
+        );
         let components = document.components.get_or_insert_with(Default::default);
-        components.add_security_scheme("token", SecurityScheme::Http(scheme));
+        for (name, way) in [
+            ("token", SecurityScheme::Http(token)),
+            ("oauth", SecurityScheme::OAuth2(oauth)),
+            ("session", SecurityScheme::ApiKey(ApiKey::Cookie(session))),
+            ("csrf", SecurityScheme::ApiKey(ApiKey::Header(csrf))),
+        ] {
+            components.add_security_scheme(name, way);
+        }
     }
 }
 
@@ -66,8 +107,48 @@ mod tests {
     #[test]
     fn every_address_of_the_interface_is_described() {
         let document = document();
-        for address in super::super::ADDRESSES.iter().filter(|address| **address != "/api/openapi.json") {
+        let itself = ["/api", "/api/openapi.json"];
+        for address in super::super::ADDRESSES.iter().filter(|address| !itself.contains(address)) {
             assert!(document.paths.paths.contains_key(*address), "{address}");
+        }
+    }
+
+    /// Each operation with its method.
+    fn operations(document: &serde_json::Value) -> Vec<(String, serde_json::Value)> {
+        let paths = document["paths"].as_object().unwrap().values();
+        let methods = paths.flat_map(|path| path.as_object().unwrap().clone());
+        methods.collect()
+    }
+
+    #[test]
+    fn each_operation_has_a_name_of_its_own_and_says_what_each_answer_means() {
+        let document = serde_json::to_value(document()).unwrap();
+        let operations = operations(&document);
+        let names: std::collections::BTreeSet<&str> =
+            operations.iter().map(|(_, operation)| operation["operationId"].as_str().unwrap()).collect();
+        assert_eq!(names.len(), operations.len());
+        for (_, operation) in &operations {
+            for (status, answer) in operation["responses"].as_object().unwrap() {
+                let name = &operation["operationId"];
+                assert!(!answer["description"].as_str().unwrap().is_empty(), "{name} {status}");
+                let is_problem = answer["content"].get("application/problem+json").is_some();
+                assert_eq!(is_problem, status.as_str() >= "400", "{name} {status}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_cookie_changes_nothing_without_proof_and_every_named_way_is_described() {
+        let document = serde_json::to_value(document()).unwrap();
+        for (method, operation) in operations(&document) {
+            let ways = operation["security"].as_array().cloned().unwrap_or_default();
+            for way in ways.iter().map(|way| way.as_object().unwrap()) {
+                for scheme in way.keys() {
+                    assert!(document["components"]["securitySchemes"].get(scheme).is_some(), "{scheme}");
+                }
+                let proved = method == "get" || way.contains_key("csrf");
+                assert!(!way.contains_key("session") || proved, "{}", operation["operationId"]);
+            }
         }
     }
 }

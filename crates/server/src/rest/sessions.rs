@@ -5,11 +5,15 @@ use axum::{
     extract::{Path, State},
 };
 use http::StatusCode;
-use skaas_api::{Problem, SessionInfo, SessionList};
+use skaas_api::{SessionInfo, SessionList};
 use skaas_app::{App, Error, sessions};
 use skaas_domain::{id::SessionId, scope::Need, session::Session};
 
-use super::{Answer, caller::Caller};
+use super::{
+    Answer,
+    caller::Caller,
+    refusals::{Absent, Limited, TooOften, Unknown},
+};
 
 fn info(session: &Session, current: Option<SessionId>) -> SessionInfo {
     SessionInfo {
@@ -25,8 +29,9 @@ fn info(session: &Session, current: Option<SessionId>) -> SessionInfo {
 
 /// The browser logins that still hold, the latest used first.
 #[utoipa::path(
-    get, path = "/api/sessions", tag = "sessions", security(("token" = [])),
-    responses((status = 200, body = SessionList), (status = 401, body = Problem), (status = 403, body = Problem))
+    get, path = "/api/sessions", tag = "sessions", operation_id = "listSessions",
+    security(("token" = ["account"]), ("oauth" = ["account"]), ("session" = [])),
+    responses((status = 200, description = "All that still hold", body = SessionList), Unknown, Limited, TooOften)
 )]
 pub(crate) async fn list(State(app): State<App>, caller: Caller) -> Answer<Json<SessionList>> {
     let user = caller.allowed(&Need::Account { write: false })?;
@@ -36,11 +41,10 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller) -> Answer<Json<
 
 /// Ends one browser login at once.
 #[utoipa::path(
-    delete, path = "/api/sessions/{id}", tag = "sessions", security(("token" = [])),
-    params(("id" = String, Path, description = "`ses_…`")),
-    responses(
-        (status = 204), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)
-    )
+    delete, path = "/api/sessions/{id}", tag = "sessions", operation_id = "revokeSession",
+    security(("token" = ["account"]), ("oauth" = ["account"]), ("session" = [], "csrf" = [])),
+    params(("id" = String, Path, description = "As the list names it", example = "ses_01jc0000000000000000000000")),
+    responses((status = 204, description = "It has ended"), Unknown, Limited, Absent, TooOften)
 )]
 pub(crate) async fn revoke(
     State(app): State<App>,

@@ -6,7 +6,7 @@ use axum::{
 };
 use http::StatusCode;
 use jiff::SignedDuration;
-use skaas_api::{CreatedToken, NewToken, Problem, Secret, TokenInfo, TokenList};
+use skaas_api::{CreatedToken, NewToken, Secret, TokenInfo, TokenList};
 use skaas_app::{App, Error, tokens};
 use skaas_domain::{
     id::TokenId,
@@ -14,7 +14,11 @@ use skaas_domain::{
     user::TokenRecord,
 };
 
-use super::{Answer, Body, caller::Caller};
+use super::{
+    Answer, Body,
+    caller::Caller,
+    refusals::{Absent, Limited, TooOften, Unfit, Unknown},
+};
 
 /// An application keeps what it was given until it is disconnected, and nothing longer.
 const NOT_FOR_APPLICATIONS: &str =
@@ -45,8 +49,9 @@ pub(super) fn info(token: &TokenRecord, current: Option<TokenId>) -> TokenInfo {
 
 /// All of the user's tokens, oldest first, revoked ones too.
 #[utoipa::path(
-    get, path = "/api/tokens", tag = "tokens", security(("token" = [])),
-    responses((status = 200, body = TokenList), (status = 401, body = Problem), (status = 403, body = Problem))
+    get, path = "/api/tokens", tag = "tokens", operation_id = "listTokens",
+    security(("token" = ["account"]), ("oauth" = ["account"]), ("session" = [])),
+    responses((status = 200, description = "Everything but the tokens themselves", body = TokenList), Unknown, Limited, TooOften)
 )]
 pub(crate) async fn list(State(app): State<App>, caller: Caller) -> Answer<Json<TokenList>> {
     let user = caller.allowed(&Need::Account { write: false })?;
@@ -54,12 +59,19 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller) -> Answer<Json<
     Ok(Json(TokenList { tokens: all.iter().map(|token| info(token, asking(&caller))).collect() }))
 }
 
-/// Makes a token; the answer is the only place where it is ever shown. It cannot do more than the one that asks.
+/// Makes a token.
+///
+/// The answer is the only place where it is ever shown. It cannot do more than the one that asks, and a
+/// connected application makes none.
 #[utoipa::path(
-    post, path = "/api/tokens", tag = "tokens", security(("token" = [])), request_body = NewToken,
+    post, path = "/api/tokens", tag = "tokens", operation_id = "createToken",
+    security(("token" = ["account"]), ("session" = [], "csrf" = [])),
+    request_body(content = NewToken, example = json!({
+        "name": "build server", "scopes": "marketplaces", "expires_in": 2_592_000
+    })),
     responses(
-        (status = 201, body = CreatedToken), (status = 400, body = Problem),
-        (status = 401, body = Problem), (status = 403, body = Problem)
+        (status = 201, description = "The token, this once", body = CreatedToken),
+        Unfit, Unknown, Limited, TooOften
     )
 )]
 pub(crate) async fn create(
@@ -103,11 +115,14 @@ fn end(app: &App, seconds: u64) -> Result<jiff::Timestamp, Error> {
 
 /// Revokes one token: its next request is refused, on every node.
 #[utoipa::path(
-    delete, path = "/api/tokens/{id}", tag = "tokens", security(("token" = [])),
-    params(("id" = String, Path, description = "`tok_…`, or the 8 characters behind `sk_live_`")),
+    delete, path = "/api/tokens/{id}", tag = "tokens", operation_id = "revokeToken",
+    security(("token" = ["account"]), ("oauth" = ["account"]), ("session" = [], "csrf" = [])),
+    params((
+        "id" = String, Path, description = "`tok_…`, or the 8 characters behind `sk_live_`",
+        example = "tok_01jc0000000000000000000000"
+    )),
     responses(
-        (status = 200, body = TokenInfo), (status = 401, body = Problem),
-        (status = 403, body = Problem), (status = 404, body = Problem)
+        (status = 200, description = "As it is now", body = TokenInfo), Unknown, Limited, Absent, TooOften
     )
 )]
 pub(crate) async fn revoke(
@@ -121,8 +136,9 @@ pub(crate) async fn revoke(
 
 /// Revokes the token that asks: any token may end itself.
 #[utoipa::path(
-    delete, path = "/api/tokens/current", tag = "tokens", security(("token" = [])),
-    responses((status = 200, body = TokenInfo), (status = 401, body = Problem))
+    delete, path = "/api/tokens/current", tag = "tokens", operation_id = "revokeCurrentToken",
+    security(("token" = [])),
+    responses((status = 200, description = "As it is now", body = TokenInfo), Unfit, Unknown, TooOften)
 )]
 pub(crate) async fn revoke_current(State(app): State<App>, caller: Caller) -> Answer<Json<TokenInfo>> {
     let user = caller.allowed(&Need::Myself)?;
