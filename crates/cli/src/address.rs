@@ -57,6 +57,11 @@ impl Address {
         self.0.origin().ascii_serialization()
     }
 
+    /// What a person runs to sign in there.
+    pub(crate) fn auth(&self) -> String {
+        if self.origin() == DEFAULT { "skaas auth".to_owned() } else { format!("skaas auth --url {self}") }
+    }
+
     /// `https`, as git's credential protocol has it.
     pub(crate) fn scheme(&self) -> &str {
         self.0.scheme()

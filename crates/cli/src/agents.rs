@@ -103,6 +103,15 @@ impl Agent {
     }
 }
 
+/// Every agent that is known, with its line and what goes before it.
+pub(crate) fn lines(marketplace: &str) -> impl Iterator<Item = (String, String)> {
+    KNOWN.iter().map(|known| {
+        let agent = known.agent(marketplace, None, false);
+        let first = agent.first.map(|first| format!(", after `{first}`")).unwrap_or_default();
+        (agent.name.to_owned(), format!("`{}`{first}", agent.line()))
+    })
+}
+
 /// The agents found on this machine.
 pub(crate) fn found(marketplace: &str, has_netrc: bool) -> Vec<Agent> {
     let home = places::home().ok();

@@ -70,6 +70,9 @@ pub(crate) enum Command {
         /// Which shell
         shell: Shell,
     },
+    /// Print docs/command-line.md
+    #[command(hide = true)]
+    Manual,
     /// What git asks when it needs a password; see gitcredentials(7)
     #[command(hide = true)]
     GitCredential {
@@ -140,7 +143,7 @@ pub(crate) enum Token {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Config {
-    /// List all settings and where they come from
+    /// List all settings and what they mean
     #[command(after_help = "Examples:\n  skaas config list\n  skaas config list --json")]
     List,
     /// Print one setting

@@ -105,7 +105,7 @@ async fn obtain(here: &Here, remote: &Remote, options: &Auth, old: Option<&Host>
             } else {
                 drop(revoke(remote, &token).await);
             }
-            Err(failure.next("skaas auth, to finish"))
+            Err(failure.next(format!("{}, to finish", here.address.auth())))
         }
     }
 }
@@ -149,7 +149,7 @@ fn install(here: &Here, options: &Auth, old: Option<&Host>, token: &Secret, me: 
     };
     let host = setup::keep(&here.address, &username, token)?;
     setup::make(&here.address, host, token, wishes).map_err(|failure| {
-        let next = failure.next.clone().unwrap_or_else(|| "skaas auth".into());
+        let next = failure.next.clone().unwrap_or_else(|| here.address.auth());
         Failure::new(
             failure.kind,
             format!("signed in as {username}, but git is not set up: {}", failure.what),

@@ -55,7 +55,7 @@ pub(crate) async fn run(here: &Here) -> Result<()> {
             let mark = if finding.ok { good("ok   ") } else { bad("FAULT") };
             output::line(&format!("{mark}  {:<12} {}", finding.what, finding.found));
             if let Some(cure) = &finding.cure {
-                output::line(&format!("       {:<12} {cure}", "->"));
+                output::line(&format!("       {:<12} {}", "->", output::typed(cure)));
             }
         }
     }
@@ -86,22 +86,12 @@ async fn look(here: &Here) -> Result<Vec<Finding>> {
     }
     let hosts = Hosts::load()?;
     let Some(host) = hosts.get(&here.address) else {
-        findings.push(fault(
-            "signed in",
-            Kind::NotSignedIn,
-            "no",
-            format!("skaas auth --url {}", here.address),
-        ));
+        findings.push(fault("signed in", Kind::NotSignedIn, "no", here.address.auth()));
         return Ok(findings);
     };
     let Some(token) = host.token(&here.address) else {
         let found = "the token is not where it was kept";
-        findings.push(fault(
-            "signed in",
-            Kind::NotSignedIn,
-            found,
-            format!("skaas auth --url {}", here.address),
-        ));
+        findings.push(fault("signed in", Kind::NotSignedIn, found, here.address.auth()));
         return Ok(findings);
     };
     let me: Me = match remote.fetch(remote.get("/api/me"), &token).await {
@@ -111,14 +101,14 @@ async fn look(here: &Here) -> Result<Vec<Finding>> {
             return Ok(findings);
         }
     };
-    findings.push(identity(host, &me));
+    findings.push(identity(here, host, &me));
     let marketplace = plain(&me.links.marketplace);
     findings.push(rewritten(&marketplace)?);
     let answered = who_answers(here, host, &token)?;
     let ours = answered.ok;
     findings.push(answered);
     if ours {
-        findings.push(clone_like_an_agent(&marketplace)?);
+        findings.push(clone_like_an_agent(here, &marketplace)?);
     }
     Ok(findings)
 }
@@ -168,14 +158,14 @@ fn clocks(answer: &Answer) -> Option<Finding> {
     Some(fault("clock", Kind::Failed, found, "set the clock: certificates and expiry depend on it"))
 }
 
-fn identity(host: &Host, me: &Me) -> Finding {
+fn identity(here: &Here, host: &Host, me: &Me) -> Finding {
     let username = plain(&me.username);
     if host.username == username {
         let may = me.token.as_ref().map_or_else(|| "full".to_owned(), |token| plain(&token.scopes));
         fine("signed in", format!("as {username}, with {}… ({may})", host.prefix))
     } else {
         let found = format!("git would say {}, but the token is {username}'s", host.username);
-        fault("signed in", Kind::Failed, found, "skaas auth")
+        fault("signed in", Kind::Failed, found, here.address.auth())
     }
 }
 
@@ -201,7 +191,7 @@ fn who_answers(here: &Here, host: &Host, token: &Secret) -> Result<Finding> {
     let ran = git::run(&["credential", "fill"], &attributes)?;
     let text = String::from_utf8_lossy(&ran.stdout).into_owned();
     let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)).map(str::to_owned);
-    let cure = format!("skaas auth --url {}", here.address);
+    let cure = here.address.auth();
     match (value("username="), value("password=")) {
         (Some(username), Some(password)) if password == token.reveal() && username == host.username => {
             Ok(fine("git asks us", format!("and gets the token of {username}")))
@@ -227,7 +217,7 @@ fn who_answers(here: &Here, host: &Host, token: &Secret) -> Result<Finding> {
 }
 
 /// The second half of what an agent does.
-fn clone_like_an_agent(marketplace: &str) -> Result<Finding> {
+fn clone_like_an_agent(here: &Here, marketplace: &str) -> Result<Finding> {
     let ran = git::run(&["ls-remote", "--", marketplace, "HEAD"], "")?;
     if ran.succeeded() && ran.text().contains("HEAD") {
         let short: String = ran.text().chars().take(7).collect();
@@ -235,10 +225,11 @@ fn clone_like_an_agent(marketplace: &str) -> Result<Finding> {
     }
     let said: Vec<String> = ran.stderr.lines().map(plain).filter(|line| !line.is_empty()).collect();
     let said = if said.is_empty() { "git found no HEAD in it".to_owned() } else { said.join(" | ") };
+    let auth = output::typed(&here.address.auth());
     let cure = if said.contains("SSL") || said.contains("certificate") {
         "git does not trust the server's certificate: set http.sslCAInfo for it"
     } else if said.contains("Authentication failed") || said.contains("could not read Username") {
-        "skaas auth"
+        &auth
     } else if said.contains("proxy") {
         "set http.proxy for git, or NO_PROXY"
     } else {

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use crate::address::Address;
+
 /// What kind of failure: a stable exit code each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -23,6 +25,17 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// All of them, by their code.
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Failed,
+        Self::Usage,
+        Self::NotSignedIn,
+        Self::NotFound,
+        Self::Refused,
+        Self::Network,
+        Self::Interrupted,
+    ];
+
     pub(crate) fn code(self) -> u8 {
         match self {
             Self::Failed => 1,
@@ -32,6 +45,19 @@ impl Kind {
             Self::Refused => 5,
             Self::Network => 6,
             Self::Interrupted => 130,
+        }
+    }
+
+    /// What the code says, in the words of `--help`.
+    pub(crate) fn meaning(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Usage => "wrong arguments or settings",
+            Self::NotSignedIn => "not signed in",
+            Self::NotFound => "not found",
+            Self::Refused => "refused",
+            Self::Network => "server out of reach",
+            Self::Interrupted => "interrupted",
         }
     }
 
@@ -74,16 +100,15 @@ impl Failure {
     }
 
     /// There is no token for this server here.
-    pub(crate) fn not_signed_in(server: &impl fmt::Display) -> Self {
-        Self::new(Kind::NotSignedIn, format!("not signed in to {server}"))
-            .next(format!("skaas auth --url {server}"))
+    pub(crate) fn not_signed_in(server: &Address) -> Self {
+        Self::new(Kind::NotSignedIn, format!("not signed in to {server}")).next(server.auth())
     }
 
     /// The server knows the token no longer.
-    pub(crate) fn token_refused(server: &impl fmt::Display) -> Self {
+    pub(crate) fn token_refused(server: &Address) -> Self {
         Self::new(Kind::NotSignedIn, format!("{server} refuses the token of this device"))
             .why("it was revoked or has expired")
-            .next(format!("skaas auth --url {server}"))
+            .next(server.auth())
     }
 }
 

@@ -52,7 +52,8 @@ pub(crate) fn run(act: CredentialAct) -> Result<()> {
             }
             let Some(token) = host.token(&address) else {
                 output::note(&format!(
-                    "skaas: the token for {address} is gone; run: skaas auth --url {address}"
+                    "skaas: the token for {address} is gone; run: {}",
+                    output::typed(&address.auth())
                 ));
                 return Ok(());
             };
@@ -66,7 +67,8 @@ pub(crate) fn run(act: CredentialAct) -> Result<()> {
             if token.is_some_and(|token| asked.password.as_deref() == Some(token.reveal())) {
                 output::note(&format!(
                     "skaas: {address} refuses the token of this device (revoked or expired); \
-                     run: skaas auth --url {address}"
+                     run: {}",
+                    output::typed(&address.auth())
                 ));
             }
         }

@@ -13,7 +13,7 @@ use crate::{
 pub(crate) struct Interrupt(Arc<Mutex<Failure>>);
 
 fn failure(what: &str, why: &str) -> Failure {
-    Failure::new(Kind::Interrupted, what).why(why).next("skaas auth")
+    Failure::new(Kind::Interrupted, what).why(why).next("run the same command again")
 }
 
 impl Interrupt {

@@ -19,6 +19,7 @@ mod hosts;
 mod interrupt;
 mod keychain;
 mod login;
+mod manual;
 mod netrc;
 mod output;
 mod places;
@@ -104,6 +105,10 @@ async fn dispatch(arguments: Arguments) -> Result<()> {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "skaas", &mut script);
             output::raw(&script);
+            Ok(())
+        }
+        Command::Manual => {
+            output::raw(manual::text().as_bytes());
             Ok(())
         }
         Command::Config(command) => config::run(&general, command),

@@ -59,8 +59,9 @@ fn show(authorization: &DeviceAuthorizationResponse, browser: bool) {
         output::note(&format!("If it does not: open {typed} and type the code."));
     } else {
         output::note("To sign in, open this address in a browser on any device:\n");
-        output::note(&format!("    {}\n", bold(&typed)));
-        output::note(&format!("and type the code  {}\n", bold(&code)));
+        output::note(&format!("    {}\n", bold(whole.as_deref().unwrap_or(&typed))));
+        output::note(&format!("It asks about the code {}. Where links do not open,", bold(&code)));
+        output::note(&format!("go to {typed} and type it.\n"));
     }
 }
 
@@ -127,17 +128,17 @@ fn stopped(remote: &Remote, stop: Stop) -> Failure {
     let address = &remote.address;
     match stop {
         Stop::Denied => Failure::new(Kind::Refused, "the sign-in was denied")
-            .why("somebody pressed Deny on the page; nothing was changed here")
-            .next("skaas auth"),
+            .why("somebody pressed No on the page; nothing was changed here")
+            .next(address.auth()),
         Stop::Expired => Failure::new(Kind::Refused, "the code is too old")
             .why("nobody answered on the page in time; nothing was changed here")
-            .next("skaas auth"),
+            .next(address.auth()),
         Stop::Refused(code) => Failure::new(Kind::Refused, format!("{address} does not end the sign-in"))
             .why(format!("it answered {code}"))
-            .next("skaas auth; should that not help: skaas doctor"),
+            .next(format!("{}; should that not help: skaas doctor --url {address}", address.auth())),
         Stop::Unreachable => Failure::new(Kind::Network, format!("{address} was out of reach while waiting"))
             .why("nothing was changed here")
-            .next("skaas doctor"),
+            .next(format!("skaas doctor --url {address}")),
     }
 }
 

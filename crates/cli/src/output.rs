@@ -9,7 +9,7 @@ use std::{
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
-use crate::failure::Failure;
+use crate::{failure::Failure, places};
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -97,6 +97,14 @@ pub(crate) fn ask(question: &str) -> bool {
     }
 }
 
+/// What to run, as it can be typed here: a program that a package runner started has no name of its own.
+pub(crate) fn typed(line: &str) -> String {
+    if line.starts_with("skaas ") && places::on_path("skaas").is_none() {
+        return format!("npx {line}");
+    }
+    line.to_owned()
+}
+
 #[derive(Serialize)]
 struct FailureDocument<'a> {
     error: FailureBody<'a>,
@@ -116,13 +124,14 @@ struct FailureBody<'a> {
 /// Prints why a command failed, and says so in the exit code.
 pub(crate) fn fail(failure: &Failure, as_json: bool) -> ExitCode {
     let code = failure.kind.code();
+    let next = failure.next.as_deref().map(typed);
     if as_json {
         let error = FailureBody {
             code: failure.kind.word(),
             exit_code: code,
             what: &failure.what,
             why: failure.why.as_deref(),
-            next: failure.next.as_deref(),
+            next: next.as_deref(),
         };
         note(&serde_json::to_string(&FailureDocument { error }).expect("plain strings"));
     } else {
@@ -130,7 +139,7 @@ pub(crate) fn fail(failure: &Failure, as_json: bool) -> ExitCode {
         if let Some(why) = &failure.why {
             note(&format!("  why:  {why}"));
         }
-        if let Some(next) = &failure.next {
+        if let Some(next) = &next {
             note(&format!("  next: {}", bold(next)));
         }
     }

@@ -93,7 +93,7 @@ fn describe(here: &Here, host: &Host, status: &Status<'_>) {
 fn gone(here: &Here, host: &Host) -> Failure {
     Failure::new(Kind::NotSignedIn, format!("the token for {} is not there any more", here.address))
         .why(format!("it was kept in {}", kept_in(host)))
-        .next(format!("skaas auth --url {}", here.address))
+        .next(here.address.auth())
 }
 
 /// The token to speak with.
