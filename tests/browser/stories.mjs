@@ -135,6 +135,14 @@ async function isLetInOrNot(house, client) {
   const token = await client.redeems();
   assert.notEqual((await house.ask('/mcp', token)).status, 401, 'it opens what it was asked for');
   assert.equal((await house.ask('/api/tokens', token)).status, 401, 'and nothing else');
+
+  await (await ann.visit('/account/applications')).sees(client.name, 'use our tools through MCP');
+  await ann.look('applications');
+  const disconnect = ann.page.getByRole('button', { name: new RegExp(`^Disconnect ${client.name}`) });
+  await Promise.all([ann.page.waitForNavigation(), disconnect.click()]);
+  await (await ann.visit('/account/applications')).sees('No application is connected.');
+  await ann.look('applications-none');
+  assert.equal((await house.ask('/mcp', token)).status, 401, 'it is refused from its next request on');
   await ann.leave();
 }
 
@@ -284,6 +292,13 @@ export const stories = {
     await ann.leave();
   },
 
+  async 'reading-how-to-call-the-api'(house) {
+    const reader = await house.open();
+    await (await reader.visit('/')).follow('API');
+    await (await reader.sees('/api/tokens', 'problem+json', 'curl')).look('api');
+    await reader.leave();
+  },
+
   // Seeded from outside: a creator `maker` with the skill `migration-guard`.
   async 'looking-at-a-skill'(house) {
     const visitor = await house.open();
@@ -393,19 +408,25 @@ export const stories = {
     await ann.sees('Sign this device in?');
     anHourPasses(house);
     await ann.press('Yes, sign it in');
-    await (await ann.sees('too old')).misses('The device is signed in');
+    await (await ann.sees('older than 15 minutes', 'ask for a new code')).misses('The device is signed in');
     await ann.look('device-too-late');
     assert.equal((await asked.fetched()).error, 'expired_token');
     await (await ann.visit('/account/tokens')).sees('There are no tokens yet');
     await ann.leave();
   },
 
+  // Somebody who has no account yet makes one on the way, and is led to the question all the same.
   async 'taking-a-device-back'(house) {
     const name = house.named('ann');
     const ann = await house.open();
-    await ann.join(name);
     const asked = await asks(house);
-    await ann.visit(`/device?user_code=${asked.user_code}`);
+    await ann.page.goto(asked.verification_uri_complete);
+    await ann.follow('No account yet?');
+    await ann.fill('Username', name);
+    await ann.fill('E-mail address', `${name}@example.test`);
+    await ann.fill('Password', PASSWORD);
+    await ann.press('Make the account');
+    await ann.sees('Sign this device in?', asked.user_code, name);
     await ann.press('Yes, sign it in');
     const token = (await asked.fetched()).access_token;
     const git = () => fetch(`${house.url}/me/marketplace.git/info/refs?service=git-upload-pack`, {

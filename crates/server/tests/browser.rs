@@ -129,6 +129,11 @@ fn an_app_on_the_web_is_let_in_or_not() {
 }
 
 #[test]
+fn the_api_has_a_page_that_says_how_to_call_it() {
+    story_of_newcomers("reading-how-to-call-the-api");
+}
+
+#[test]
 fn a_skill_has_a_page_that_says_how_to_get_it() {
     let Some(chromium) = Chromium::find() else { return };
     chromium.tells("looking-at-a-skill", &House::new().server);
