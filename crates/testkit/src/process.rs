@@ -16,8 +16,8 @@ use skaas_store::{DatabaseConfig, ObjectsConfig, StoreConfig};
 use crate::git::Ran;
 
 /// How often readiness is looked for before a start counts as failed: 10 ms apart, 60 s in all.
-const TRIES: u32 = 6_000;
-const PAUSE: Duration = Duration::from_millis(10);
+pub(crate) const TRIES: u32 = 6_000;
+pub(crate) const PAUSE: Duration = Duration::from_millis(10);
 
 /// Where the server's binary is and what it works on.
 #[derive(Clone, Debug)]

@@ -9,6 +9,8 @@ use std::net::{Ipv4Addr, TcpStream};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 
+use crate::process::{PAUSE, TRIES};
+
 /// An answer, read to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
@@ -55,6 +57,21 @@ impl Connection {
     pub fn open(port: u16) -> Self {
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("the server accepts connections");
         Self { stream: BufReader::new(stream), authorization: None }
+    }
+
+    /// Connects to a program that may be about to listen.
+    ///
+    /// # Panics
+    /// If nobody listens within seconds.
+    #[track_caller]
+    pub fn open_soon(port: u16) -> Self {
+        for _ in 0..TRIES {
+            if let Ok(stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) {
+                return Self { stream: BufReader::new(stream), authorization: None };
+            }
+            std::thread::sleep(PAUSE);
+        }
+        panic!("nobody listens at port {port}");
     }
 
     /// Sends Basic credentials with every request from now on.

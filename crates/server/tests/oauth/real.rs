@@ -84,7 +84,8 @@ impl Running {
         let sent = answers(browser, &question, "approve");
         let back = Url::parse(sent.header("location").unwrap()).unwrap();
         let path = &back[url::Position::BeforePath..];
-        assert_eq!(Connection::open(back.port().unwrap()).get(path).status, 200);
+        // It prints its question a moment before it listens for the answer.
+        assert_eq!(Connection::open_soon(back.port().unwrap()).get(path).status, 200);
     }
 
     /// All that it printed, once it has ended well.
