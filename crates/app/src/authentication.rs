@@ -73,7 +73,7 @@ pub async fn authenticate(
 ) -> Result<Arc<Viewer>> {
     let presented = presented.ok_or(Error::Unauthenticated)?;
     let now = app.now();
-    let Some(known) = working(app, presented.secret, from, now).await? else {
+    let Some(known) = working(app, presented.secret, now).await? else {
         app.rates.take_from(from, now).await?;
         return Err(Error::Unauthenticated);
     };
@@ -91,29 +91,17 @@ pub async fn authenticate(
 }
 
 /// Who has this token, if it is one that works now.
-async fn working(
-    app: &App,
-    secret: &str,
-    from: Option<IpAddr>,
-    now: Timestamp,
-) -> Result<Option<Arc<Known>>> {
+async fn working(app: &App, secret: &str, now: Timestamp) -> Result<Option<Arc<Known>>> {
     let Ok(token) = ApiToken::parse(secret) else { return Ok(None) };
-    let known = fresh_viewer(app, token.hash(), from, now).await?;
+    let known = fresh_viewer(app, token.hash()).await?;
     Ok(known.filter(|known| known.viewer.token().works(now)))
 }
 
 /// The viewer with this token as of now, together with a catalogue that is as fresh.
-async fn fresh_viewer(
-    app: &App,
-    hash: TokenHash,
-    from: Option<IpAddr>,
-    now: Timestamp,
-) -> Result<Option<Arc<Known>>> {
+async fn fresh_viewer(app: &App, hash: TokenHash) -> Result<Option<Arc<Known>>> {
     // The mark comes first: whatever is committed after it makes the next mark differ.
     let mark = app.store.mark();
     let Some(known) = app.authentication.viewers.get(&hash) else {
-        // Whoever has shown too many that do not work is not looked up any more.
-        app.rates.look_from(from, now).await?;
         return load(app, hash, mark).await;
     };
     let viewer = &known.viewer;

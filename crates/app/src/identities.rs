@@ -109,7 +109,7 @@ pub async fn begin(
         Some(who) if who.session.is_fresh(now) => Intent::Link(who.user.id),
         Some(_) => return Err(Rejected::Stale),
     };
-    spend(app, &[(&BEGUN, place.address.clone())]).await?;
+    spend(app, &[(&BEGUN, place.network())]).await?;
     let (mut attempt, state, id) = app.with_rng(|rng| {
         (Attempt::new(rng), Secret::generate(SecretKind::SignInState, rng), SignInId::new(now, rng))
     });

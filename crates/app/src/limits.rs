@@ -90,12 +90,6 @@ impl Rates {
         let Some(network) = from.map(Network::of) else { return Ok(()) };
         judge(self.rate.take(&self.address, Subject::Network(network), now).await, Counted::Address)
     }
-
-    /// Whether one more from an address would be taken.
-    pub(crate) async fn look_from(&self, from: Option<IpAddr>, now: Timestamp) -> Result<()> {
-        let Some(network) = from.map(Network::of) else { return Ok(()) };
-        judge(self.rate.look(&self.address, Subject::Network(network), now).await, Counted::Address)
-    }
 }
 
 fn judge(verdict: Verdict, counted: Counted) -> Result<()> {

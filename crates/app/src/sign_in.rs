@@ -38,8 +38,8 @@ pub async fn by_password(
     let user = find(app, login).await?;
     // The account counts the same by whichever of its names it is tried.
     let account = user.as_ref().map_or_else(|| login.to_lowercase(), |user| user.id.to_string());
-    let here = format!("{account} {}", place.address);
-    let tries = [(&HERE, here.clone()), (&ACCOUNT, account.clone()), (&ADDRESS, place.address.clone())];
+    let here = format!("{account} {}", place.network());
+    let tries = [(&HERE, here.clone()), (&ACCOUNT, account.clone()), (&ADDRESS, place.network())];
     spend(app, &tries).await?;
     let record = match &user {
         Some(user) => passwords::find(&mut app.store.read().await?, user.id).await?,

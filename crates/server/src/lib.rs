@@ -6,6 +6,7 @@ mod admin;
 mod arguments;
 mod client_address;
 mod config;
+mod counted;
 mod demo;
 mod doctor;
 mod forwarded;

@@ -124,13 +124,6 @@ const PATIENCE: Duration = Duration::from_millis(250);
 const PAUSE: i64 = 5_000_000;
 const NOT_LOST: i64 = i64::MIN;
 
-/// Whether a request is taken out of the quota, or only looked at.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Act {
-    Take,
-    Look,
-}
-
 /// [`gcra`], there. The answer is the microseconds to wait, 0 for none. The key is kept a minute longer than
 /// it says anything, for nodes whose clocks differ; numbers stay below 2^53 until the year 2255.
 const SCRIPT: &str = "
@@ -139,7 +132,6 @@ local now, every, burst = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]
 local next_paid = math.max(paid, now) + every
 local wait = next_paid - every * burst - now
 if wait > 0 then return wait end
-if ARGV[4] == '0' then return 0 end
 redis.call('SET', KEYS[1], string.format('%.0f', next_paid), 'PX', math.ceil((next_paid - now) / 1000) + 60000)
 return 0
 ";
@@ -167,13 +159,12 @@ fn gcra(paid: i64, now: i64, terms: Terms) -> Result<i64, i64> {
 }
 
 impl Counts {
-    fn ask(&self, act: Act, key: Key, now: i64, terms: Terms) -> i64 {
+    fn take(&self, key: Key, now: i64, terms: Terms) -> i64 {
         // A panic cannot leave it half-changed: every change is one insertion.
         let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let paid = keys.paid.get(&key).copied().unwrap_or(i64::MIN);
         match gcra(paid, now, terms) {
             Err(wait) => wait,
-            Ok(_) if act == Act::Look => 0,
             Ok(next) => {
                 keys.paid.insert(key, next);
                 if keys.paid.len() > keys.sweep_at.max(KEYS) {
@@ -221,12 +212,19 @@ impl Rate {
     /// Takes one request of `subject` out of `quota`. While Redis does not answer, this node counts by itself.
     /// Whose request it is leaves this process as a hash only.
     pub async fn take(&self, quota: &Quota, subject: Subject, now: Timestamp) -> Verdict {
-        self.ask(Act::Take, quota, subject, now).await
-    }
-
-    /// What [`Rate::take`] would say, without taking.
-    pub async fn look(&self, quota: &Quota, subject: Subject, now: Timestamp) -> Verdict {
-        self.ask(Act::Look, quota, subject, now).await
+        let (key, now, terms) = ((quota.name, subject), now.as_microsecond(), Terms::from(quota));
+        let wait = match self {
+            Self::InProcess(counts) => counts.take(key, now, terms),
+            // Boxed: the way over the network would make every request's future larger.
+            Self::Redis(shared) => match Box::pin(shared.take(key, now, terms)).await {
+                Some(wait) => wait,
+                None => shared.here.take(key, now, terms),
+            },
+        };
+        match u64::try_from(wait) {
+            Ok(micros) if micros > 0 => Verdict::Limited { retry_after: Duration::from_micros(micros) },
+            _ => Verdict::Admitted,
+        }
     }
 
     /// Asks whether the one who counts is there: this process always is.
@@ -241,31 +239,15 @@ impl Rate {
             Err(late) => Err(StoreError::Unavailable(late.into())),
         }
     }
-
-    async fn ask(&self, act: Act, quota: &Quota, subject: Subject, now: Timestamp) -> Verdict {
-        let (key, now, terms) = ((quota.name, subject), now.as_microsecond(), Terms::from(quota));
-        let wait = match self {
-            Self::InProcess(counts) => counts.ask(act, key, now, terms),
-            // Boxed: the way over the network would make every request's future larger.
-            Self::Redis(shared) => match Box::pin(shared.ask(act, key, now, terms)).await {
-                Some(wait) => wait,
-                None => shared.here.ask(act, key, now, terms),
-            },
-        };
-        match u64::try_from(wait) {
-            Ok(micros) if micros > 0 => Verdict::Limited { retry_after: Duration::from_micros(micros) },
-            _ => Verdict::Admitted,
-        }
-    }
 }
 
 impl Shared {
     /// What Redis says; `None` while it says nothing.
-    async fn ask(&self, act: Act, key: Key, now: i64, terms: Terms) -> Option<i64> {
+    async fn take(&self, key: Key, now: i64, terms: Terms) -> Option<i64> {
         if !self.is_asked(now) {
             return None;
         }
-        let reason = match tokio::time::timeout(PATIENCE, self.script(act, key, now, terms)).await {
+        let reason = match tokio::time::timeout(PATIENCE, self.ask(key, now, terms)).await {
             Ok(Ok(wait)) => {
                 if self.lost_until.swap(NOT_LOST, Ordering::Relaxed) != NOT_LOST {
                     tracing::info!(event = "rates_are_shared_again");
@@ -297,13 +279,13 @@ impl Shared {
         until == NOT_LOST || (!pauses && is_first())
     }
 
-    async fn script(&self, act: Act, key: Key, now: i64, terms: Terms) -> redis::RedisResult<i64> {
+    async fn ask(&self, key: Key, now: i64, terms: Terms) -> redis::RedisResult<i64> {
         let (name, subject) = key;
         let SecretHash(hash) = SecretHash::of(&format!("rate:{name}:{subject}"));
         let half = hash.first_chunk::<16>().expect("a SHA-256 has 32 bytes");
         let key = format!("skaas:rate:{name}:{:032x}", u128::from_be_bytes(*half));
         let mut script = self.script.key(key);
-        script.arg(now).arg(terms.every).arg(terms.burst).arg(i32::from(act == Act::Take));
+        script.arg(now).arg(terms.every).arg(terms.burst);
         script.invoke_async(&mut self.connection.clone()).await
     }
 }
@@ -322,12 +304,10 @@ mod tests {
     fn a_burst_passes_and_then_one_at_a_time() {
         let terms = Terms { every: 1_000_000, burst: 3 };
         let counts = Counts::default();
-        let ask = |act, second: i64| counts.ask(act, subject(1), second * 1_000_000, terms);
-        let take = |second| ask(Act::Take, second);
+        let take = |second: i64| counts.take(subject(1), second * 1_000_000, terms);
         assert_eq!([take(0), take(0), take(0)], [0, 0, 0]);
         assert_eq!(take(0), 1_000_000, "and a refusal costs nothing");
-        assert_eq!([ask(Act::Look, 0), ask(Act::Look, 1), ask(Act::Look, 1)], [1_000_000, 0, 0]);
-        assert_eq!([take(1), take(1)], [0, 1_000_000], "and so does a look");
+        assert_eq!([take(1), take(1)], [0, 1_000_000]);
         assert_eq!([take(100), take(100), take(100), take(100)], [0, 0, 0, 1_000_000]);
     }
 
@@ -336,7 +316,7 @@ mod tests {
         let counts = Counts::default();
         let terms = Terms { every: 10, burst: 1 };
         for n in 0..100_000 {
-            assert_eq!(counts.ask(Act::Take, subject(n), n.into(), terms), 0);
+            assert_eq!(counts.take(subject(n), n.into(), terms), 0);
         }
         assert!(counts.0.lock().unwrap().paid.len() <= KEYS + 1);
     }

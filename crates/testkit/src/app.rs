@@ -39,7 +39,7 @@ use skaas_domain::{
     identity::ProviderKind,
 };
 use skaas_server::TrustedProxies;
-pub use skaas_store::testing::TestDatabase;
+pub use skaas_store::testing::{TestDatabase, redis_url};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -164,12 +164,12 @@ impl TestApp {
 
     /// The same with another public address, as after a change of the configuration.
     pub fn node_speaking_as(&self, public_url: &str) -> Arc<Node> {
-        self.node_with(public_url, self.outside(), Fitting::default())
+        self.node_with(public_url, self.outside())
     }
 
     /// One more node with bounds, counts or proxies of its own.
     pub fn node_fitted(&self, fitting: Fitting) -> Arc<Node> {
-        self.node_with(PUBLIC_URL, self.outside(), fitting)
+        self.start(PUBLIC_URL, self.outside(), fitting)
     }
 
     /// One more node that lets people sign in with the GitHub at `base`, an address on loopback.
@@ -190,11 +190,14 @@ impl TestApp {
         );
         let way = Way::Github(Box::new(github));
         let providers = vec![IdentityProvider { kind: ProviderKind::Github, way }];
-        let outside = Outside { providers, http: Some(http), ..self.outside() };
-        self.node_with(PUBLIC_URL, outside, Fitting::default())
+        self.node_with(PUBLIC_URL, Outside { providers, http: Some(http), ..self.outside() })
     }
 
-    fn node_with(&self, public_url: &str, outside: Outside, fitting: Fitting) -> Arc<Node> {
+    fn node_with(&self, public_url: &str, outside: Outside) -> Arc<Node> {
+        self.start(public_url, outside, Fitting::default())
+    }
+
+    fn start(&self, public_url: &str, outside: Outside, fitting: Fitting) -> Arc<Node> {
         let number = self.nodes().len();
         let scratch = self.folder.path().join(format!("node-{number}"));
         let store = self.run(self.database.store());
@@ -239,6 +242,14 @@ impl TestApp {
     /// Lets days pass.
     pub fn pass_days(&self, days: i64) {
         self.pass(SignedDuration::from_hours(24 * days));
+    }
+
+    /// Every node that runs does what it does every minute or so.
+    pub fn tidies(&self) {
+        let nodes = self.nodes().clone();
+        for node in nodes.iter().filter(|node| node.runs()) {
+            self.run(node.app().tidy()).expect("a node can tidy");
+        }
     }
 
     /// What the nodes logged.

@@ -39,7 +39,7 @@ const OLD_PASSWORDS: Budget = Budget { name: "old_password", limit: 10, window: 
 /// [`Rejected::Field`] with `email` for what is no address; [`Rejected::TooOften`].
 pub async fn ask_reset(app: &App, email: &str, place: &Place) -> Result<(), Rejected> {
     let email = check_email(email).map_err(|error| Rejected::field("email", &error))?;
-    let tries = [(&RESETS_FROM_ADDRESS, place.address.clone()), (&RESETS_OF_ACCOUNT, email.to_lowercase())];
+    let tries = [(&RESETS_FROM_ADDRESS, place.network()), (&RESETS_OF_ACCOUNT, email.to_lowercase())];
     spend(app, &tries).await?;
     let now = app.now();
     let (secret, id) = app.with_rng(|rng| (Secret::generate(SecretKind::Link, rng), CodeId::new(now, rng)));

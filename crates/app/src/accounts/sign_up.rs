@@ -45,7 +45,7 @@ pub async fn sign_up(
     check_username(username).map_err(|error| Rejected::field("username", &error))?;
     let email = check_email(&input.email).map_err(|error| Rejected::field("email", &error))?;
     password::check(&input.password, &[username, &email])?;
-    spend(app, &[(&SIGN_UPS, place.address.clone())]).await?;
+    spend(app, &[(&SIGN_UPS, place.network())]).await?;
     let hash = hashing::hash(app, &input.password).await?;
     let mut tx = app.store.begin().await?;
     let user = new_user(app, &mut tx, username, None).await?;

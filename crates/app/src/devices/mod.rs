@@ -92,7 +92,7 @@ pub async fn start(app: &App, ask: Ask<'_>) -> Result<Started, Refused> {
         let resource = named.unwrap_or_else(|| oauth::api_resource(app));
         (Some(client), oauth::scopes(app, ask.scope, &resource)?, Some(resource))
     };
-    accounts::spend(app, &[(&STARTS, ask.place.address.clone())]).await?;
+    accounts::spend(app, &[(&STARTS, ask.place.network())]).await?;
     let name = ask.device_name.map(one_line).unwrap_or_default();
     let name: String = name.trim().chars().take(MAX_TOKEN_NAME).collect();
     let client_name = match client {
@@ -185,7 +185,7 @@ pub async fn find(app: &App, who: UserId, place: &Place, named: Named<'_>) -> Re
     let found = match named {
         Named::Code(typed) => {
             let code = UserCode::parse(typed)?;
-            let tries = [(&GUESSES, who.to_string()), (&GUESSES_HERE, place.address.clone())];
+            let tries = [(&GUESSES, who.to_string()), (&GUESSES_HERE, place.network())];
             accounts::spend(app, &tries).await.map_err(Refused::from)?;
             let mut conn = app.store.read().await?;
             rows::find_by_user_code(&mut conn, &code.hash()).await?

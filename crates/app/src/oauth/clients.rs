@@ -98,7 +98,7 @@ pub async fn register(app: &App, said: &Registration, place: &Place) -> Result<C
     if words(said, "response_types")?.is_some_and(|types| !types.is_empty() && !types.contains(&"code")) {
         return Err(invalid("the only response_type here is code"));
     }
-    accounts::spend(app, &[(&REGISTRATIONS, place.address.clone())]).await?;
+    accounts::spend(app, &[(&REGISTRATIONS, place.network())]).await?;
     let now = app.now();
     let id = app.with_rng(|rng| OauthClientId::new(now, rng));
     let mut metadata = Registration::new();

@@ -20,9 +20,9 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
 use skaas_app as app;
 use tokio::io::{AsyncSeekExt as _, AsyncWriteExt as _};
 
-pub(crate) use self::path::addresses;
+pub(crate) use self::{body::drain, path::addresses};
 use self::{
-    body::{BodyLimits, RopeBody, drain, is_gzip, next_piece, read_all},
+    body::{BodyLimits, RopeBody, is_gzip, next_piece, read_all},
     large::LargeRequests,
     path::{Endpoint, GitPath, Owner, Repo},
 };

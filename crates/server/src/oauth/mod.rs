@@ -20,11 +20,11 @@ use axum::{
     response::Response,
     routing::{any, get, post},
 };
-use skaas_app::{App, admit};
+use skaas_app::App;
 
 use answer::NotGiven;
 
-use crate::client_address::ClientAddress;
+use crate::counted::counted;
 
 /// Every address of these.
 pub(crate) const ADDRESSES: &[&str] = &[
@@ -46,7 +46,7 @@ pub(crate) const ADDRESSES: &[&str] = &[
 
 /// The routes of this part.
 pub(crate) fn routes(app: App) -> Router {
-    let by_address = middleware::from_fn_with_state(app.clone(), counted);
+    let by_address = middleware::from_fn_with_state(app.clone(), by_address);
     let asked = Router::new()
         .route("/oauth/device_authorization", post(device::authorize))
         .route("/oauth/register", post(registration::register))
@@ -69,7 +69,6 @@ pub(crate) fn routes(app: App) -> Router {
 }
 
 /// The layer around what a client asks for before it has a token.
-async fn counted(State(app): State<App>, request: Request, next: Next) -> Result<Response, NotGiven> {
-    admit(&app, ClientAddress::of(request.extensions())).await?;
-    Ok(next.run(request).await)
+async fn by_address(State(app): State<App>, request: Request, next: Next) -> Result<Response, NotGiven> {
+    Ok(next.run(counted(&app, request).await?).await)
 }

@@ -20,7 +20,7 @@ use skaas_domain::{
 };
 
 use super::{Frame, PageError, PagesState, error_page::Fault};
-use crate::client_address::{ClientAddress, place};
+use crate::{client_address::place, counted::counted};
 
 /// Nothing that a page does not bring itself; nobody may frame it; forms come back to us alone.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
@@ -197,12 +197,13 @@ impl<S: Sync> FromRequestParts<S> for Member {
 }
 
 /// The layer around every page.
-pub(crate) async fn around(State(state): State<PagesState>, request: Request, next: Next) -> Response {
+pub(crate) async fn around(State(state): State<PagesState>, mut request: Request, next: Next) -> Response {
     // What pages are dressed in costs nothing, and is asked for with each of them.
-    if !request.uri().path().starts_with("/assets/")
-        && let Err(error) = skaas_app::admit(&state.app, ClientAddress::of(request.extensions())).await
-    {
-        return finish(&state, None, PageError::from(error).into_response());
+    if !request.uri().path().starts_with("/assets/") {
+        request = match counted(&state.app, request).await {
+            Ok(request) => request,
+            Err(error) => return finish(&state, None, PageError::from(error).into_response()),
+        };
     }
     let (parts, body) = request.into_parts();
     let seen = Seen::of(&state, &parts);

@@ -21,13 +21,13 @@ use axum::{
     response::Response,
     routing::{delete, get},
 };
-use skaas_app::{App, Error, admit};
+use skaas_app::{App, Error};
 
 use answer::{Answer, Failed};
 pub(crate) use openapi::document;
 pub(crate) use reference::page_routes;
 
-use crate::client_address::ClientAddress;
+use crate::counted::counted;
 
 /// The largest request body, in bytes.
 const MAX_BODY: usize = 64 * 1024;
@@ -52,7 +52,7 @@ pub(crate) fn routes(app: App) -> Router {
     let open = Router::new()
         .route("/api/users/{username}", get(me::profile))
         .route("/api/openapi.json", get(openapi::serve))
-        .route_layer(middleware::from_fn_with_state(app.clone(), counted));
+        .route_layer(middleware::from_fn_with_state(app.clone(), by_address));
     Router::new()
         .route("/api/me", get(me::me))
         .route("/api/tokens", get(tokens::list).post(tokens::create))
@@ -69,9 +69,8 @@ pub(crate) fn routes(app: App) -> Router {
 }
 
 /// The layer around what nobody needs a token for; with all else [`caller::Caller`] counts.
-async fn counted(State(app): State<App>, request: Request, next: Next) -> Result<Response, Failed> {
-    admit(&app, ClientAddress::of(request.extensions())).await?;
-    Ok(next.run(request).await)
+async fn by_address(State(app): State<App>, request: Request, next: Next) -> Result<Response, Failed> {
+    Ok(next.run(counted(&app, request).await?).await)
 }
 
 /// A JSON body, or a sentence about what is wrong with it.

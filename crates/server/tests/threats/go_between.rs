@@ -1,4 +1,4 @@
-//! A stretch of wire before the database that can be cut and mended.
+//! A stretch of wire before the database, or before Redis, that can be cut and mended.
 
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _};
@@ -11,17 +11,18 @@ struct Wire {
     open: Vec<TcpStream>,
 }
 
-/// It passes connections on to a database.
+/// It passes connections on.
 pub(crate) struct GoBetween {
     url: String,
     wire: Arc<Mutex<Wire>>,
 }
 
 impl GoBetween {
-    /// Before the server that a database's URL names.
+    /// Before the server that a URL names.
     pub(crate) fn before(url: &str) -> Self {
-        let (head, rest) = url.split_once('@').unwrap();
-        let (host, tail) = rest.split_once('/').unwrap();
+        let (scheme, rest) = url.split_once("://").unwrap();
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let (user, host) = authority.split_at(authority.rfind('@').map_or(0, |at| at + 1));
         let target = host.to_socket_addrs().unwrap().next().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let own = listener.local_addr().unwrap();
@@ -33,10 +34,10 @@ impl GoBetween {
                 pass_on(&shared, stream, target);
             }
         });
-        Self { url: format!("{head}@{own}/{tail}"), wire }
+        Self { url: format!("{scheme}://{user}{own}{path}"), wire }
     }
 
-    /// The database's URL by this way.
+    /// The URL by this way.
     pub(crate) fn url(&self) -> String {
         self.url.clone()
     }

@@ -7,6 +7,7 @@ mod bodies;
 mod doors;
 mod faults;
 mod go_between;
+mod limits;
 mod load;
 mod patience;
 mod raw;
