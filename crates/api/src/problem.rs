@@ -9,14 +9,18 @@ pub struct Problem {
     /// The word that names the kind of problem: `unauthenticated`, `forbidden`, `not-found`, `invalid`,
     /// `conflict`, `too-large`, `rate-limited`, `busy`, `fault`.
     #[serde(rename = "type", default)]
+    #[cfg_attr(feature = "schema", schema(required))]
     pub kind: String,
     /// The same for people, equal for every problem of this kind.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schema(required))]
     pub title: String,
     /// The HTTP status.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schema(required))]
     pub status: u16,
     /// What happened this time, and what to do.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schema(required))]
     pub detail: String,
 }

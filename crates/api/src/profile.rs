@@ -48,6 +48,7 @@ pub struct Profile {
     pub created_at: Timestamp,
     /// The skills they publish, by name.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schema(required))]
     pub skills: Vec<String>,
     /// The public page.
     pub url: String,

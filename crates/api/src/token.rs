@@ -19,6 +19,7 @@ pub struct TokenInfo {
     pub scopes: String,
     /// Whether this is the token that asked.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schema(required))]
     pub current: bool,
     /// When it was made.
     pub created_at: Timestamp,

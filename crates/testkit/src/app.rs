@@ -14,6 +14,7 @@ mod leftovers;
 mod node;
 mod operator;
 mod person;
+mod site;
 mod source;
 
 use std::collections::BTreeMap;
@@ -49,6 +50,7 @@ pub use front::{Exchange, Front};
 pub use node::Node;
 pub use operator::{Given, Offer};
 pub use person::Person;
+pub use site::Site;
 pub use source::{Pushed, Source};
 
 use crate::log::Log;

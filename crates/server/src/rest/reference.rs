@@ -10,10 +10,20 @@ use serde_json::Value;
 use super::document;
 use crate::pages::{Browser, Frame, PageError, PagesState, show};
 
+/// A text in pieces: what stands between backticks is code.
+type Prose = Vec<Piece>;
+
+/// A piece of a text.
+struct Piece {
+    text: String,
+    is_code: bool,
+}
+
 /// Operations under one tag.
 struct Group {
     name: String,
-    about: String,
+    title: String,
+    about: Prose,
     operations: Vec<Operation>,
 }
 
@@ -22,8 +32,8 @@ struct Operation {
     id: String,
     method: String,
     path: String,
-    summary: String,
-    about: String,
+    summary: Prose,
+    about: Prose,
     /// The ways to show who one is, any of which will do; none where everybody may.
     ways: Vec<String>,
     parameters: Vec<Field>,
@@ -37,27 +47,27 @@ struct Field {
     name: String,
     kind: String,
     is_needed: bool,
-    about: String,
+    about: Prose,
 }
 
 /// A JSON object that is sent or answered.
 struct Body {
     name: String,
-    about: String,
+    about: Prose,
     fields: Vec<Field>,
 }
 
 /// What comes back.
 struct Answer {
     status: String,
-    about: String,
+    about: Prose,
     body: Option<String>,
 }
 
 /// A way to show who one is.
 struct Way {
     name: &'static str,
-    about: String,
+    about: Prose,
 }
 
 #[derive(Template)]
@@ -65,7 +75,7 @@ struct Way {
 struct Reference {
     frame: Frame,
     base: String,
-    about: String,
+    about: Prose,
     ways: Vec<Way>,
     groups: Vec<Group>,
     refusals: Vec<Answer>,
@@ -93,13 +103,22 @@ fn reference(frame: Frame, base: &str, document: &Value) -> Reference {
     Reference {
         frame,
         base: base.to_owned(),
-        // The sentence that leads here.
-        about: text(&document["info"]["description"]).replace(" The same as a page: [/api](/api).", ""),
+        // Without the sentence that leads here.
+        about: prose(
+            &text(&document["info"]["description"]).replace(" The same as a page: [/api](/api).", "").into(),
+        ),
         ways: ways(document),
         groups: groups(document, operations),
         refusals: refusals.into_values().collect(),
         bodies: schemas.map(|(name, schema)| body(name, schema)).filter(|b| !b.fields.is_empty()).collect(),
     }
+}
+
+/// The description of something, in pieces.
+fn prose(value: &Value) -> Prose {
+    let pieces = value.as_str().unwrap_or_default().split('`').enumerate();
+    let pieces = pieces.map(|(number, text)| Piece { text: text.to_owned(), is_code: number % 2 == 1 });
+    pieces.filter(|piece| !piece.text.is_empty()).collect()
 }
 
 fn text(value: &Value) -> String {
@@ -129,7 +148,9 @@ fn groups(document: &Value, mut operations: Vec<(String, Operation)>) -> Vec<Gro
         operations = others;
         let of_tag: Vec<(String, Operation)> = of_tag;
         let own = of_tag.into_iter().map(|(_, operation)| operation).collect();
-        groups.push(Group { name, about: text(&tag["description"]), operations: own });
+        let mut title = name.clone();
+        title[..1].make_ascii_uppercase();
+        groups.push(Group { name, title, about: prose(&tag["description"]), operations: own });
     }
     groups
 }
@@ -141,8 +162,8 @@ fn operations(base: &str, document: &Value) -> Vec<(String, Operation)> {
         let sent = &found["requestBody"]["content"]["application/json"];
         let operation = Operation {
             id: text(&found["operationId"]),
-            summary: text(&found["summary"]),
-            about: text(&found["description"]),
+            summary: prose(&found["summary"]),
+            about: prose(&found["description"]),
             ways: list(&found["security"]).map(way).collect(),
             parameters: list(&found["parameters"]).map(parameter).collect(),
             body: referred(&sent["schema"])
@@ -190,7 +211,7 @@ fn ways(document: &Value) -> Vec<Way> {
     let known = ["token", "oauth", "session", "csrf"].into_iter();
     known
         .filter_map(|name| {
-            Some(Way { name: way_name(name)?, about: text(&schemes.get(name)?["description"]) })
+            Some(Way { name: way_name(name)?, about: prose(&schemes.get(name)?["description"]) })
         })
         .collect()
 }
@@ -200,7 +221,7 @@ fn parameter(parameter: &Value) -> Field {
         name: text(&parameter["name"]),
         kind: kind(&parameter["schema"]),
         is_needed: parameter["required"] == true,
-        about: text(&parameter["description"]),
+        about: prose(&parameter["description"]),
     }
 }
 
@@ -208,7 +229,7 @@ fn answers(operation: &Value) -> Vec<Answer> {
     let answers = operation["responses"].as_object().into_iter().flatten();
     let answer = |(status, answer): (&String, &Value)| Answer {
         status: status.clone(),
-        about: text(&answer["description"]),
+        about: prose(&answer["description"]),
         body: answer["content"].as_object().and_then(|content| referred(&content.values().next()?["schema"])),
     };
     answers.map(answer).collect()
@@ -220,7 +241,7 @@ fn referred(schema: &Value) -> Option<String> {
 }
 
 fn body(name: &str, schema: &Value) -> Body {
-    Body { name: name.to_owned(), about: text(&schema["description"]), fields: fields(schema) }
+    Body { name: name.to_owned(), about: prose(&schema["description"]), fields: fields(schema) }
 }
 
 /// The fields of an object, those of what it is made of first.
@@ -232,7 +253,7 @@ fn fields(schema: &Value) -> Vec<Field> {
                 name: "…".to_owned(),
                 kind: String::new(),
                 is_needed: true,
-                about: format!("and everything that is in {name}"),
+                about: prose(&format!("Everything that is in `{name}`.").into()),
             }),
             None => all.extend(fields(part)),
         }
@@ -242,10 +263,16 @@ fn fields(schema: &Value) -> Vec<Field> {
         name: name.clone(),
         kind: kind(value),
         is_needed: needed.contains(&name.as_str()),
-        about: text(&value["description"]),
+        about: prose(described(value)),
     });
     all.extend(own);
     all
+}
+
+/// Where the description of a value stands: of one of several kinds it is beside the kind.
+fn described(value: &Value) -> &Value {
+    let choices = list(&value["oneOf"]).map(|choice| &choice["description"]);
+    choices.fold(&value["description"], |found, other| if found.is_null() { other } else { found })
 }
 
 /// What a value is, in the words of JSON.
@@ -326,7 +353,8 @@ mod tests {
         let document = serde_json::to_value(document()).unwrap();
         let told = |name: &str| {
             let fields = fields(&document["components"]["schemas"][name]);
-            let told = fields.iter().map(|field| format!("{} {}", field.name, field.kind).trim_end().to_owned());
+            let told =
+                fields.iter().map(|field| format!("{} {}", field.name, field.kind).trim_end().to_owned());
             told.collect::<Vec<_>>().join(", ")
         };
         insta::assert_snapshot!([told("Me"), told("CreatedToken"), told("GrantList")].join("\n"), @r"

@@ -6,6 +6,7 @@ mod doors;
 mod forms;
 mod identities;
 mod mail;
+mod rest;
 mod tokens;
 
 use skaas_testkit::app::{Browser, Page, TestApp};

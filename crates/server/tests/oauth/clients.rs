@@ -9,9 +9,9 @@ use url::Url;
 
 use crate::browser::{self, Browser, answers, form, post, refusal};
 
-const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
-const BACK: &str = "http://127.0.0.1:33418/callback";
-const MCP: &str = "https://skaas.test/mcp";
+pub(crate) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+pub(crate) const BACK: &str = "http://127.0.0.1:33418/callback";
+pub(crate) const MCP: &str = "https://skaas.test/mcp";
 
 /// What a client says of itself, and the JSON it gets.
 #[track_caller]
@@ -24,7 +24,7 @@ pub(crate) fn register(port: u16, said: &Value) -> (u16, Value) {
 
 /// A client of one loopback address.
 #[track_caller]
-fn client(port: u16) -> String {
+pub(crate) fn client(port: u16) -> String {
     let said = json!({
         "client_name": "Inspector",
         "redirect_uris": ["http://127.0.0.1:6274/callback", "javascript:alert(1)"],
@@ -39,7 +39,7 @@ fn client(port: u16) -> String {
 }
 
 /// What a client sends its user's browser to, with some of it changed or (empty) left out.
-fn question(client_id: &str, changed: &[(&str, &str)]) -> String {
+pub(crate) fn question(client_id: &str, changed: &[(&str, &str)]) -> String {
     let challenge = Challenge::of(VERIFIER);
     let mut fields = vec![
         ("response_type", "code"),
@@ -60,7 +60,7 @@ fn question(client_id: &str, changed: &[(&str, &str)]) -> String {
 
 /// Where a browser was sent: the address without its query, and a value of that.
 #[track_caller]
-fn sent(answer: &Answer) -> (String, impl Fn(&str) -> Option<String> + use<>) {
+pub(crate) fn sent(answer: &Answer) -> (String, impl Fn(&str) -> Option<String> + use<>) {
     assert_eq!(answer.status, 303, "{}", answer.text());
     let mut url = Url::parse(answer.header("location").unwrap()).unwrap();
     let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
@@ -70,14 +70,14 @@ fn sent(answer: &Answer) -> (String, impl Fn(&str) -> Option<String> + use<>) {
 }
 
 #[track_caller]
-fn code(browser: &mut Browser, question: &str) -> String {
+pub(crate) fn code(browser: &mut Browser, question: &str) -> String {
     let (to, get) = sent(&answers(browser, question, "approve"));
     assert_eq!(to, BACK);
     assert_eq!((get("state").as_deref(), get("iss").as_deref()), (Some("a state & more"), Some(PUBLIC_URL)));
     get("code").unwrap()
 }
 
-fn exchange(port: u16, client_id: &str, code: &str, changed: &[(&str, &str)]) -> (u16, Value) {
+pub(crate) fn exchange(port: u16, client_id: &str, code: &str, changed: &[(&str, &str)]) -> (u16, Value) {
     let mut fields = vec![
         ("grant_type", "authorization_code"),
         ("client_id", client_id),
@@ -93,20 +93,20 @@ fn exchange(port: u16, client_id: &str, code: &str, changed: &[(&str, &str)]) ->
     post(port, "/oauth/token", &fields)
 }
 
-fn refresh(port: u16, client_id: &str, token: &str) -> (u16, Value) {
+pub(crate) fn refresh(port: u16, client_id: &str, token: &str) -> (u16, Value) {
     let fields = [("grant_type", "refresh_token"), ("client_id", client_id), ("refresh_token", token)];
     post(port, "/oauth/token", &fields)
 }
 
 /// A call of the MCP endpoint.
-fn call(port: u16, token: &str) -> Answer {
+pub(crate) fn call(port: u16, token: &str) -> Answer {
     let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" }).to_string();
     let headers = [("content-type", "application/json")];
     Connection::open(port).bearer(token).send("POST", "/mcp", &headers, message.as_bytes())
 }
 
 #[track_caller]
-fn pair((status, body): (u16, Value)) -> (String, String) {
+pub(crate) fn pair((status, body): (u16, Value)) -> (String, String) {
     assert_eq!(status, 200, "{body}");
     let text = |key: &str| body[key].as_str().unwrap().to_owned();
     (text("access_token"), text("refresh_token"))

@@ -3,7 +3,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops where it is surprised")]
 
+mod applications;
 mod browser;
 mod clients;
+mod descriptions;
 mod device;
+mod interface;
 mod real;

@@ -145,8 +145,9 @@ impl Browser {
         panic!("led round in circles: {page:?}");
     }
 
+    /// Sends any request at all with all cookies, as a script of a page would.
     #[track_caller]
-    fn send(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    pub fn send(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         let jar = self.cookies.iter().map(|(name, value)| format!("{name}={value}"));
         let jar = jar.collect::<Vec<_>>().join("; ");
         let agent = self.agent.clone();

@@ -1,0 +1,136 @@
+//! Connected applications: a person sees whom they let in, and takes it back.
+
+use jiff::SignedDuration;
+use serde_json::json;
+use skaas_testkit::app::story;
+use skaas_testkit::wire::Answer;
+
+use crate::browser::{self, Browser, refusal};
+use crate::clients::{call, client, code, exchange, pair, question, refresh};
+use crate::interface::{ask, let_in};
+
+const PAGE: &str = "/account/applications";
+
+#[track_caller]
+fn says(answer: &Answer, texts: &[&str]) {
+    assert_eq!(answer.status, 200);
+    for text in texts {
+        assert!(answer.text().contains(text), "{text:?} is not on the page:\n{}", answer.text());
+    }
+}
+
+/// The ids of the grants on the page, from the top.
+fn ids(page: &Answer) -> Vec<String> {
+    let html = page.text();
+    html.split("name=\"grant\" value=\"")
+        .skip(1)
+        .map(|rest| rest.split('"').next().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn a_disconnected_application_is_refused_at_its_next_request_on_every_node() {
+    story(|app| {
+        let (port, second) = (app.node().port(), app.another_node().port());
+        let mut ann = Browser::signed_up(port, "ann");
+        says(&ann.opens(PAGE), &["No application is connected.", "https://skaas.test/mcp"]);
+        let client = client(port);
+        let code = code(&mut ann, &question(&client, &[]));
+        let (access, next) = pair(exchange(port, &client, &code, &[]));
+        says(
+            &ann.opens(PAGE),
+            &["Inspector", "an app on this computer", "our MCP tools", "never", "just now"],
+        );
+        assert_eq!((call(port, &access).status, call(second, &access).status), (200, 200));
+        app.pass(SignedDuration::from_mins(10));
+        assert_eq!(call(second, &access).status, 200);
+        app.pass(SignedDuration::from_mins(5));
+        let page = ann.opens(PAGE);
+        says(&page, &["15 minutes ago", "5 minutes ago"]);
+
+        // Another person's browser names it, and a forged form: nothing happens.
+        let id = ids(&page).remove(0);
+        let mut eve = Browser::signed_up(port, "eve");
+        assert_eq!(eve.sends("/account/applications/disconnect", &[("grant", &id)]).status, 404);
+        for (site, token) in [("cross-site", ann.csrf()), ("same-origin", eve.csrf())] {
+            let fields = [("grant", id.as_str()), ("csrf", &token)];
+            assert_eq!(ann.sends_from("/account/applications/disconnect", site, &fields).status, 403);
+        }
+        assert_eq!(call(second, &access).status, 200);
+
+        let done = ann.sends("/account/applications/disconnect", &[("grant", &id)]);
+        assert_eq!(done.header("location"), Some("/account/applications?done=disconnected"));
+        says(
+            &ann.opens("/account/applications?done=disconnected"),
+            &["Disconnected", "No application is connected."],
+        );
+        assert_eq!((call(port, &access).status, call(second, &access).status), (401, 401));
+        assert_eq!(refusal(refresh(second, &client, &next)), "invalid_grant");
+        // Twice is once, and coming back is asking again.
+        assert_eq!(ann.sends("/account/applications/disconnect", &[("grant", &id)]).status, 303);
+        let code = crate::clients::code(&mut ann, &question(&client, &[]));
+        let (access, _) = pair(exchange(port, &client, &code, &[]));
+        assert_eq!(call(second, &access).status, 200);
+    });
+}
+
+#[test]
+fn a_code_that_was_given_is_worth_nothing_once_its_grant_is_taken_back() {
+    story(|app| {
+        let port = app.node().port();
+        let mut ann = Browser::signed_up(port, "ann");
+        let client = client(port);
+        let (access, _) = let_in(port, &mut ann, &client, "account");
+        let late = code(&mut ann, &question(&client, &[]));
+        // The page shows what holds a token. The account's end takes what was only asked for as well.
+        assert_eq!(ids(&ann.opens(PAGE)).len(), 1);
+        ann.sends(
+            "/account/delete",
+            &[("username", "ann"), ("current", "seven quiet herons over the marsh")],
+        );
+        assert_eq!(refusal(exchange(port, &client, &late, &[])), "invalid_grant");
+        assert_eq!(ask(port, &access, "GET", "/api/me", "").status, 401);
+    });
+}
+
+#[test]
+fn programs_see_and_take_back_what_the_page_shows() {
+    story(|app| {
+        let port = app.node().port();
+        let mut ann = Browser::signed_up(port, "ann");
+        let client = client(port);
+        let (first, _) = let_in(port, &mut ann, &client, "account");
+        app.pass(SignedDuration::from_secs(1));
+        let (second, next) = let_in(port, &mut ann, &client, "account read-only");
+        let list = browser::json(&ask(port, &first, "GET", "/api/grants", ""));
+        let row = |number: usize| &list["grants"][number];
+        assert_eq!((&row(0)["current"], &row(1)["current"]), (&json!(false), &json!(true)), "{list}");
+        assert_eq!(
+            (&row(0)["scopes"], &row(0)["client_name"]),
+            (&"account read-only".into(), &"Inspector".into())
+        );
+        assert_eq!(
+            (&row(0)["resource"], &row(0)["place"]),
+            (&crate::interface::API.into(), &"an app on this computer".into())
+        );
+        assert!(row(1)["last_used_at"].is_string() && row(0).get("last_used_at").is_none(), "{list}");
+        assert_eq!(ids(&ann.opens(PAGE)), [row(0)["id"].as_str().unwrap(), row(1)["id"].as_str().unwrap()]);
+
+        // Who may only read disconnects nobody; another's grant is as absent as none.
+        let path = format!("/api/grants/{}", row(1)["id"].as_str().unwrap());
+        assert_eq!(ask(port, &second, "DELETE", &path, "").status, 403);
+        let mut eve = Browser::signed_up(port, "eve");
+        let (evil, _) = let_in(port, &mut eve, &client, "account");
+        let (theirs, none) =
+            (ask(port, &evil, "DELETE", &path, ""), ask(port, &evil, "DELETE", "/api/grants/ogr_0", ""));
+        assert_eq!((theirs.status, theirs.text()), (404, none.text()));
+
+        let other = format!("/api/grants/{}", row(0)["id"].as_str().unwrap());
+        assert_eq!(ask(port, &first, "DELETE", &other, "").status, 204);
+        assert_eq!(ask(port, &second, "GET", "/api/me", "").status, 401);
+        assert_eq!(refusal(refresh(port, &client, &next)), "invalid_grant");
+        assert_eq!(ask(port, &first, "DELETE", &path, "").status, 204, "itself");
+        assert_eq!(ask(port, &first, "GET", "/api/me", "").status, 401);
+        says(&ann.opens(PAGE), &["No application is connected."]);
+    });
+}

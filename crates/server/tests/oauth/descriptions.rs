@@ -1,0 +1,140 @@
+//! Clients whose id is the address of their own description, through the whole server: a real https site under
+//! a name of its own, which the operator permits or does not.
+
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+use skaas_testkit::app::{Site, story};
+use skaas_testkit::wire::Answer;
+
+use crate::browser::{Browser, answers, refusal};
+use crate::clients::{BACK, call, code, exchange, pair, question, refresh, sent};
+
+/// What the site says of its client, with some of it changed.
+fn describes(site: &Site, id: &str, changed: &[(&str, Value)]) {
+    let mut document = json!({
+        "client_id": id,
+        "client_name": "Herons",
+        "redirect_uris": ["http://127.0.0.1/callback", "https://app.example/back"],
+        "grant_types": ["authorization_code", "refresh_token"],
+    });
+    for (name, value) in changed {
+        document[*name] = value.clone();
+    }
+    site.says(&document.to_string());
+}
+
+/// It is a page, it says this, and nobody was sent anywhere.
+#[track_caller]
+fn refused(answer: &Answer, says: &str) {
+    assert_eq!((answer.status, answer.header("location")), (400, None), "{}", answer.text());
+    assert!(answer.text().contains(says), "{says:?} is not on the page:\n{}", answer.text());
+}
+
+#[test]
+fn a_client_that_describes_itself_is_named_with_the_host_that_does() {
+    story(|app| {
+        let site = app.site("app.example");
+        let node = app.node_near(&site, true);
+        let id = site.url("/client.json");
+        describes(&site, &id, &[]);
+        let mut ann = Browser::signed_up(node.port(), "ann");
+        let question = question(&id, &[]);
+        let page = ann.opens(&question);
+        assert_eq!(page.status, 200, "{}", page.text());
+        let host = id["https://".len()..].split('/').next().unwrap();
+        for shown in ["<strong>Herons</strong>", &format!("described by <strong>{host}</strong>"), &id, BACK]
+        {
+            assert!(page.text().contains(shown), "{shown}: {}", page.text());
+        }
+        let code = code(&mut ann, &question);
+        let (access, next) = pair(exchange(node.port(), &id, &code, &[]));
+        assert_eq!(call(node.port(), &access).status, 200);
+        pair(refresh(node.port(), &id, &next));
+        assert_eq!(site.asked(), 1, "what was said holds as long as its server says");
+        let list = ann.opens("/account/applications").text();
+        assert!(list.contains("Herons") && list.contains(host), "{list}");
+    });
+}
+
+#[test]
+fn what_a_client_says_of_itself_counts_as_it_stands_now() {
+    story(|app| {
+        let site = app.site("app.example");
+        let node = app.node_near(&site, true);
+        let id = site.url("/client.json");
+        describes(&site, &id, &[]);
+        let mut ann = Browser::signed_up(node.port(), "ann");
+        for back in ["https://app.example/elsewhere", "https://evil.example/", "http://127.0.0.1:33418/other"]
+        {
+            let question = question(&id, &[("redirect_uri", back)]);
+            refused(&ann.opens(&question), "has not registered");
+            refused(&answers(&mut ann, &question, "approve"), "has not registered");
+        }
+        let moved = question(&id, &[("redirect_uri", "https://app.example/back")]);
+        assert_eq!(sent(&answers(&mut ann, &moved, "approve")).0, "https://app.example/back");
+        // The address is taken out of the document: from then on nobody is sent there.
+        describes(&site, &id, &[("redirect_uris", json!(["http://127.0.0.1/callback"]))]);
+        app.pass(SignedDuration::from_mins(10));
+        refused(&ann.opens(&moved), "has not registered");
+        assert_eq!(ann.opens(&question(&id, &[])).status, 200);
+        assert_eq!(site.asked(), 2);
+    });
+}
+
+#[test]
+fn a_description_that_is_anothers_or_none_at_all_lets_nobody_in() {
+    story(|app| {
+        let site = app.site("app.example");
+        let node = app.node_near(&site, true);
+        let id = site.url("/client.json");
+        let mut ann = Browser::signed_up(node.port(), "ann");
+        let question = question(&id, &[]);
+        for changed in [
+            ("client_id", json!("https://app.example/client.json")),
+            ("client_id", json!("https://victim.example/client.json")),
+            ("client_id", Value::Null),
+            ("client_secret", json!("x")),
+            ("redirect_uris", json!(["javascript:alert(1)"])),
+            ("redirect_uris", json!([])),
+        ] {
+            describes(&site, &id, std::slice::from_ref(&changed));
+            refused(&ann.opens(&question), "<h1>This cannot be taken</h1>");
+            refused(&answers(&mut ann, &question, "approve"), "<h1>This cannot be taken</h1>");
+        }
+        site.says("<html>");
+        refused(&ann.opens(&question), "description cannot be read");
+        assert_eq!(refusal(exchange(node.port(), &id, "sk_code_0", &[])), "invalid_client");
+        assert!(ann.opens("/account/applications").text().contains("No application is connected."));
+        // A name that holds more than a name stays one.
+        describes(&site, &id, &[("client_name", json!("Herons\u{202e}<script>alert(1)</script>"))]);
+        let page = ann.opens(&question);
+        assert_eq!(page.status, 200);
+        assert!(
+            !page.text().contains("<script>alert") && !page.text().contains('\u{202e}'),
+            "{}",
+            page.text()
+        );
+    });
+}
+
+#[test]
+fn no_client_has_us_call_what_its_operator_does_not_permit() {
+    story(|app| {
+        let site = app.site("app.example");
+        let node = app.node_near(&site, false);
+        let id = site.url("/client.json");
+        describes(&site, &id, &[]);
+        let mut ann = Browser::signed_up(node.port(), "ann");
+        let port = id.rsplit(':').next().unwrap().split('/').next().unwrap();
+        // By a name that leads to this machine, by its number in two spellings, and by a machine's own address.
+        for id in [
+            id.clone(),
+            format!("https://127.0.0.1:{port}/client.json"),
+            format!("https://[::ffff:7f00:1]:{port}/client.json"),
+            "https://169.254.169.254/client.json".to_owned(),
+        ] {
+            refused(&ann.opens(&question(&id, &[])), "is not a public address");
+        }
+        assert_eq!(site.asked(), 0, "no request reached it");
+    });
+}
