@@ -159,21 +159,23 @@ fn gcra(paid: i64, now: i64, terms: Terms) -> Result<i64, i64> {
 }
 
 impl Counts {
+    /// The microseconds to wait; 0 for none, and then it is taken.
     fn take(&self, key: Key, now: i64, terms: Terms) -> i64 {
-        // A panic cannot leave it half-changed: every change is one insertion.
+        // A panic cannot leave it half-changed: every change is of one number.
         let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let paid = keys.paid.get(&key).copied().unwrap_or(i64::MIN);
-        match gcra(paid, now, terms) {
-            Err(wait) => wait,
-            Ok(next) => {
+        let known = keys.paid.get_mut(&key);
+        match (gcra(known.as_deref().copied().unwrap_or(i64::MIN), now, terms), known) {
+            (Err(wait), _) => return wait,
+            (Ok(next), Some(paid)) => *paid = next,
+            (Ok(next), None) => {
                 keys.paid.insert(key, next);
                 if keys.paid.len() > keys.sweep_at.max(KEYS) {
                     keys.paid.retain(|_, paid| *paid > now);
                     keys.sweep_at = keys.paid.len() * 2;
                 }
-                0
             }
         }
+        0
     }
 }
 
