@@ -12,8 +12,9 @@ use std::net::{Ipv4Addr, TcpStream};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use jiff::SignedDuration;
 use rand::SeedableRng as _;
-use skaas_domain::token::ApiToken;
+use skaas_domain::{oauth::Challenge, token::ApiToken};
 use skaas_testkit::app::{TestApp, story};
+use skaas_testkit::wire::{Answer, Connection};
 
 const TABLE: &str = include_str!("authorization/table.txt");
 const METHODS: [&str; 6] = ["GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS"];
@@ -22,11 +23,64 @@ const METHODS: [&str; 6] = ["GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS"];
 struct Visitor {
     kind: &'static str,
     name: &'static str,
-    key: Option<String>,
+    /// A header.
+    key: Option<(&'static str, String)>,
 }
 
-fn basic(name: &str, password: &str) -> String {
-    format!("Basic {}", BASE64_STANDARD.encode(format!("{name}:{password}")))
+fn basic(name: &str, password: &str) -> (&'static str, String) {
+    ("authorization", format!("Basic {}", BASE64_STANDARD.encode(format!("{name}:{password}"))))
+}
+
+fn bearer(token: &str) -> (&'static str, String) {
+    ("authorization", format!("Bearer {token}"))
+}
+
+/// The cookies of a browser in which somebody is signed in, and an access token for the REST interface that
+/// they gave an application, with every scope there is.
+fn signed_in(app: &TestApp, name: &str) -> (String, String) {
+    let port = app.node().port();
+    let mut browser = app.browser();
+    let page = browser.open("/signup");
+    let email = format!("{name}@example.test");
+    let fields =
+        [("username", name), ("email", email.as_str()), ("password", "copper lantern quietly drifts")];
+    browser.submit(&page, "/signup", &fields).says("Welcome.");
+    let cookies = ["__Host-skaas", "__Host-skaas-browser"]
+        .map(|cookie| format!("{cookie}={}", browser.cookie(cookie).unwrap()))
+        .join("; ");
+
+    let json = |answer: &Answer| serde_json::from_slice::<serde_json::Value>(&answer.body).unwrap();
+    let said = r#"{"redirect_uris":["http://127.0.0.1/back"]}"#;
+    let headers = [("content-type", "application/json")];
+    let client = json(&Connection::open(port).send("POST", "/oauth/register", &headers, said.as_bytes()));
+    let client = client["client_id"].as_str().unwrap();
+    let verifier = "v".repeat(43);
+    let question = form(&[
+        ("response_type", "code"),
+        ("client_id", client),
+        ("code_challenge", Challenge::of(&verifier).as_str()),
+        ("code_challenge_method", "S256"),
+        ("scope", "account action:* creator marketplaces mcp"),
+        ("resource", "https://skaas.test/api"),
+    ]);
+    let page = browser.open(&format!("/oauth/authorize?{question}"));
+    let sent = browser.submit_only(&page, "/oauth/authorize", &[("answer", "approve")]);
+    let back = url::Url::parse(sent.answer.header("location").unwrap()).unwrap();
+    let code = back.query_pairs().find(|(name, _)| name == "code").unwrap().1.into_owned();
+    let asked = form(&[
+        ("grant_type", "authorization_code"),
+        ("client_id", client),
+        ("code", &code),
+        ("code_verifier", &verifier),
+        ("redirect_uri", "http://127.0.0.1/back"),
+    ]);
+    let headers = [("content-type", "application/x-www-form-urlencoded")];
+    let given = json(&Connection::open(port).send("POST", "/oauth/token", &headers, asked.as_bytes()));
+    (cookies, given["access_token"].as_str().unwrap().to_owned())
+}
+
+fn form(fields: &[(&str, &str)]) -> String {
+    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
 }
 
 /// A published skill, `paid`, and one that is not, `draft`; and everybody who may come.
@@ -49,6 +103,7 @@ fn visitors(app: &TestApp) -> Vec<Visitor> {
     let elsewhere = ApiToken::generate(&mut rand::rngs::StdRng::seed_from_u64(7)).reveal().to_owned();
     let token = |name: &str| app.person(name).token();
     let own = |name: &str| Some(basic(name, &token(name)));
+    let (cookies, access) = signed_in(app, "gwen");
     let visitor = |kind, name, key| Visitor { kind, name, key };
     vec![
         visitor("nobody", "bob", None),
@@ -60,16 +115,18 @@ fn visitors(app: &TestApp) -> Vec<Visitor> {
         visitor("stranger", "carol", own("carol")),
         visitor("lapsed", "dave", own("dave")),
         visitor("holder", "bob", own("bob")),
-        visitor("bearer", "bob", Some(format!("Bearer {}", token("bob")))),
+        visitor("bearer", "bob", Some(bearer(&token("bob")))),
         visitor("creator", "ann", own("ann")),
+        visitor("browser", "gwen", Some(("cookie", cookies))),
+        visitor("app", "gwen", Some(bearer(&access))),
     ]
 }
 
 /// Asks once, on a connection of its own.
-fn ask(port: u16, method: &str, path: &str, key: Option<&str>) -> String {
+fn ask(port: u16, method: &str, path: &str, key: Option<&(&str, String)>) -> String {
     let mut head = format!("{method} {path} HTTP/1.1\r\nhost: h\r\nconnection: close\r\n");
-    if let Some(key) = key {
-        write!(head, "authorization: {key}\r\n").unwrap();
+    if let Some((name, value)) = key {
+        write!(head, "{name}: {value}\r\n").unwrap();
     }
     // What every kind of git would send first: the listing of refs, or the probe before a push.
     let body = match (method, path.ends_with("git-upload-pack")) {
@@ -153,7 +210,7 @@ fn every_address_answers_every_visitor_as_the_table_says() {
                 .iter()
                 .map(|visitor| {
                     let path = path.replace("SELF", visitor.name);
-                    summary(&ask(port, method, &path, visitor.key.as_deref()))
+                    summary(&ask(port, method, &path, visitor.key.as_ref()))
                 })
                 .collect();
             let expected = spelled_out(&cells, visitors.len());
@@ -220,7 +277,8 @@ fn what_is_anothers_answers_byte_for_byte_like_what_is_absent() {
             ("/s/ann/paid", "/s/xyz/paid"),
             ("/s/ann/paid", "/s/ann/none"),
         ];
-        let strangers = ["nobody", "malformed", "unknown", "expired", "revoked", "stranger", "lapsed"];
+        let strangers =
+            ["nobody", "malformed", "unknown", "expired", "revoked", "stranger", "lapsed", "browser", "app"];
         for visitor in visitors.iter().filter(|visitor| strangers.contains(&visitor.kind)) {
             for (theirs, absent) in pairs {
                 for tail in [
@@ -234,7 +292,7 @@ fn what_is_anothers_answers_byte_for_byte_like_what_is_absent() {
                     for method in METHODS {
                         let answer = |repo: &str| {
                             let path = format!("{}{tail}", repo.replace("SELF", visitor.name));
-                            let answer = ask(port, method, &path, visitor.key.as_deref());
+                            let answer = ask(port, method, &path, visitor.key.as_ref());
                             let lines = answer.lines().filter(|line| !line.starts_with("date: "));
                             lines.map(str::to_owned).collect::<Vec<_>>()
                         };
