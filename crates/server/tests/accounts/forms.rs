@@ -60,6 +60,8 @@ fn every_page_goes_out_with_the_headers_that_keep_others_out() {
             "/account/tokens",
             "/account/sessions",
             "/account/identities",
+            "/account/applications",
+            "/api",
             "/@ann",
             "/@nobody",
             "/nothing/at/all",
