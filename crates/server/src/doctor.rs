@@ -36,6 +36,7 @@ pub(crate) async fn run(place: &Place, as_json: bool) -> anyhow::Result<()> {
             findings.push(address(&settings, &store).await);
         }
     }
+    findings.extend(proxies(&settings));
     findings.extend(counting(&settings).await);
     findings.push(git());
     report(&findings, as_json)
@@ -72,6 +73,21 @@ fn data_folder(settings: &Settings) -> Finding {
         ),
     };
     Finding { what: "data folder", ok, found, cure }
+}
+
+/// Whether the proxy that must be there is believed about who asks; nothing where there need be none.
+fn proxies(settings: &Settings) -> Option<Finding> {
+    if !settings.public_url.starts_with("https://") {
+        return None;
+    }
+    let trusted = &settings.server.trusted_proxies;
+    let (found, cure) = if trusted.is_empty() {
+        let cure = "name the proxy that TLS ends at in server.trusted_proxies (SKAAS_TRUSTED_PROXIES)";
+        ("none is trusted, so all who come through one count as one address".into(), Some(cure.into()))
+    } else {
+        (format!("{trusted} trusted to say who asks, by {}", settings.server.proxy_header), None)
+    };
+    Some(Finding { what: "proxies", ok: true, found, cure })
 }
 
 /// Where nodes count requests together, if they do.
