@@ -96,7 +96,7 @@ function anHourPasses(house) {
     const { changes } = database.prepare(
       'UPDATE device_authorizations SET created_at = created_at - ?, expires_at = expires_at - ? WHERE state = ?',
     ).run(hour, hour, 'pending');
-    assert.equal(changes, 1);
+    assert.ok(changes > 0);
   } finally {
     database.close();
   }

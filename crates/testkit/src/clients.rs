@@ -50,6 +50,15 @@ fn present(variable: &str) -> Option<PathBuf> {
     std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_file())
 }
 
+/// What keeps clients from calling home.
+pub const QUIET: [(&str, &str); 5] = [
+    ("DISABLE_AUTOUPDATER", "1"),
+    ("DISABLE_TELEMETRY", "1"),
+    ("DISABLE_ERROR_REPORTING", "1"),
+    ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"),
+    ("DO_NOT_TRACK", "1"),
+];
+
 /// A client that is there.
 #[derive(Clone, Debug)]
 pub struct Installed {
@@ -59,6 +68,11 @@ pub struct Installed {
 }
 
 impl Installed {
+    /// The file to run, or for `skills` what Node.js is to run.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// Runs the client in `dir` as the person whose git this is: same HOME, same credentials.
     pub fn run(&self, git: &Git, dir: &Path, arguments: &[&str]) -> Ran {
         let mut command = match self.client {
@@ -70,16 +84,7 @@ impl Installed {
             }
         };
         isolate(&mut command, git.home());
-        command
-            .current_dir(dir)
-            .env("DISABLE_AUTOUPDATER", "1")
-            .env("DISABLE_TELEMETRY", "1")
-            .env("DISABLE_ERROR_REPORTING", "1")
-            .env("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1")
-            .env("DO_NOT_TRACK", "1")
-            .env("CI", "1")
-            .env("NO_COLOR", "1")
-            .args(arguments);
+        command.current_dir(dir).envs(QUIET).env("CI", "1").env("NO_COLOR", "1").args(arguments);
         Ran::capture(&mut command, b"")
     }
 }

@@ -7,4 +7,5 @@ pub mod log;
 pub mod model;
 pub mod pack;
 pub mod process;
+pub mod terminal;
 pub mod wire;
