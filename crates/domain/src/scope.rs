@@ -334,6 +334,21 @@ impl Scopes {
         })
     }
 
+    /// What they mean together, line by line, as a person reads it before they agree.
+    pub fn explain(&self) -> Vec<String> {
+        if !self.is_read_only() {
+            return self.0.iter().map(Scope::explain).collect();
+        }
+        let reading = self.0.iter().map(|scope| match scope {
+            Scope::Full => "see everything that you can see".to_owned(),
+            Scope::Creator => "fetch from your sources and see what you publish".to_owned(),
+            Scope::Account => "see your account, its tokens and sessions".to_owned(),
+            Scope::ReadOnly => "change nothing".to_owned(),
+            other => other.explain(),
+        });
+        reading.collect()
+    }
+
     /// Why `need` is refused: a sentence that says what the token is limited to.
     pub fn refusal(&self, need: &Need<'_>) -> String {
         format!("this token may not {need}: it is limited to `{self}`; use one that allows it")

@@ -10,7 +10,6 @@ use skaas_app::{
         mcp_resource,
     },
 };
-use skaas_domain::scope::Scope;
 
 use super::{Frame, Member, Moment, PageError, PagesState, Query, Submitted, frame::show, go};
 
@@ -45,7 +44,7 @@ fn row(state: &PagesState, application: Application) -> Row {
         id: application.id.to_string(),
         name: application.name,
         place: application.place,
-        may: application.scopes.iter().map(Scope::explain).collect(),
+        may: application.scopes.explain(),
         resource,
         since: Moment::new(application.since, now),
         used: Moment::maybe(application.last_used_at, now),

@@ -304,17 +304,18 @@ fn curl(base: &str, path: &str, method: &str, operation: &Value) -> String {
         let example = parameter["example"].as_str().map_or_else(|| name.to_uppercase(), str::to_owned);
         path = path.replace(&format!("{{{name}}}"), &example);
     }
-    let mut command = String::from("curl");
+    let mut words = vec!["curl".to_owned()];
     if method != "GET" {
-        command.push_str(&format!(" -X {method}"));
+        words.push(format!("-X {method}"));
     }
     if operation["security"].is_array() {
-        command.push_str(" -H \"Authorization: Bearer $SKAAS_TOKEN\"");
+        words.push("-H \"Authorization: Bearer $SKAAS_TOKEN\"".to_owned());
     }
     if let Some(example) = operation["requestBody"]["content"]["application/json"].get("example") {
-        command.push_str(&format!(" -H 'Content-Type: application/json' -d '{example}'"));
+        words.push(format!("-H 'Content-Type: application/json' -d '{example}'"));
     }
-    format!("{command} {base}{path}")
+    words.push(format!("{base}{path}"));
+    words.join(" ")
 }
 
 #[cfg(test)]
@@ -337,7 +338,7 @@ mod tests {
         insta::assert_snapshot!(commands.join("\n"), @r#"
         curl -H "Authorization: Bearer $SKAAS_TOKEN" https://skaas.example/api/me
         curl -H "Authorization: Bearer $SKAAS_TOKEN" https://skaas.example/api/tokens
-        curl -X POST -H "Authorization: Bearer $SKAAS_TOKEN" -H 'Content-Type: application/json' -d '{"name":"build server","scopes":"marketplaces","expires_in":2592000}' https://skaas.example/api/tokens
+        curl -X POST -H "Authorization: Bearer $SKAAS_TOKEN" -H 'Content-Type: application/json' -d '{"name":"ci","scopes":"marketplaces","expires_in":2592000}' https://skaas.example/api/tokens
         curl -X DELETE -H "Authorization: Bearer $SKAAS_TOKEN" https://skaas.example/api/tokens/current
         curl -X DELETE -H "Authorization: Bearer $SKAAS_TOKEN" https://skaas.example/api/tokens/tok_01jc0000000000000000000000
         curl -H "Authorization: Bearer $SKAAS_TOKEN" https://skaas.example/api/sessions

@@ -67,7 +67,7 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller) -> Answer<Json<
     post, path = "/api/tokens", tag = "tokens", operation_id = "createToken",
     security(("token" = ["account"]), ("session" = [], "csrf" = [])),
     request_body(content = NewToken, example = json!({
-        "name": "build server", "scopes": "marketplaces", "expires_in": 2_592_000
+        "name": "ci", "scopes": "marketplaces", "expires_in": 2_592_000
     })),
     responses(
         (status = 201, description = "The token, this once", body = CreatedToken),

@@ -163,7 +163,8 @@ fn the_interface_is_a_page_for_people_too() {
             for (method, operation) in methods.as_object().unwrap() {
                 let id = operation["operationId"].as_str().unwrap();
                 page.says(&format!("id=\"{id}\"")).says(&format!("<code>{path}</code>"));
-                page.says(&method.to_uppercase()).says(&operation["summary"].as_str().unwrap().replace('\'', "&#39;"));
+                page.says(&method.to_uppercase())
+                    .says(&operation["summary"].as_str().unwrap().replace('\'', "&#39;"));
                 operations += 1;
             }
         }

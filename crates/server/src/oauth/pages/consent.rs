@@ -8,7 +8,7 @@ use axum::{
 };
 use http::{HeaderValue, StatusCode, header};
 use skaas_app::oauth::{self, Asked, NotAsked, Request, Sent, applications};
-use skaas_domain::{redirect, scope::Scope};
+use skaas_domain::redirect;
 
 use super::super::form::Form;
 use crate::pages::{Browser, Frame, PageError, PagesState, Submitted, show};
@@ -110,7 +110,7 @@ fn consent(browser: &Browser, request: &Request, kept: Vec<(&'static str, String
         described_by: applications::described_by(&request.client.client_id),
         destination: redirect::shown(&request.redirect_uri),
         redirect_uri: request.redirect_uri.clone(),
-        scopes: request.scopes.iter().map(Scope::explain).collect(),
+        scopes: request.scopes.explain(),
         resource: request.resource.clone(),
         kept,
     }

@@ -9,10 +9,7 @@ use skaas_app::{
     devices::{self, CLI_CLIENT_ID, Named, NotThere},
     oauth::Refused,
 };
-use skaas_domain::{
-    device::{DeviceAuthorization, DeviceRecord, UserCode},
-    scope::Scope,
-};
+use skaas_domain::device::{DeviceAuthorization, DeviceRecord, UserCode};
 
 use crate::pages::{
     Frame, Member, Moment, PageError, PagesState, Query, Submitted, sentence_case, show, show_as,
@@ -132,7 +129,7 @@ fn ask(
         address: device.place.address.clone(),
         agent: device.place.agent.clone(),
         asked: Moment::new(device.created_at, state.app.now()),
-        scopes: device.scopes.iter().map(Scope::explain).collect(),
+        scopes: device.scopes.explain(),
         resource: device.resource.clone(),
     })
 }
