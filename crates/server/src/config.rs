@@ -263,9 +263,8 @@ impl fmt::Display for Settings {
         writeln!(f, "listen = \"{}\"", self.listen)?;
         writeln!(f, "data_dir = {:?}", self.data_dir.display().to_string())?;
         writeln!(f, "grace_seconds = {}", self.grace_seconds)?;
-        let s = &self.server;
-        writeln!(f, "\n[server]\ntrusted_proxies = {:?}", s.trusted_proxies)?;
-        writeln!(f, "proxy_header = {:?}", s.proxy_header)?;
+        let Server { trusted_proxies, proxy_header } = &self.server;
+        writeln!(f, "\n[server]\ntrusted_proxies = {trusted_proxies:?}\nproxy_header = {proxy_header:?}")?;
         writeln!(f, "\n[database]\nurl = {}", show("database.url", &self.database.url))?;
         writeln!(f, "connections = {}", self.database.connections)?;
         let o = &self.objects;
