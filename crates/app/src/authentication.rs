@@ -139,6 +139,9 @@ async fn load(app: &App, hash: TokenHash, mark: Option<Mark>) -> Result<Option<A
     let revisions = app.store.revisions(user).await?;
     app.catalogues.reach(revisions.catalogue).await?;
     let viewer = Arc::new(Viewer::new(bearer, grants));
+    if let Some(earlier) = app.authentication.viewers.get(&hash) {
+        viewer.inherit(&earlier.viewer);
+    }
     viewer.see(mark);
     let known = Arc::new(Known { viewer, from: Mutex::new(None) });
     app.authentication.viewers.insert(hash, Arc::clone(&known));

@@ -20,7 +20,7 @@ use skaas_store::{Mark, steps::Repo, tokens::Bearer};
 
 use crate::{
     error::{Error, Result},
-    lineage::Served,
+    lineage::{Decided, Served},
 };
 
 /// A signed-in user at one revision of theirs.
@@ -30,6 +30,7 @@ pub struct Viewer {
     seen: Mutex<Option<Mark>>,
     used_at: AtomicI64,
     served: Mutex<HashMap<Repo, Arc<Served>>>,
+    decided: Mutex<HashMap<Repo, Arc<Decided>>>,
 }
 
 impl Viewer {
@@ -44,6 +45,16 @@ impl Viewer {
             seen: Mutex::new(None),
             used_at: AtomicI64::new(i64::MIN),
             served: Mutex::default(),
+            decided: Mutex::default(),
+        }
+    }
+
+    /// Takes over what was decided for the same user, if it was decided from the same grants. A step that was
+    /// written moves the user's revision, and nothing else about them.
+    pub(crate) fn inherit(&self, earlier: &Self) {
+        if earlier.user().id == self.user().id && earlier.grants == self.grants {
+            let decided = earlier.decided.lock().expect("no one panics while holding it").clone();
+            *self.decided.lock().expect("no one panics while holding it") = decided;
         }
     }
 
@@ -112,5 +123,13 @@ impl Viewer {
 
     pub(crate) fn keep_served(&self, key: Repo, served: Arc<Served>) {
         self.served.lock().expect("no one panics while holding it").insert(key, served);
+    }
+
+    pub(crate) fn decided(&self, key: Repo) -> Option<Arc<Decided>> {
+        self.decided.lock().expect("no one panics while holding it").get(&key).cloned()
+    }
+
+    pub(crate) fn keep_decided(&self, key: Repo, decided: Arc<Decided>) {
+        self.decided.lock().expect("no one panics while holding it").insert(key, decided);
     }
 }

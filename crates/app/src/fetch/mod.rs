@@ -147,11 +147,11 @@ impl Known {
         let mut steps = Vec::with_capacity(past.len());
         let mut roots = Vec::with_capacity(past.len());
         for past in &past {
-            let permitted = served.state.permits(past);
+            let permitted = served.state().permits(past);
             steps.push(past.commit(permitted));
             roots.extend(past.root(permitted));
         }
-        if let State::Skill(state) = &served.state {
+        if let State::Skill(state) = served.state() {
             roots.extend(
                 state.permitted().iter().map(|release| parentless(oid(release.commit), oid(release.tree))),
             );
@@ -160,7 +160,7 @@ impl Known {
         roots.dedup_by_key(|root| root.id);
         let mut known = Self { past, steps, roots, objects: Box::new(()) };
         if known.has_other_wants(request) {
-            known.objects = match &served.state {
+            known.objects = match served.state() {
                 State::Skill(_) => skill_pack::allowed_objects(app, &known).await?,
                 State::Marketplace(state) => marketplace_pack::allowed_objects(state),
             };
@@ -197,7 +197,7 @@ fn parentless(id: ObjectId, tree: ObjectId) -> Commit {
 /// Makes the body of an answer that holds a pack.
 async fn send(app: &App, opened: &Opened, known: &Known, plan: &Plan) -> Result<Reply> {
     let slot = PackSlot::new(app.packs.take(opened.viewer.user().id).await?);
-    let made = match &opened.served.state {
+    let made = match opened.served.state() {
         State::Skill(state) => skill_pack::make(app, state, known, plan).await?,
         State::Marketplace(state) => marketplace_pack::make(app, state, opened, known, plan).await?,
     };

@@ -34,19 +34,30 @@ pub(crate) enum State {
     Skill(Box<SkillState>),
 }
 
-/// What one user is served of one repo, for as long as nothing that decides it changes.
-pub(crate) struct Served {
+/// A state, and the inputs besides the user's grants for which it is the one.
+pub(crate) struct Decided {
     catalogue: i64,
     changes_at: Option<Timestamp>,
-    pub(crate) repo: Repo,
-    pub(crate) tip: Arc<Past>,
-    pub(crate) refs: Refs,
     pub(crate) state: State,
 }
 
-impl Served {
+impl Decided {
     fn holds(&self, catalogue: i64, now: Timestamp) -> bool {
         self.catalogue == catalogue && self.changes_at.is_none_or(|moment| now < moment)
+    }
+}
+
+/// What one user is served of one repo, for as long as nothing that decides it changes.
+pub(crate) struct Served {
+    decided: Arc<Decided>,
+    pub(crate) repo: Repo,
+    pub(crate) tip: Arc<Past>,
+    pub(crate) refs: Refs,
+}
+
+impl Served {
+    pub(crate) fn state(&self) -> &State {
+        &self.decided.state
     }
 }
 
@@ -57,19 +68,16 @@ pub(crate) async fn served(app: &App, viewer: &Arc<Viewer>, repo: Repo) -> Resul
     for _ in 0..TRIES {
         let catalogue = app.catalogues.current();
         if let Some(served) = viewer.served(repo)
-            && served.holds(catalogue.revision, now)
+            && served.decided.holds(catalogue.revision, now)
         {
             return Ok(Some(served));
         }
-        let Some((state, changes_at)) = decide(app, &viewer, &catalogue, repo, now).await? else {
-            return Ok(None);
-        };
-        match advance(app, &viewer, catalogue.revision, repo, &state, now).await? {
+        let Some(decided) = decide(app, &viewer, &catalogue, repo, now).await? else { return Ok(None) };
+        match advance(app, &viewer, repo, &decided, now).await? {
             Advanced::To(tip) => {
                 let tip = Arc::new(Past::new(repo, tip)?);
-                let refs = Refs { head: Some(tip.id()), tags: state.tags() };
-                let catalogue = catalogue.revision;
-                let served = Arc::new(Served { catalogue, changes_at, repo, tip, refs, state });
+                let refs = Refs { head: Some(tip.id()), tags: decided.state.tags() };
+                let served = Arc::new(Served { decided, repo, tip, refs });
                 viewer.keep_served(repo, Arc::clone(&served));
                 return Ok(Some(served));
             }
@@ -88,15 +96,25 @@ async fn decide(
     catalogue: &Catalogue,
     repo: Repo,
     now: Timestamp,
-) -> Result<Option<(State, Option<Timestamp>)>> {
-    Ok(match repo {
+) -> Result<Option<Arc<Decided>>> {
+    if let Some(decided) = viewer.decided(repo)
+        && decided.holds(catalogue.revision, now)
+    {
+        return Ok(Some(decided));
+    }
+    let (state, changes_at) = match repo {
         Repo::Marketplace => {
             let (state, changes_at) = MarketplaceState::decide(app, viewer, catalogue, now).await?;
-            Some((State::Marketplace(Box::new(state)), changes_at))
+            (State::Marketplace(Box::new(state)), changes_at)
         }
-        Repo::Skill(skill) => SkillState::decide(app, viewer, catalogue, skill, now)?
-            .map(|(state, changes_at)| (State::Skill(Box::new(state)), changes_at)),
-    })
+        Repo::Skill(skill) => match SkillState::decide(app, viewer, catalogue, skill, now)? {
+            Some((state, changes_at)) => (State::Skill(Box::new(state)), changes_at),
+            None => return Ok(None),
+        },
+    };
+    let decided = Arc::new(Decided { catalogue: catalogue.revision, changes_at, state });
+    viewer.keep_decided(repo, Arc::clone(&decided));
+    Ok(Some(decided))
 }
 
 /// What became of advancing.
@@ -114,9 +132,8 @@ enum Advanced {
 async fn advance(
     app: &App,
     viewer: &Viewer,
-    catalogue: i64,
     repo: Repo,
-    state: &State,
+    Decided { catalogue, state, .. }: &Decided,
     now: Timestamp,
 ) -> Result<Advanced> {
     let user = viewer.user().id;
@@ -132,7 +149,7 @@ async fn advance(
         // After the tip was read: whatever changes from here on leads to a step that is not below it.
         let revisions = app.store.revisions(user).await?;
         let since = tip.as_ref().map_or(now, |tip| tip.created_at);
-        if revisions.user != viewer.revision() || revisions.catalogue != catalogue || since > now {
+        if revisions.user != viewer.revision() || revisions.catalogue != *catalogue || since > now {
             return Ok(Advanced::Overtaken { since });
         }
         let next = state.next_step(app, tip.as_ref(), now).await?;
