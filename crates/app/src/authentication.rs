@@ -23,6 +23,7 @@ use skaas_store::{
 use crate::{
     app::App,
     error::{Error, Result},
+    limits::CountedAs,
     viewer::Viewer,
 };
 
@@ -71,14 +72,35 @@ pub async fn authenticate(
     presented: Option<&Presented<'_>>,
     from: Option<IpAddr>,
 ) -> Result<Arc<Viewer>> {
+    recognise(app, presented, from, CountedAs::Request).await
+}
+
+/// The same for taking something back, which is counted apart.
+///
+/// # Errors
+/// As [`authenticate`].
+pub async fn authenticate_to_revoke(
+    app: &App,
+    presented: Option<&Presented<'_>>,
+    from: Option<IpAddr>,
+) -> Result<Arc<Viewer>> {
+    recognise(app, presented, from, CountedAs::Revocation).await
+}
+
+async fn recognise(
+    app: &App,
+    presented: Option<&Presented<'_>>,
+    from: Option<IpAddr>,
+    counted: CountedAs,
+) -> Result<Arc<Viewer>> {
     let presented = presented.ok_or(Error::Unauthenticated)?;
     let now = app.now();
     let Some(known) = working(app, presented.secret, now).await? else {
-        app.rates.take_from(from, now).await?;
+        app.rates.take_from(from, CountedAs::Request, now).await?;
         return Err(Error::Unauthenticated);
     };
     let viewer = &known.viewer;
-    app.rates.take(Subject::Token(viewer.token().id), now).await?;
+    app.rates.take(Subject::Token(viewer.token().id), counted, now).await?;
     if let Some(name) = presented.username
         && name != viewer.user().username
     {

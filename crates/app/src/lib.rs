@@ -34,9 +34,9 @@ pub mod tokens;
 pub mod users;
 
 pub use app::{App, AppConfig, Parts};
-pub use authentication::{Presented, authenticate};
+pub use authentication::{Presented, authenticate, authenticate_to_revoke};
 pub use error::{Counted, Error, Result, whole_seconds};
-pub use limits::{Limits, PackSlot, admit};
+pub use limits::{CountedAs, Limits, PackSlot, admit};
 pub use outside::Outside;
 pub use render::Voice;
 pub use skaas_git::{

@@ -66,6 +66,16 @@ pub(crate) struct Rates {
     address: Quota,
 }
 
+/// What a request is counted as. Taking something back has a count of its own: whoever floods the server with a
+/// stolen token does not keep its owner from ending it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CountedAs {
+    /// Anything.
+    Request,
+    /// The end of a token, a session, a consent.
+    Revocation,
+}
+
 impl Rates {
     pub(crate) fn new(rate: Rate, limits: &Limits) -> Self {
         let quota = |name, burst: NonZeroU32, per_second: NonZeroU32| Quota {
@@ -81,14 +91,27 @@ impl Rates {
     }
 
     /// Takes one request of a token, or says when to come back.
-    pub(crate) async fn take(&self, subject: Subject, now: Timestamp) -> Result<()> {
-        judge(self.rate.take(&self.token, subject, now).await, Counted::Token)
+    pub(crate) async fn take(&self, subject: Subject, counted: CountedAs, now: Timestamp) -> Result<()> {
+        let quota = match counted {
+            CountedAs::Request => self.token,
+            CountedAs::Revocation => Quota { name: "token_revocation", ..self.token },
+        };
+        judge(self.rate.take(&quota, subject, now).await, Counted::Token)
     }
 
     /// Takes one request from an address. Where none is known, nothing is counted.
-    pub(crate) async fn take_from(&self, from: Option<IpAddr>, now: Timestamp) -> Result<()> {
+    pub(crate) async fn take_from(
+        &self,
+        from: Option<IpAddr>,
+        counted: CountedAs,
+        now: Timestamp,
+    ) -> Result<()> {
         let Some(network) = from.map(Network::of) else { return Ok(()) };
-        judge(self.rate.take(&self.address, Subject::Network(network), now).await, Counted::Address)
+        let quota = match counted {
+            CountedAs::Request => self.address,
+            CountedAs::Revocation => Quota { name: "address_revocation", ..self.address },
+        };
+        judge(self.rate.take(&quota, Subject::Network(network), now).await, Counted::Address)
     }
 }
 
@@ -107,8 +130,8 @@ fn judge(verdict: Verdict, counted: Counted) -> Result<()> {
 ///
 /// # Errors
 /// [`Error::RateLimited`].
-pub async fn admit(app: &App, from: Option<IpAddr>) -> Result<()> {
-    app.rates.take_from(from, app.now()).await
+pub async fn admit(app: &App, from: Option<IpAddr>, counted: CountedAs) -> Result<()> {
+    app.rates.take_from(from, counted, app.now()).await
 }
 
 /// A bounded number of places for one kind of work. Nobody has more than half of them, so that one person's

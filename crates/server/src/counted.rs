@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use axum::extract::Request;
-use skaas_app::{App, Error, admit};
+use skaas_app::{App, CountedAs, Error, admit};
 
 use crate::{client_address::ClientAddress, git_http::drain};
 
@@ -12,8 +12,8 @@ use crate::{client_address::ClientAddress, git_http::drain};
 const STALL: Duration = Duration::from_secs(1);
 
 /// Takes a request, or says when there may be another from its address.
-pub(crate) async fn counted(app: &App, mut request: Request) -> Result<Request, Error> {
-    match admit(app, ClientAddress::of(request.extensions())).await {
+pub(crate) async fn counted(app: &App, mut request: Request, counted: CountedAs) -> Result<Request, Error> {
+    match admit(app, ClientAddress::of(request.extensions()), counted).await {
         Ok(()) => Ok(request),
         Err(error) => {
             // What is left unread would cost the client its connection, and the answer with it.

@@ -15,6 +15,7 @@ use super::{api_resource, mcp_resource};
 use crate::{
     app::App,
     error::{Error, Result},
+    limits::CountedAs,
 };
 
 /// A token's last use is written down to within this time.
@@ -55,10 +56,10 @@ async fn open(
         let is_meant = bearer.grant.resource.as_deref() == Some(ours);
         bearer.works(now) && is_meant
     }) else {
-        app.rates.take_from(from, now).await?;
+        app.rates.take_from(from, CountedAs::Request, now).await?;
         return Err(Error::Unauthenticated);
     };
-    app.rates.take(Subject::OauthGrant(bearer.grant.id), now).await?;
+    app.rates.take(Subject::OauthGrant(bearer.grant.id), CountedAs::Request, now).await?;
     if !bearer.grant.scopes.permits(need) {
         return Err(Error::Forbidden(bearer.grant.scopes.refusal(need)));
     }

@@ -20,7 +20,7 @@ use axum::{
     response::Response,
     routing::{any, get, post},
 };
-use skaas_app::App;
+use skaas_app::{App, CountedAs};
 
 use answer::NotGiven;
 
@@ -50,8 +50,10 @@ pub(crate) fn routes(app: App) -> Router {
     let asked = Router::new()
         .route("/oauth/device_authorization", post(device::authorize))
         .route("/oauth/register", post(registration::register))
-        .route("/oauth/revoke", post(token::revoke))
         .route("/oauth/token", post(token::give));
+    let ended = Router::new()
+        .route("/oauth/revoke", post(token::revoke))
+        .route_layer(middleware::from_fn_with_state(app.clone(), revoking_by_address));
     let open = Router::new()
         .route("/.well-known/oauth-authorization-server", get(discovery::authorization_server))
         .route("/.well-known/oauth-protected-resource", get(discovery::whole_site))
@@ -60,6 +62,7 @@ pub(crate) fn routes(app: App) -> Router {
         .route("/.well-known/openid-configuration", get(discovery::authorization_server))
         .route("/mcp", any(mcp::handle))
         .merge(asked.route_layer(by_address.clone()))
+        .merge(ended)
         .layer(middleware::from_fn(cors::around));
     let ours = Router::new()
         .route("/auth/cli", post(device::start_cli))
@@ -70,5 +73,14 @@ pub(crate) fn routes(app: App) -> Router {
 
 /// The layer around what a client asks for before it has a token.
 async fn by_address(State(app): State<App>, request: Request, next: Next) -> Result<Response, NotGiven> {
-    Ok(next.run(counted(&app, request).await?).await)
+    Ok(next.run(counted(&app, request, CountedAs::Request).await?).await)
+}
+
+/// The same around what takes a token back.
+async fn revoking_by_address(
+    State(app): State<App>,
+    request: Request,
+    next: Next,
+) -> Result<Response, NotGiven> {
+    Ok(next.run(counted(&app, request, CountedAs::Revocation).await?).await)
 }

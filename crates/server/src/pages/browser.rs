@@ -12,7 +12,10 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header, request::Parts};
-use skaas_app::sessions::{self, Opened, SignedIn};
+use skaas_app::{
+    CountedAs,
+    sessions::{self, Opened, SignedIn},
+};
 use skaas_domain::{
     device::Place,
     secret::{Secret, SecretHash, SecretKind},
@@ -200,7 +203,7 @@ impl<S: Sync> FromRequestParts<S> for Member {
 pub(crate) async fn around(State(state): State<PagesState>, mut request: Request, next: Next) -> Response {
     // What pages are dressed in costs nothing, and is asked for with each of them.
     if !request.uri().path().starts_with("/assets/") {
-        request = match counted(&state.app, request).await {
+        request = match counted(&state.app, request, CountedAs::Request).await {
             Ok(request) => request,
             Err(error) => return finish(&state, None, PageError::from(error).into_response()),
         };

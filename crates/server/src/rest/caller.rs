@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use http::{HeaderName, Method, header, request::Parts};
 use skaas_app::{
-    App, Error, Presented, Viewer, admit, authenticate,
+    App, CountedAs, Error, Presented, Viewer, admit, authenticate, authenticate_to_revoke,
     oauth::{self, OauthBearer},
     sessions::SignedIn,
 };
@@ -89,7 +89,7 @@ impl FromRequestParts<App> for Caller {
         if parts.headers.contains_key(header::AUTHORIZATION) {
             return Ok(by_credentials(app, parts).await?);
         }
-        admit(app, ClientAddress::of(&parts.extensions)).await?;
+        admit(app, ClientAddress::of(&parts.extensions), counted_as(parts)).await?;
         let state = PagesState::new(app.clone());
         let found = Browser::signed_in(&state, parts).await?;
         let (browser, signed_in) = found.ok_or(Error::Unauthenticated)?;
@@ -105,7 +105,7 @@ impl FromRequestParts<App> for Caller {
 async fn by_credentials(app: &App, parts: &Parts) -> Result<Caller, Error> {
     let from = ClientAddress::of(&parts.extensions);
     let Some(credentials) = credentials::read(&parts.headers) else {
-        admit(app, from).await?;
+        admit(app, from, CountedAs::Request).await?;
         return Err(Error::Unauthenticated);
     };
     let secret = credentials.secret.as_str();
@@ -114,7 +114,16 @@ async fn by_credentials(app: &App, parts: &Parts) -> Result<Caller, Error> {
         return Ok(Caller::Client(Box::new(oauth::open_api(app, secret, from).await?)));
     }
     let presented = Presented { username: credentials.username.as_deref(), secret };
-    Ok(Caller::Token(authenticate(app, Some(&presented), from).await?))
+    let viewer = match counted_as(parts) {
+        CountedAs::Request => authenticate(app, Some(&presented), from).await?,
+        CountedAs::Revocation => authenticate_to_revoke(app, Some(&presented), from).await?,
+    };
+    Ok(Caller::Token(viewer))
+}
+
+/// All that is deleted here is some right to come in.
+fn counted_as(parts: &Parts) -> CountedAs {
+    if parts.method == Method::DELETE { CountedAs::Revocation } else { CountedAs::Request }
 }
 
 fn forged(forged: Forged) -> Error {

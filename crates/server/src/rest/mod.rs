@@ -21,7 +21,7 @@ use axum::{
     response::Response,
     routing::{delete, get},
 };
-use skaas_app::{App, Error};
+use skaas_app::{App, CountedAs, Error};
 
 use answer::{Answer, Failed};
 pub(crate) use openapi::document;
@@ -70,7 +70,7 @@ pub(crate) fn routes(app: App) -> Router {
 
 /// The layer around what nobody needs a token for; with all else [`caller::Caller`] counts.
 async fn by_address(State(app): State<App>, request: Request, next: Next) -> Result<Response, Failed> {
-    Ok(next.run(counted(&app, request).await?).await)
+    Ok(next.run(counted(&app, request, CountedAs::Request).await?).await)
 }
 
 /// A JSON body, or a sentence about what is wrong with it.

@@ -272,6 +272,28 @@ fn tokens_that_do_not_work_are_counted_by_address_wherever_they_are_shown() {
 }
 
 #[test]
+fn a_flood_with_a_stolen_token_does_not_keep_its_owner_from_ending_it() {
+    story(|app| {
+        let node = counting_in(app, Rate::in_process());
+        let bob = app.buyer("bob");
+        let mut thief = bob.at(&node).connects();
+        assert_eq!(admitted(&asks(&mut thief, 10 * FEW)), FEW as usize);
+        let mut line = bob.at(&node).connects();
+        says_when(&line.get("/api/tokens"));
+        assert_eq!(line.send("DELETE", "/api/tokens/current", &[], b"").status, 200);
+        assert_eq!(asks(&mut thief, 1), [401]);
+        // By what an application holds, and from an address that has used up its own requests.
+        for _ in 0..FEW {
+            Connection::open(node.port()).get("/api/users/bob");
+        }
+        says_when(&Connection::open(node.port()).get("/api/users/bob"));
+        let form = [("content-type", "application/x-www-form-urlencoded")];
+        let body = b"client_id=skaas-cli&token=nonsense";
+        assert_eq!(Connection::open(node.port()).send("POST", "/oauth/revoke", &form, body).status, 200);
+    });
+}
+
+#[test]
 fn where_a_token_was_last_used_is_shown_and_nobody_makes_it_up() {
     story(|app| {
         let (plain, proxied) = (app.node(), behind_a_proxy(app, Rate::in_process()));
