@@ -348,6 +348,8 @@ async fn what_is_taken_back_stops_at_once(world: &mut World) {
     assert_eq!(listed.len(), 3);
     let of_one = listed.iter().find(|listed| listed.grant == one).unwrap();
     assert_eq!((of_one.client_name.as_str(), of_one.last_used_at), ("Inspector", Some(at(140))));
+    let client = oauth_clients::find(&mut tx, &one.client_id).await.unwrap().unwrap();
+    assert!(!client.redirect_uris.is_empty() && of_one.redirect_uris == client.redirect_uris);
     assert_eq!(oauth_grants::list(&mut tx, user, at(100_000)).await.unwrap(), []);
 
     // By its owner; another's is not there.
