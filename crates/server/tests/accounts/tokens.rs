@@ -22,6 +22,8 @@ fn a_token_is_shown_once_opens_git_and_is_refused_from_the_moment_it_is_revoked(
         list.says("laptop").says("in 30 days").says("never").omits(&token);
         let mut open = Connection::open(app.node().port()).bearer(&token);
         assert_eq!(open.get(REFS).status, 200);
+        app.tidies();
+        ann.open("/account/tokens").says("</time> from 127.0.0.1");
         // Another's form names it: nothing happens.
         let mut eve = signs_up(app, "eve");
         let csrf = eve.open("/account/tokens").hidden_fields("/signout").remove(0).1;

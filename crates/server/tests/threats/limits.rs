@@ -13,6 +13,7 @@ use skaas_domain::{
 };
 use skaas_server::TrustedProxies;
 use skaas_testkit::app::{Fitting, Node, TestApp, TestDatabase, redis_url, story};
+use skaas_testkit::process::Installation;
 use skaas_testkit::wire::{Answer, Connection};
 
 use crate::go_between::GoBetween;
@@ -380,4 +381,27 @@ fn the_program_shares_counts_by_redis_url_and_believes_the_proxies_it_is_told_of
     let taken = statuses.iter().filter(|status| **status == 401).count();
     assert!((20..=20 + more).contains(&taken), "{taken}: {statuses:?}");
     assert_eq!(lines[0].get("/api/me").status, 401, "from another address");
+}
+
+#[test]
+fn the_doctor_says_who_is_not_believed_and_that_redis_is_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let looks = |variables: &[(&str, &str)]| {
+        let base =
+            installation(folder.path()).with_variable("SKAAS_PUBLIC_URL", "https://skills.example.test");
+        let set = |all: Installation, (name, value): &(&str, &str)| all.with_variable(name, value);
+        variables.iter().fold(base, set).run(&["doctor"])
+    };
+    let alone = looks(&[]);
+    assert!(alone.stdout.contains("count as one address"), "{}", alone.stdout);
+    assert!(!alone.stdout.contains("redis"), "{}", alone.stdout);
+    let away = [("SKAAS_TRUSTED_PROXIES", "10.0.0.0/8"), ("REDIS_URL", "redis://:secret-word@127.0.0.1:1")];
+    let told = looks(&away);
+    assert!(!told.succeeded());
+    assert!(told.stdout.contains("10.0.0.0/8 trusted") && told.stdout.contains("check redis.url"));
+    assert!(!format!("{} {}", told.stdout, told.stderr).contains("secret-word"));
+    if let Some(url) = redis_url() {
+        let well = looks(&[("REDIS_URL", &url)]);
+        assert!(well.stdout.contains("nodes count requests together"), "{}", well.stdout);
+    }
 }
