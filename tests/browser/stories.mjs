@@ -52,11 +52,11 @@ async function linksAndUnlinks(house, label) {
 }
 
 // A provider vouches for somebody whom this installation does not take: of another tenant, another organisation.
-async function outsider(house, label, person) {
+async function outsider(house, label, person, told) {
   const visitor = await house.open();
   await (await visitor.visit('/signin')).follow(`Continue with ${label}`);
   await visitor.agreesElsewhere(person);
-  await visitor.misses('Choose a name');
+  await (await visitor.misses('Choose a name')).sees('Not allowed', told, 'Sign in another way');
   await visitor.look(`outsider-${label}`);
   assert.ok(!await visitor.isIn());
   await visitor.leave();
@@ -348,13 +348,13 @@ export const stories = {
   // Seeded there: eve, who is in no organisation.
   async 'signing-in-with-google'(house) {
     await throughProvider(house, 'Google');
-    await outsider(house, 'Google', 'eve');
+    await outsider(house, 'Google', 'eve', "people of this installation's own organisation");
   },
 
   // Seeded there: eve, of another tenant.
   async 'signing-in-with-entra'(house) {
     await throughProvider(house, 'Microsoft');
-    await outsider(house, 'Microsoft', 'eve');
+    await outsider(house, 'Microsoft', 'eve', 'did not prove who you are');
   },
 
   async 'approving-a-device'(house) {

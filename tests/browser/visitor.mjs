@@ -86,7 +86,9 @@ export class Visitor {
   async look(name) {
     await mkdir(this.house.pictures, { recursive: true });
     const called = this.house.scripts ? name : `${name}-plain`;
-    const looks = [['light', 'light', WIDE], ['dark', 'dark', WIDE], ['narrow', 'light', NARROW]];
+    const all = [['light', 'light', WIDE], ['dark', 'dark', WIDE], ['narrow', 'light', NARROW]];
+    // Colours are those of the same stylesheet: they were seen with JavaScript.
+    const looks = all.filter(([look]) => this.house.scripts || look !== 'dark');
     const judged = this.house.scripts ? this.page : await this.copy();
     for (const [look, colorScheme, size] of looks) {
       await judged.emulateMedia({ colorScheme });

@@ -332,6 +332,11 @@ fn of_outside(word: &str, error: skaas_outbound::Error) -> Error {
     tracing::warn!(event = "provider_failed", provider = word, reason = %error, cause);
     match error {
         error if error.is_transient() => Error::Busy { retry_after: std::time::Duration::from_secs(5) },
+        error if error.is_of_another_organisation() => Error::Forbidden(
+            "only people of this installation's own organisation may sign in with this provider; begin again \
+             and choose the account that you have there"
+                .into(),
+        ),
         E::Denied { .. } | E::Unproven { .. } => {
             Error::Forbidden("the identity provider did not prove who you are; begin again".into())
         }

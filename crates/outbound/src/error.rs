@@ -95,7 +95,16 @@ pub enum Error {
     },
 }
 
+/// The reasons for which somebody well known to the provider is none of this installation's people.
+pub(crate) const ANOTHER_TENANT: &str = "another tenant";
+pub(crate) const ANOTHER_ORGANISATION: &str = "an account outside the organisation";
+
 impl Error {
+    /// Whether the provider knows who it is, and this installation takes nobody of theirs.
+    pub fn is_of_another_organisation(&self) -> bool {
+        matches!(self, Self::Unproven { reason: ANOTHER_TENANT | ANOTHER_ORGANISATION, .. })
+    }
+
     /// Whether the same may succeed a little later.
     pub fn is_transient(&self) -> bool {
         match self {

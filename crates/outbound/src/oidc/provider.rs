@@ -17,7 +17,7 @@ use super::{
     verification::{self, Expected, Failure, MoreClaims, TokenClaims},
 };
 use crate::{
-    error::{Error, Result},
+    error::{ANOTHER_ORGANISATION, ANOTHER_TENANT, Error, Result},
     http_client::{Http, Request},
     pkce::Attempt,
 };
@@ -370,7 +370,7 @@ impl Provider {
         match &self.config.flavour {
             Flavour::Entra { tenant: pinned } => {
                 if tenant.as_deref() != Some(pinned.as_str()) {
-                    return Err(Error::unproven(host, "another tenant"));
+                    return Err(Error::unproven(host, ANOTHER_TENANT));
                 }
                 subject = more.text("oid").ok_or_else(|| Error::unproven(host, "no object id (oid)"))?;
                 // Entra's `email` is whatever an administrator typed; only this says that the domain is theirs.
@@ -379,7 +379,7 @@ impl Provider {
             Flavour::Google { hosted_domain: Some(wanted) }
                 if hosted_domain.as_deref() != Some(wanted.as_str()) =>
             {
-                return Err(Error::unproven(host, "an account outside the organisation"));
+                return Err(Error::unproven(host, ANOTHER_ORGANISATION));
             }
             _ => {}
         }

@@ -26,6 +26,8 @@ struct ErrorPage {
     heading: &'static str,
     sentence: String,
     status: u16,
+    /// What leads to signing in; empty where that would not help.
+    sign_in: &'static str,
 }
 
 impl PageError {
@@ -81,8 +83,15 @@ impl Fault {
             503 => "Not available at the moment",
             _ => "Something went wrong",
         };
+        let sign_in = match self.status.as_u16() {
+            _ if frame.user.is_some() => "",
+            401 => "Sign in",
+            403 if frame.path.starts_with("/auth/") => "Sign in another way",
+            _ => "",
+        };
         let page = ErrorPage {
             frame,
+            sign_in,
             heading,
             sentence: sentence_case(&self.sentence),
             status: self.status.as_u16(),

@@ -138,7 +138,9 @@ pub(crate) fn wrap(pages: Router<PagesState>, state: &PagesState) -> Router {
 
 /// Where no address matches: a page for browsers, a problem for programs.
 pub(crate) async fn nothing_here(request: Request) -> Response {
-    let error = Error::NotFound("there is nothing at this address".into());
+    let error = Error::NotFound(
+        "there is nothing at this address: it is mistyped, or what stood here is gone".into(),
+    );
     if wants_html(&request) { PageError::from(error).into_response() } else { problem(&error) }
 }
 
