@@ -155,13 +155,13 @@ fn skaas() -> PathBuf {
         return program;
     }
     let profile = program.parent().unwrap();
-    let mut build = Command::new(env!("CARGO"));
-    build.args(["build", "--quiet", "-p", "skaas-cli", "--bin", "skaas", "--target-dir"]);
-    build.arg(profile.parent().unwrap()).current_dir(root);
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "-p", "skaas-cli", "--bin", "skaas", "--target-dir"]);
+    cargo.arg(profile.parent().unwrap()).current_dir(root);
     if profile.ends_with("release") {
-        build.arg("--release");
+        cargo.arg("--release");
     }
-    Ran::capture(&mut build, b"").expect_success();
+    Ran::capture(&mut cargo, b"").expect_success();
     program
 }
 
