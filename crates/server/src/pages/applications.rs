@@ -37,6 +37,8 @@ fn row(state: &PagesState, application: Application) -> Row {
     let resource = match application.resource {
         mcp if mcp == mcp_resource(&state.app) => "our MCP tools".to_owned(),
         api if api == api_resource(&state.app) => "our REST interface".to_owned(),
+        // From before a client that named none got what the REST interface takes.
+        none if none.is_empty() => "nothing any more".to_owned(),
         // An address that this installation had before.
         other => other,
     };

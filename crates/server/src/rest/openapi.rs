@@ -64,8 +64,8 @@ impl Modify for Ways {
         );
         let session = ApiKeyValue::with_description(
             "__Host-skaas",
-            "The cookie of a browser that is signed in, for our own pages. It counts where no Authorization is \
-             sent, and opens no git repository.",
+            "The cookie of a browser that is signed in, for our own pages (`skaas` where there is no https). It \
+             counts where no Authorization is sent, and opens no git repository.",
         );
         let csrf = ApiKeyValue::with_description(
             "X-CSRF-Token",

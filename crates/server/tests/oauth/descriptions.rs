@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use skaas_testkit::app::{Site, story};
 use skaas_testkit::wire::Answer;
 
-use crate::browser::{Browser, answers, refusal};
+use crate::browser::{Browser, answers, post, refusal};
 use crate::clients::{BACK, call, code, exchange, pair, question, refresh, sent};
 
 /// What the site says of its client, with some of it changed.
@@ -53,6 +53,30 @@ fn a_client_that_describes_itself_is_named_with_the_host_that_does() {
         assert_eq!(site.asked(), 1, "what was said holds as long as its server says");
         let list = ann.opens("/account/applications").text();
         assert!(list.contains("Herons") && list.contains(host), "{list}");
+    });
+}
+
+#[test]
+fn a_device_whose_client_describes_itself_is_asked_about_with_the_host_that_does() {
+    story(|app| {
+        let site = app.site("app.example");
+        let node = app.node_near(&site, true);
+        let (id, port) = (site.url("/client.json"), node.port());
+        let device_code = "urn:ietf:params:oauth:grant-type:device_code";
+        describes(&site, &id, &[("grant_types", json!([device_code]))]);
+        let (status, begun) = post(port, "/oauth/device_authorization", &[("client_id", &id)]);
+        assert_eq!(status, 200, "{begun}");
+        let mut ann = Browser::signed_up(port, "ann");
+        let shown = begun["user_code"].as_str().unwrap();
+        let page = ann.opens(&format!("/device?user_code={shown}")).text();
+        let host = id["https://".len()..].split('/').next().unwrap();
+        assert!(page.contains(&format!("<dt>Described by</dt><dd>{host}</dd>")), "{page}");
+        ann.sends("/device", &[("user_code", shown), ("answer", "approve")]);
+        let code = begun["device_code"].as_str().unwrap();
+        let fields = [("grant_type", device_code), ("client_id", &id), ("device_code", code)];
+        let (status, given) = post(port, "/oauth/token", &fields);
+        assert_eq!((status, &given["scope"]), (200, &"account read-only".into()), "{given}");
+        assert!(ann.opens("/account/applications").text().contains(host));
     });
 }
 

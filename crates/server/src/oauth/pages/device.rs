@@ -7,7 +7,7 @@ use http::{HeaderValue, StatusCode, header};
 use skaas_app::{
     Error,
     devices::{self, CLI_CLIENT_ID, Named, NotThere},
-    oauth::Refused,
+    oauth::{Refused, applications},
 };
 use skaas_domain::device::{DeviceAuthorization, DeviceRecord, UserCode};
 
@@ -34,6 +34,8 @@ struct Asking {
     username: String,
     is_ours: bool,
     name: String,
+    /// The host that describes the client, where one does.
+    described_by: Option<String>,
     address: String,
     agent: String,
     asked: Moment,
@@ -126,6 +128,7 @@ fn ask(
         username: member.signed_in.user.username.clone(),
         is_ours: device.client_id == CLI_CLIENT_ID,
         name: device.client_name.clone(),
+        described_by: applications::described_by(&device.client_id),
         address: device.place.address.clone(),
         agent: device.place.agent.clone(),
         asked: Moment::new(device.created_at, state.app.now()),
