@@ -54,12 +54,15 @@ async fn a_burst_passes_then_one_each_half_second(rate: &Rate) {
 
 #[tokio::test]
 async fn in_this_process_a_burst_passes_and_then_one_at_a_time() {
-    a_burst_passes_then_one_each_half_second(&Rate::in_process()).await;
+    let rate = Rate::in_process();
+    rate.check().await.unwrap();
+    a_burst_passes_then_one_each_half_second(&rate).await;
 }
 
 #[tokio::test]
 async fn in_redis_a_burst_passes_and_then_one_at_a_time() {
     if let Some(rate) = redis() {
+        rate.check().await.unwrap();
         a_burst_passes_then_one_each_half_second(&rate).await;
     }
 }
@@ -102,7 +105,9 @@ async fn without_redis_a_node_counts_by_itself() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let rate = Rate::redis(&format!("redis://:secret-word@127.0.0.1:{port}")).unwrap();
     a_burst_passes_then_one_each_half_second(&rate).await;
-    assert!(!format!("{rate:?}").contains("secret-word"));
+    let fault = rate.check().await.unwrap_err();
+    assert!(matches!(fault, StoreError::Unavailable(_)), "{fault:?}");
+    assert!(!format!("{rate:?} {fault:?}").contains("secret-word"));
 }
 
 #[tokio::test]
