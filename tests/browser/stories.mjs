@@ -281,6 +281,8 @@ export const stories = {
     await ann.fill('New password', NEW_PASSWORD);
     await ann.press('Set the password');
     await (await ann.sees('This is not your password')).look('account-refused');
+    // The form is far down: who sent it is led to the field at fault.
+    assert.equal(await ann.page.locator(':focus').getAttribute('id'), 'current');
     await ann.fill('Current password', PASSWORD);
     await ann.fill('New password', NEW_PASSWORD);
     await ann.press('Set the password');
