@@ -19,7 +19,6 @@ readonly RUN=${SKAAS_PROVIDERS:-${TMPDIR:-/tmp}/skaas-providers-$(id -u)}
 readonly PATIENCE=300 # tenths of a second
 
 # A changed pin makes a new folder, so that two checkouts never disturb each other.
-modules=$CACHE/providers-$(sha256sum "$PROVIDERS/package-lock.json" | cut -c1-12)
 venv=$CACHE/mail-$(sha256sum "$PROVIDERS/mail-requirements.txt" | cut -c1-12)
 
 say() { printf 'test-identity-providers: %s\n' "$*" >&2; }
@@ -27,30 +26,8 @@ die() { say "$*"; exit 1; }
 
 usage() { sed -n '2,12s/^# \{0,1\}//p' "$0"; }
 
-fresh=
-# shellcheck disable=SC2329  # called by the trap
-clean() { [ -z "$fresh" ] || rm -rf "$fresh"; }
-
-# settle <folder>: the finished copy gets its name. Whoever renames first wins; the loser's is the same.
-settle() {
-  chmod 0755 "$fresh"
-  mv -T "$fresh" "$1" 2>/dev/null || { [ -d "$1" ] && rm -rf "$fresh"; }
-  fresh=
-}
-
 need_modules() {
-  [ -d "$modules/node_modules" ] && return
-  case "$(uname -s)-$(uname -m)" in
-    Linux-x86_64) ;;
-    *) die "the pinned Node is a Linux x86-64 build; this machine is $(uname -s) $(uname -m)" ;;
-  esac
-  command -v npm >/dev/null || die "npm is missing: install Debian's nodejs and npm"
-  say "installing the identity providers (200 MB, once) into $modules"
-  mkdir -p "$CACHE"
-  fresh=$(mktemp -d "$CACHE/.providers-XXXXXX")
-  cp "$PROVIDERS/package.json" "$PROVIDERS/package-lock.json" "$fresh/"
-  npm ci --prefix "$fresh" --ignore-scripts --no-audit --no-fund --loglevel=error >&2
-  settle "$modules"
+  modules=$("$root/scripts/npm-modules.sh" providers "$PROVIDERS" 'the identity providers (200 MB)')
 }
 
 need_venv() {
@@ -108,7 +85,6 @@ start() {
     return
   fi
   stop
-  trap clean EXIT
   need_modules
   need_venv
   mkdir -p "$RUN/smtp"

@@ -64,19 +64,14 @@ pub(crate) fn table(head: &[&str], rows: &[Vec<String>], empty: &str) {
         note(empty);
         return;
     }
-    let width = |column: usize| {
-        let cells = rows.iter().map(|row| row[column].chars().count());
-        cells.chain([head[column].chars().count()]).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..head.len()).map(width).collect();
-    let join = |cells: Vec<&str>| {
-        let padded: Vec<String> =
-            cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        padded.join("  ").trim_end().to_owned()
-    };
-    line(&dim(&join(head.to_vec())));
-    for row in rows {
-        line(&join(row.iter().map(String::as_str).collect()));
+    let mut table = comfy_table::Table::new();
+    table.load_preset(comfy_table::presets::NOTHING).set_header(head).add_rows(rows);
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    for (number, row) in table.lines().enumerate() {
+        let row = row.trim_end();
+        line(&if number == 0 { dim(row) } else { row.to_owned() });
     }
 }
 

@@ -38,20 +38,12 @@ pub(crate) fn table(head: &[&str], rows: &[Vec<String>], empty: &str) {
         note(empty);
         return;
     }
-    let width = |column: usize| {
-        let cells = rows.iter().map(|row| row[column].chars().count());
-        cells.chain([head[column].chars().count()]).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..head.len()).map(width).collect();
-    let print_row = |cells: Vec<&str>| {
-        let padded: Vec<String> =
-            cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        print(padded.join("  ").trim_end());
-    };
-    print_row(head.to_vec());
-    for row in rows {
-        print_row(row.iter().map(String::as_str).collect());
+    let mut table = comfy_table::Table::new();
+    table.load_preset(comfy_table::presets::NOTHING).set_header(head).add_rows(rows);
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
     }
+    table.lines().for_each(|row| print(row.trim_end()));
 }
 
 /// Prints why a command failed, and says so in the exit code.
