@@ -48,6 +48,14 @@ impl Desk {
         fs::set_permissions(self.bin(name), Permissions::from_mode(0o755)).unwrap();
     }
 
+    /// A browser that writes down what it is to open, as `opened` in the home.
+    pub(crate) fn browser(&self) -> String {
+        let place = self.bin("a-browser");
+        fs::write(&place, "#!/bin/sh\nprintf %s \"$1\" > ~/opened\n").unwrap();
+        fs::set_permissions(&place, Permissions::from_mode(0o755)).unwrap();
+        place.to_string_lossy().into_owned()
+    }
+
     /// Claude Code on the PATH, where the tests have it.
     pub(crate) fn with_claude(&self) -> bool {
         let client = Client::ClaudeCode.find();

@@ -95,6 +95,26 @@ fn after_auth_in_a_terminal_git_and_claude_code_need_no_more_and_after_logout_bo
 }
 
 #[test]
+fn where_there_is_a_browser_it_opens_the_question_and_the_code_is_there_to_compare() {
+    let house = House::with(&[]);
+    let desk = Desk::new();
+    let Some(terminal) = desk.terminal(&[("BROWSER", &desk.browser())]) else { return };
+    let mut carl = Browser::signed_up(house.server.port(), "carl");
+    terminal.types(&format!("skaas auth --url {}", house.server.url()));
+    let screen = terminal.until("Waiting for your answer");
+    let opened = desk.text("opened");
+    let code = code_on(&opened);
+    assert_eq!(opened, house.server.at(&format!("device?user_code={code}")));
+    assert!(
+        screen.contains(&format!("Your browser shows a page that asks about the code {code}")),
+        "{screen}"
+    );
+    answer(&mut carl, &code, "approve");
+    terminal.until("Signed in to");
+    assert_eq!(desk.skaas(&["whoami"]).expect_success(), "carl\n");
+}
+
+#[test]
 fn over_ssh_from_nothing_to_a_marketplace_in_the_agent_takes_one_command_and_two_answers() {
     let house = House::new();
     let desk = Desk::new();
