@@ -7,6 +7,8 @@ mod desk;
 mod doctor;
 mod fake;
 mod files;
+#[cfg(feature = "keychain")]
+mod keychain;
 mod npm;
 mod sign_in;
 mod tokens;
