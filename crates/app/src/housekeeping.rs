@@ -9,6 +9,8 @@ use crate::{app::App, error::Result};
 
 /// How long what has ended stays, so that a late second use is still known for what it is.
 const KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// How long a window of tries stays that has ended: as long as the clocks of nodes may differ.
+const COUNTS_KEPT: SignedDuration = SignedDuration::from_hours(1);
 /// How long a registered client may stay unused.
 const CLIENTS_KEPT: SignedDuration = SignedDuration::from_hours(180 * 24);
 
@@ -18,7 +20,7 @@ pub(crate) async fn run(app: &App) -> Result<()> {
     let ago = |span: SignedDuration| now.checked_sub(span).unwrap_or(Timestamp::UNIX_EPOCH);
     let before = ago(KEPT);
     let mut tx = app.store.begin().await?;
-    let mut rows = budgets::forget(&mut tx, before).await?;
+    let mut rows = budgets::forget(&mut tx, ago(COUNTS_KEPT)).await?;
     rows += sessions::forget(&mut tx, before).await?;
     rows += sign_ins::forget(&mut tx, before).await?;
     rows += codes::forget(&mut tx, before).await?;

@@ -59,13 +59,23 @@ impl Drop for UnderWay {
     }
 }
 
+/// Does what leads to a mail beside the request that wanted it.
+pub(crate) fn beside<F>(app: &App, work: impl FnOnce(App) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    app.post.0.send_modify(|count| *count += 1);
+    let (under_way, work) = (UnderWay(app.clone()), work(app.clone()));
+    tokio::spawn(async move {
+        work.await;
+        drop(under_way);
+    });
+}
+
 /// Sends a mail beside the request that wanted it: how long it takes, and whether there is anybody to send
 /// it to, shows in no answer. A failure is the operator's to see; the person can ask again.
 pub(crate) fn post(app: &App, about: UserId, message: Message) {
-    app.post.0.send_modify(|count| *count += 1);
-    let under_way = UnderWay(app.clone());
-    tokio::spawn(async move {
-        let app = &under_way.0;
+    beside(app, move |app| async move {
         let Some(mailer) = &app.outside.mailer else {
             tracing::warn!(event = "mail_not_configured", user_id = %about);
             return;

@@ -16,11 +16,11 @@ use crate::{
 };
 
 const WINDOW: SignedDuration = SignedDuration::from_mins(15);
-/// Tries at one account from one network address; at one account from anywhere (many, so that a guesser does
-/// not soon shut its owner out); from one network address at whatever account.
+/// Tries from one network address at whatever account; from one network address at one account; at one account
+/// from anywhere (many, and none by who has used up the other two: a guesser does not soon shut its owner out).
+const ADDRESS: Budget = Budget { name: "sign_in_address", limit: 100, window: WINDOW };
 const HERE: Budget = Budget { name: "sign_in_account_address", limit: 10, window: WINDOW };
 const ACCOUNT: Budget = Budget { name: "sign_in_account", limit: 100, window: WINDOW };
-const ADDRESS: Budget = Budget { name: "sign_in_address", limit: 100, window: WINDOW };
 
 /// Signs in with a username or a confirmed address, and a password.
 ///
@@ -35,12 +35,13 @@ pub async fn by_password(
     before: Option<&SignedIn>,
 ) -> Result<Opened, Rejected> {
     let login = login.trim();
-    let user = find(app, login).await?;
-    // The account counts the same by whichever of its names it is tried.
-    let account = user.as_ref().map_or_else(|| login.to_lowercase(), |user| user.id.to_string());
+    // Counted as it is looked up. Were a name and an address counted as the one account that has both, then the
+    // tries left would tell that they belong together.
+    let account = login.to_lowercase();
     let here = format!("{account} {}", place.network());
-    let tries = [(&HERE, here.clone()), (&ACCOUNT, account.clone()), (&ADDRESS, place.network())];
+    let tries = [(&ADDRESS, place.network()), (&HERE, here.clone()), (&ACCOUNT, account)];
     spend(app, &tries).await?;
+    let user = find(app, login).await?;
     let record = match &user {
         Some(user) => passwords::find(&mut app.store.read().await?, user.id).await?,
         None => None,

@@ -10,7 +10,7 @@ use skaas_domain::{
 use skaas_outbound::mail::Message;
 use skaas_store::{
     Conflict, StoreError, Tx,
-    budgets::Budget,
+    budgets::{self, Budget, Spent},
     codes::{self, Code, CodeKind},
     users,
 };
@@ -27,6 +27,9 @@ use crate::{
 const CONFIRMABLE: SignedDuration = SignedDuration::from_hours(24);
 /// Mails that one account may cause.
 const MAILS: Budget = Budget { name: "mail_account", limit: 10, window: SignedDuration::from_hours(1) };
+
+/// Mails that ask one mailbox something, whoever causes them: nobody floods it by way of us.
+const MAILS_TO: Budget = Budget { name: "mail_recipient", limit: 5, window: SignedDuration::from_hours(1) };
 
 /// A letter to be posted once what it speaks of is committed.
 pub(super) struct Ready {
@@ -73,6 +76,12 @@ pub(super) async fn ask(app: &App, tx: &mut Tx, user: &User, to: &str) -> Result
     Ok(Ready { user: user.clone(), message })
 }
 
+/// Whether this mailbox has had enough of us for now, counting one more mail to it.
+pub(super) async fn has_enough(app: &App, tx: &mut Tx, to: &str) -> Result<bool> {
+    let spent = budgets::spend(tx, &MAILS_TO, &to.to_lowercase(), app.now()).await?;
+    Ok(matches!(spent, Spent::Exhausted { .. }))
+}
+
 /// Asks for another address: it counts once the link that is mailed there was followed; until then the old
 /// one stays.
 ///
@@ -80,7 +89,7 @@ pub(super) async fn ask(app: &App, tx: &mut Tx, user: &User, to: &str) -> Result
 /// [`Rejected::Field`] with `email`; [`Rejected::TooOften`].
 pub async fn change_address(app: &App, who: &SignedIn, email: &str) -> Result<ChangeOfAddress, Rejected> {
     let email = check_email(email).map_err(|error| Rejected::field("email", &error))?;
-    spend(app, &[(&MAILS, who.user.id.to_string())]).await?;
+    spend(app, &[(&MAILS, who.user.id.to_string()), (&MAILS_TO, email.to_lowercase())]).await?;
     let mut tx = app.store.begin().await?;
     let confirmed = users::email_verified_at(&mut tx, who.user.id).await?.is_some();
     if confirmed && address(&who.user).is_some_and(|now| now.to_lowercase() == email.to_lowercase()) {

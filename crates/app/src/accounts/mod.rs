@@ -14,7 +14,6 @@ mod sign_up;
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use skaas_domain::{id::UserId, password::WeakPassword, user::User};
 use skaas_store::{
     StoreError,
@@ -90,26 +89,24 @@ pub fn address(user: &User) -> Option<&str> {
     (!is_placeholder).then_some(user.email.as_str())
 }
 
-/// Spends one try of each budget, or says when the next one may be made. What was spent stays spent,
-/// whatever becomes of the try.
+/// Spends one try of each budget in turn, or says when the next one may be made. What was spent stays spent,
+/// whatever becomes of the try; budgets behind one that has run out stay as they are. So the asker's own come
+/// first: whoever has used those up neither empties another's nor fills the database with what they make up.
 pub(crate) async fn spend(app: &App, tries: &[(&Budget, String)]) -> Result<(), Rejected> {
     let now = app.now();
     let mut tx = app.store.begin().await?;
-    let mut until: Option<Timestamp> = None;
+    let mut exhausted = None;
     for (budget, subject) in tries {
-        if let Spent::Exhausted { until: end } = budgets::spend(&mut tx, budget, subject, now).await? {
-            until = until.max(Some(end));
+        if let Spent::Exhausted { until } = budgets::spend(&mut tx, budget, subject, now).await? {
+            exhausted = Some((budget, until));
+            break;
         }
     }
     tx.commit().await?;
-    match until {
-        None => Ok(()),
-        Some(end) => {
-            tracing::warn!(event = "tries_exhausted", budget = tries[0].0.name);
-            let wait = u64::try_from(end.duration_since(now).as_secs()).unwrap_or(1);
-            Err(Rejected::TooOften { retry_after: Duration::from_secs(wait.max(1)) })
-        }
-    }
+    let Some((budget, until)) = exhausted else { return Ok(()) };
+    tracing::warn!(event = "tries_exhausted", budget = budget.name);
+    let wait = u64::try_from(until.duration_since(now).as_secs()).unwrap_or(1);
+    Err(Rejected::TooOften { retry_after: Duration::from_secs(wait.max(1)) })
 }
 
 impl From<WeakPassword> for Rejected {

@@ -19,7 +19,7 @@ use super::{Rejected, address, addresses::stale_link, hashing, mails, spend};
 use crate::{
     app::App,
     error::Result,
-    outside::post,
+    outside::{beside, post},
     sessions::{self, Opened, SignedIn},
 };
 
@@ -32,8 +32,8 @@ const RESETS_FROM_ADDRESS: Budget = Budget { name: "reset_address", limit: 30, w
 /// Tries of the old password by who is signed in already.
 const OLD_PASSWORDS: Budget = Budget { name: "old_password", limit: 10, window: HOUR };
 
-/// Mails a link to choose a new password, if an account has this address. The answer is the same if none
-/// has.
+/// Mails a link to choose a new password, if an account has this address. The answer is the same if none has,
+/// and comes as soon: whether one has is asked after it.
 ///
 /// # Errors
 /// [`Rejected::Field`] with `email` for what is no address; [`Rejected::TooOften`].
@@ -41,10 +41,19 @@ pub async fn ask_reset(app: &App, email: &str, place: &Place) -> Result<(), Reje
     let email = check_email(email).map_err(|error| Rejected::field("email", &error))?;
     let tries = [(&RESETS_FROM_ADDRESS, place.network()), (&RESETS_OF_ACCOUNT, email.to_lowercase())];
     spend(app, &tries).await?;
+    beside(app, |app| async move {
+        if let Err(error) = mail_reset(&app, &email).await {
+            tracing::warn!(event = "reset_not_mailed", reason = %error);
+        }
+    });
+    Ok(())
+}
+
+async fn mail_reset(app: &App, email: &str) -> Result<()> {
     let now = app.now();
     let (secret, id) = app.with_rng(|rng| (Secret::generate(SecretKind::Link, rng), CodeId::new(now, rng)));
     let mut tx = app.store.begin().await?;
-    let Some(user) = users::find_by_email(&mut tx, &email).await? else { return Ok(()) };
+    let Some(user) = users::find_by_email(&mut tx, email).await? else { return Ok(()) };
     let Some(to) = address(&user) else { return Ok(()) };
     let expires_at = now.saturating_add(RESETTABLE).unwrap_or(now);
     let sent_to = to.to_owned();

@@ -51,9 +51,15 @@ pub async fn sign_up(
     let user = new_user(app, &mut tx, username, None).await?;
     passwords::set(&mut tx, user.id, &hash, app.now()).await?;
     let letter = addresses::ask(app, &mut tx, &user, &email).await?;
+    let has_enough = addresses::has_enough(app, &mut tx, &email).await?;
     let opened = sessions::open(app, &mut tx, user.id, place, before).await?;
     tx.commit().await?;
-    letter.post(app);
+    // Else whoever has others' mailboxes flooded would also keep their owners from signing up.
+    if has_enough {
+        tracing::warn!(event = "mailbox_spared", user_id = %user.id);
+    } else {
+        letter.post(app);
+    }
     tracing::info!(event = "signed_up", user_id = %user.id);
     Ok(opened)
 }

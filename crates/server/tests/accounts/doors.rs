@@ -1,7 +1,9 @@
 //! Signing in and out: who gets in, for how long, and what the answer gives away.
 
 use jiff::SignedDuration;
-use skaas_testkit::app::{Page, story};
+use skaas_app::{accounts::Rejected, sessions::Opened, sign_in};
+use skaas_domain::device::Place;
+use skaas_testkit::app::{Page, TestApp, story};
 
 use super::{PASSWORD, is_in, joins, signs_in, signs_up};
 
@@ -47,6 +49,44 @@ fn tries_run_out_for_accounts_that_exist_and_for_those_that_do_not_on_every_node
         let mut ann = app.browser();
         signs_in(&mut ann, "ann", PASSWORD);
         assert!(is_in(&mut ann));
+    });
+}
+
+/// A guess from somewhere.
+fn guesses(app: &TestApp, from: &str, login: &str) -> Result<Opened, Rejected> {
+    let place = Place::new(from, "curl");
+    app.run(sign_in::by_password(app.operator(), login, "wrong horse wrong staple", &place, None))
+}
+
+#[test]
+fn who_guesses_from_one_address_does_not_shut_the_owner_out() {
+    story(|app| {
+        joins(app, "ann");
+        let outcomes: Vec<_> = (0..150).map(|_| guesses(app, "198.51.100.7", "ann")).collect();
+        assert!(outcomes[..10].iter().all(|outcome| matches!(outcome, Err(Rejected::NoMatch))));
+        assert!(outcomes[10..].iter().all(|outcome| matches!(outcome, Err(Rejected::TooOften { .. }))));
+        // Nor does it help to move on within the network that one subscriber has.
+        for host in 0..12 {
+            let outcome = guesses(app, &format!("2001:db8:1:2::{host:x}"), "ann");
+            assert_eq!(matches!(outcome, Err(Rejected::TooOften { .. })), host >= 10, "{host}: {outcome:?}");
+        }
+        let mut ann = app.browser();
+        signs_in(&mut ann, "ann", PASSWORD);
+        assert!(is_in(&mut ann));
+    });
+}
+
+#[test]
+fn the_tries_left_do_not_tell_which_address_belongs_to_which_name() {
+    story(|app| {
+        joins(app, "ann");
+        for _ in 0..11 {
+            let _ = guesses(app, "198.51.100.7", "ann");
+        }
+        assert!(matches!(guesses(app, "198.51.100.7", " Ann "), Err(Rejected::TooOften { .. })));
+        for address in ["ann@example.test", "nobody@example.test"] {
+            assert!(matches!(guesses(app, "198.51.100.7", address), Err(Rejected::NoMatch)), "{address}");
+        }
     });
 }
 

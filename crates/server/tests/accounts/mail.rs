@@ -1,6 +1,13 @@
 //! Addresses and passwords: what a mailed link does, and what it does not.
 
+use std::{
+    pin::pin,
+    task::{Context, Waker},
+};
+
 use jiff::SignedDuration;
+use skaas_app::{accounts, outside};
+use skaas_domain::device::Place;
 use skaas_testkit::app::story;
 
 use super::{NEW_PASSWORD, PASSWORD, is_in, joins, signs_in, signs_up};
@@ -144,5 +151,45 @@ fn a_changed_password_needs_the_old_one_and_signs_every_other_browser_out() {
         assert!(!is_in(&mut thief), "this browser has a new secret too");
         signs_in(&mut phone, "ann", NEW_PASSWORD);
         assert!(is_in(&mut phone));
+    });
+}
+
+#[test]
+fn asking_for_a_reset_is_answered_before_the_address_is_looked_up() {
+    story(|app| {
+        joins(app, "ann");
+        let (operator, place) = (app.operator(), Place::new("198.51.100.7", "Firefox"));
+        // On one thread, what is done beside the answer begins after it.
+        let thread = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        thread.block_on(async {
+            for email in ["ann@example.test", "nobody@example.test"] {
+                accounts::ask_reset(operator, email, &place).await.unwrap();
+                let settled = pin!(outside::mail_settled(operator));
+                assert!(settled.poll(&mut Context::from_waker(Waker::noop())).is_pending(), "{email}");
+                outside::mail_settled(operator).await;
+            }
+        });
+    });
+}
+
+#[test]
+fn a_mailbox_is_not_flooded_by_way_of_us_and_its_owner_signs_up_all_the_same() {
+    story(|app| {
+        for number in 0..7 {
+            let mut browser = app.browser();
+            let page = browser.open("/signup");
+            let name = format!("mallory{number}");
+            let fields = [("username", &*name), ("email", "Bob@Example.Test"), ("password", PASSWORD)];
+            browser.submit(&page, "/signup", &fields).says("Welcome.");
+        }
+        let mut bob = signs_up(app, "bob");
+        let to_bob = || app.mails().iter().filter(|mail| mail.to_lowercase().contains("to: bob@")).count();
+        assert_eq!(to_bob(), 5);
+        let page = bob.open("/account");
+        bob.submit(&page, "/account/email", &[("email", "bob@example.test")]).says("too many tries");
+        app.pass(SignedDuration::from_hours(1));
+        let page = bob.open("/account");
+        bob.submit(&page, "/account/email", &[("email", "bob@example.test")]).says("We mailed a link");
+        assert_eq!(to_bob(), 6);
     });
 }
