@@ -56,7 +56,7 @@ pub struct NewToken {
     /// that asks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scopes: Option<String>,
-    /// In how many seconds it stops working; until it is revoked when left out.
+    /// In how many seconds it stops working; when left out, with the token that asks, else when it is revoked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_in: Option<u64>,
 }

@@ -61,8 +61,8 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller) -> Answer<Json<
 
 /// Makes a token.
 ///
-/// The answer is the only place where it is ever shown. It cannot do more than the one that asks, and a
-/// connected application makes none.
+/// The answer is the only place where it is ever shown. It cannot do more than the one that asks, nor work
+/// longer, and a connected application makes none.
 #[utoipa::path(
     post, path = "/api/tokens", tag = "tokens", operation_id = "createToken",
     security(("token" = ["account"]), ("session" = [], "csrf" = [])),
@@ -93,10 +93,14 @@ pub(crate) async fn create(
     if !scopes.is_within(&own) {
         return Err(Error::Forbidden("a token cannot make one that may do more than itself".into()).into());
     }
+    let own_end = caller.token().and_then(|token| token.expires_at);
     let expires_at = match new.expires_in {
-        None => None,
+        None => own_end,
         Some(seconds) => Some(end(&app, seconds)?),
     };
+    if own_end.is_some_and(|own_end| expires_at.is_none_or(|end| end > own_end)) {
+        return Err(Error::Forbidden("a token cannot make one that works longer than itself".into()).into());
+    }
     let wanted = tokens::NewToken { name: &new.name, scopes, expires_at };
     let created = tokens::create_scoped(&app, &user.username, wanted).await?;
     let answer = CreatedToken {
