@@ -93,6 +93,11 @@ fn loopback_without_port(text: &str) -> Option<(&str, &str)> {
     (after.is_empty() || after.starts_with(['/', '?'])).then_some((host, after))
 }
 
+/// Whether `text` leads to a program on the person's own machine and to nobody else.
+pub fn is_loopback(text: &str) -> bool {
+    loopback_without_port(text).is_some()
+}
+
 /// Whether a request for `requested` may be answered there when the client registered `registered`.
 pub fn matches(registered: &str, requested: &str) -> bool {
     if registered == requested {

@@ -84,7 +84,7 @@ pub async fn start(app: &App, ask: Ask<'_>) -> Result<Started, Refused> {
         // An api token is for no one resource.
         (None, scopes, None)
     } else {
-        let client = oauth::find_client(app, ask.client_id).await?;
+        let client = oauth::find_client(app, ask.client_id, &ask.place).await?;
         if !client.grant_types.contains(&GrantType::DeviceCode) {
             let why = "this client did not register the device_code grant type";
             return Err(Refused::said(ErrorCode::UnauthorizedClient, why));

@@ -2,8 +2,10 @@
 //! to an address that the client did not register: such a fault is shown to the person instead.
 
 use skaas_domain::{
+    device::Place,
     id::{OauthGrantId, UserId},
     oauth::{CODE_LIFETIME, Challenge, Client, ErrorCode, GrantType, OauthCode, OauthGrant},
+    redirect,
     scope::Scopes,
     secret::{Secret, SecretKind},
 };
@@ -63,8 +65,18 @@ pub struct Sent(pub String);
 pub enum NotAsked {
     /// The person is told: there is no address that could be trusted with it.
     Shown(String),
-    /// The client is told.
+    /// The client is told: it is a program on the person's own machine.
     Sent(Sent),
+    /// The person is told, and may go on to tell the client. Anybody can register one, so whoever was sent at
+    /// once would follow a link of ours to any site there is (RFC 9700, section 4.11.2).
+    Offered {
+        /// What is wrong with the question.
+        why: String,
+        /// Where going on leads, as a person reads it.
+        destination: String,
+        /// Where going on leads.
+        sent: Sent,
+    },
     /// Neither's fault.
     Other(Error),
 }
@@ -90,7 +102,7 @@ fn sent(app: &App, redirect_uri: &str, state: Option<&str>, told: &[(&str, &str)
 }
 
 /// The client, and an address that it registered.
-async fn trusted(app: &App, asked: &Asked) -> Result<(Client, String), NotAsked> {
+async fn trusted(app: &App, asked: &Asked, place: &Place) -> Result<(Client, String), NotAsked> {
     let shown = |why: &str| NotAsked::Shown(why.to_owned());
     if matches!(asked.doubled.as_deref(), Some("client_id" | "redirect_uri")) {
         return Err(shown("the app that sent you here named itself twice; nothing was allowed"));
@@ -98,7 +110,7 @@ async fn trusted(app: &App, asked: &Asked) -> Result<(Client, String), NotAsked>
     let Some(client_id) = &asked.client_id else {
         return Err(shown("the app that sent you here did not say which one it is (client_id)"));
     };
-    let client = match clients::find(app, client_id).await {
+    let client = match clients::find(app, client_id, place).await {
         Ok(client) => client,
         Err(Refused::Other(error)) => return Err(error.into()),
         Err(refused) => return Err(NotAsked::Shown(refused.to_string())),
@@ -115,9 +127,9 @@ async fn trusted(app: &App, asked: &Asked) -> Result<(Client, String), NotAsked>
     }
 }
 
-/// Reads and checks what a browser brought.
-pub async fn check(app: &App, asked: &Asked) -> Result<Request, NotAsked> {
-    let (client, redirect_uri) = trusted(app, asked).await?;
+/// Reads and checks what a browser brought, from that place.
+pub async fn check(app: &App, asked: &Asked, place: &Place) -> Result<Request, NotAsked> {
+    let (client, redirect_uri) = trusted(app, asked, place).await?;
     let state = asked.state.as_deref();
     match rest(app, asked, &client) {
         Ok((scopes, resource, challenge)) => {
@@ -128,7 +140,12 @@ pub async fn check(app: &App, asked: &Asked) -> Result<Request, NotAsked> {
         Err(refused) => {
             let code = refused.code().unwrap_or(ErrorCode::TemporarilyUnavailable).as_str();
             let told = [("error", code), ("error_description", &*refused.to_string())];
-            Err(NotAsked::Sent(sent(app, &redirect_uri, state, &told)?))
+            let sent = sent(app, &redirect_uri, state, &told)?;
+            if redirect::is_loopback(&redirect_uri) {
+                return Err(NotAsked::Sent(sent));
+            }
+            let (why, destination) = (refused.to_string(), redirect::shown(&redirect_uri));
+            Err(NotAsked::Offered { why, destination, sent })
         }
     }
 }

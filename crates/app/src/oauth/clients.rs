@@ -21,7 +21,9 @@ use crate::{accounts, app::App};
 /// Registrations from one address.
 const REGISTRATIONS: Budget =
     Budget { name: "oauth_registration", limit: 200, window: SignedDuration::from_hours(1) };
-/// Descriptions read from one host: nobody makes us trouble it.
+/// Descriptions read for one address, and from one host: nobody makes us trouble it, or one after the other.
+const LOOK_UPS_FOR: Budget =
+    Budget { name: "oauth_client_metadata_address", limit: 200, window: SignedDuration::from_hours(1) };
 const LOOK_UPS: Budget =
     Budget { name: "oauth_client_metadata", limit: 120, window: SignedDuration::from_hours(1) };
 /// The longest name of a client, in characters.
@@ -145,21 +147,27 @@ pub(super) async fn known(app: &App, client_id: &str) -> Result<Client, Refused>
     row(app, client_id).await?.ok_or_else(unknown)
 }
 
-/// The client of this id. Where that is the address of a document, the document is read.
+/// The client of this id, for who asks from that place. Where it is the address of a document, the document is
+/// read.
 ///
 /// # Errors
 /// `invalid_client`.
-pub(crate) async fn find(app: &App, client_id: &str) -> Result<Client, Refused> {
+pub(crate) async fn find(app: &App, client_id: &str, place: &Place) -> Result<Client, Refused> {
     let known = row(app, client_id).await?;
     match client_metadata::parse_client_id(client_id) {
-        Some(address) => described(app, &address, known).await,
+        Some(address) => described(app, &address, known, place).await,
         None => known.ok_or_else(unknown),
     }
 }
 
 /// The client that the document at its id describes, as it stands now, or as it stood while that was said to
 /// hold.
-async fn described(app: &App, address: &Url, known: Option<Client>) -> Result<Client, Refused> {
+async fn described(
+    app: &App,
+    address: &Url,
+    known: Option<Client>,
+    place: &Place,
+) -> Result<Client, Refused> {
     let client_id = address.as_str();
     let now = app.now();
     let fresh_until = |client: &Client| client.metadata.get(FRESH_UNTIL).and_then(Value::as_i64);
@@ -172,7 +180,7 @@ async fn described(app: &App, address: &Url, known: Option<Client>) -> Result<Cl
     let http =
         app.http().ok_or_else(|| refuse("this server looks up no addresses; register instead".into()))?;
     let host = address.host_str().unwrap_or_default().to_owned();
-    accounts::spend(app, &[(&LOOK_UPS, host)]).await?;
+    accounts::spend(app, &[(&LOOK_UPS_FOR, place.network()), (&LOOK_UPS, host)]).await?;
     let said = client_metadata::fetch(http, client_id)
         .await
         .map_err(|error| refuse(format!("the client's description cannot be read: {error}")))?;

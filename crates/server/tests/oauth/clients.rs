@@ -211,6 +211,36 @@ fn nobody_is_sent_where_the_client_is_not_registered() {
 }
 
 #[test]
+fn no_link_of_ours_leads_to_a_site_that_somebody_registered_before_the_person_says_so() {
+    story(|app| {
+        let port = app.node().port();
+        let backs = ["https://evil.example/back", "evil.app:/back"];
+        let (_, client) = register(port, &json!({ "client_name": "Bank", "redirect_uris": backs }));
+        let client = client["client_id"].as_str().unwrap();
+        let mut ann = Browser::signed_up(port, "ann");
+        for (back, shown) in backs.into_iter().zip(["evil.example", "the app behind evil.app:"]) {
+            for fault in [("response_type", "x"), ("scope", "everything"), ("code_challenge", "")] {
+                let question = question(client, &[("redirect_uri", back), fault]);
+                for page in [
+                    Browser::at(port).opens(&question),
+                    ann.opens(&question),
+                    answers(&mut ann, &question, "approve"),
+                ] {
+                    assert_eq!((page.status, page.header("location")), (400, None), "{question}");
+                    let text = page.text();
+                    assert!(!text.contains("http-equiv"), "{text}");
+                    for part in [&format!("href=\"{back}?error="), &format!("Go on to {shown}</a>")] {
+                        assert!(text.contains(part), "{part}: {text}");
+                    }
+                }
+            }
+            let (to, _) = sent(&answers(&mut ann, &question(client, &[("redirect_uri", back)]), "deny"));
+            assert_eq!(to, back, "the person did say so");
+        }
+    });
+}
+
+#[test]
 fn a_code_is_for_who_asked_and_for_once() {
     story(|app| {
         let port = app.node().port();

@@ -162,3 +162,23 @@ fn no_client_has_us_call_what_its_operator_does_not_permit() {
         assert_eq!(site.asked(), 0, "no request reached it");
     });
 }
+
+#[test]
+fn nobody_has_us_ask_one_host_after_the_other() {
+    story(|app| {
+        let site = app.site("app.example");
+        let node = app.node_near(&site, true);
+        let id = site.url("/client.json");
+        describes(&site, &id, &[]);
+        let mut ann = Browser::signed_up(node.port(), "ann");
+        for number in 0..200 {
+            let stranger = format!("https://10.0.0.{number}/client.json");
+            refused(&ann.opens(&question(&stranger, &[])), "is not a public address");
+        }
+        refused(&ann.opens(&question(&id, &[])), "too many tries");
+        let known = post(node.port(), "/oauth/device_authorization", &[("client_id", &id)]);
+        assert_eq!((known.0, site.asked()), (429, 0), "{}", known.1);
+        app.pass(SignedDuration::from_hours(1));
+        assert_eq!(ann.opens(&question(&id, &[])).status, 200);
+    });
+}

@@ -11,7 +11,7 @@ use skaas_app::oauth::{self, Asked, NotAsked, Request, Sent, applications};
 use skaas_domain::redirect;
 
 use super::super::form::Form;
-use crate::pages::{Browser, Frame, PageError, PagesState, Submitted, show};
+use crate::pages::{Browser, Frame, PageError, PagesState, Submitted, sentence_case, show, show_as};
 
 /// What the question is made of, as it stands in the query and in the form.
 const PARAMETERS: [&str; 8] = [
@@ -43,6 +43,15 @@ struct Consent {
     kept: Vec<(&'static str, String)>,
 }
 
+#[derive(Template)]
+#[template(path = "consent_refused.html")]
+struct Refusal {
+    frame: Frame,
+    why: String,
+    destination: String,
+    url: String,
+}
+
 fn asked(get: impl Fn(&str) -> Option<String>, doubled: Option<String>) -> Asked {
     Asked {
         response_type: get("response_type"),
@@ -64,8 +73,12 @@ fn go(Sent(url): &Sent) -> Response {
     response
 }
 
-fn not_asked(why: NotAsked) -> Result<Response, PageError> {
+fn not_asked(browser: &Browser, why: NotAsked) -> Result<Response, PageError> {
     match why {
+        NotAsked::Offered { why, destination, sent: Sent(url) } => {
+            let (frame, why) = (browser.frame("consent"), sentence_case(&why));
+            show_as(StatusCode::BAD_REQUEST, &Refusal { frame, why, destination, url })
+        }
         NotAsked::Shown(sentence) => Err(PageError::new(StatusCode::BAD_REQUEST, sentence)),
         NotAsked::Sent(sent) => Ok(go(&sent)),
         NotAsked::Other(error) => Err(error.into()),
@@ -81,9 +94,9 @@ pub(super) async fn page(
     let form = Form::parse(query.unwrap_or_default().as_bytes());
     let get = |name: &str| form.get(name).map(str::to_owned);
     let asked = asked(get, form.doubled().map(str::to_owned));
-    let request = match oauth::check(&state.app, &asked).await {
+    let request = match oauth::check(&state.app, &asked, &browser.place).await {
         Ok(request) => request,
-        Err(why) => return not_asked(why),
+        Err(why) => return not_asked(&browser, why),
     };
     let kept = PARAMETERS.into_iter().filter_map(|name| Some((name, get(name)?))).collect();
     let mut response = show(&consent(&browser, &request, kept))?;
@@ -128,9 +141,9 @@ pub(super) async fn answer(
     };
     let get = |name: &str| Some(fields.get(name).to_owned()).filter(|value| !value.is_empty());
     let doubled = PARAMETERS.into_iter().find(|name| fields.all(name).count() > 1).map(str::to_owned);
-    let request = match oauth::check(&state.app, &asked(get, doubled)).await {
+    let request = match oauth::check(&state.app, &asked(get, doubled), &browser.place).await {
         Ok(request) => request,
-        Err(why) => return not_asked(why),
+        Err(why) => return not_asked(&browser, why),
     };
     let sent = match fields.get("answer") {
         "approve" => oauth::consent(&state.app, signed_in.user.id, &request).await?,
