@@ -94,20 +94,19 @@ const RESERVED_USERNAMES: &[&str] = &[
     "www",
 ];
 
-/// Names that agent clients keep for themselves (CLIENTS.md 6), and ours.
-const RESERVED_SKILLS: &[&str] = &[
+/// Names that agent clients keep for themselves.
+const KEPT_BY_CLIENTS: &[&str] = &[
     "agent-skills",
-    "buy",
     "builtin",
     "claude-code-plugins",
     "claude-plugins-official",
     "inline",
-    "marketplace",
-    "skaas",
-    "skills",
     "skills-dir",
     "synced",
 ];
+
+/// Names that would be taken for something of ours.
+const KEPT_BY_US: &[&str] = &["buy", "marketplace", "skaas", "skills"];
 
 /// Beginnings that claim an official origin.
 const OFFICIAL_PREFIXES: &[&str] =
@@ -152,11 +151,20 @@ pub fn check_source_name(name: &str) -> Result<(), InvalidName> {
 /// Whether `name` may be a skill's name: the form that every client loads, none of the words that
 /// clients keep for themselves, no imitation of an official name.
 pub fn check_skill_name(name: &str) -> Result<(), InvalidName> {
+    check_marketplace_name(name)?;
+    if imitates(name, KEPT_BY_US) {
+        return Err(InvalidName::Reserved(name.into()));
+    }
+    Ok(())
+}
+
+/// Whether `name` may be what clients call the personal marketplaces of an installation.
+pub fn check_marketplace_name(name: &str) -> Result<(), InvalidName> {
     check_form(name, MAX_SKILL_NAME)?;
     let mine = skeleton(name);
     let official = OFFICIAL_PREFIXES.iter().any(|prefix| mine.starts_with(&skeleton(prefix)))
-        || ["anthropic", "claude", "claude-code"].iter().any(|word| skeleton(word) == mine);
-    if official || imitates(name, RESERVED_SKILLS) {
+        || imitates(name, &["anthropic", "claude", "claude-code"]);
+    if official || imitates(name, KEPT_BY_CLIENTS) {
         return Err(InvalidName::Reserved(name.into()));
     }
     Ok(())

@@ -5,6 +5,7 @@ use std::{fmt, net::SocketAddr, path::PathBuf};
 
 use config::{Config, File, FileFormat};
 use serde::Deserialize;
+use skaas_domain::name::check_marketplace_name;
 
 use crate::{
     client_address::{InvalidProxies, TrustedProxies},
@@ -17,6 +18,7 @@ pub(crate) const DEFAULTS: &str = include_str!("../../../skaas.default.toml");
 /// Each key with the environment variable that sets it.
 const VARIABLES: &[(&str, &str)] = &[
     ("public_url", "SKAAS_PUBLIC_URL"),
+    ("marketplace_name", "SKAAS_MARKETPLACE_NAME"),
     ("listen", "SKAAS_LISTEN"),
     ("data_dir", "SKAAS_DATA_DIR"),
     ("grace_seconds", "SKAAS_GRACE_SECONDS"),
@@ -58,6 +60,7 @@ const SECRETS: &[&str] =
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
     pub(crate) public_url: String,
+    pub(crate) marketplace_name: String,
     pub(crate) listen: SocketAddr,
     pub(crate) data_dir: PathBuf,
     pub(crate) grace_seconds: u64,
@@ -207,6 +210,8 @@ impl Settings {
         if url.ends_with('/') {
             return Err(wrong("public_url", "ends in a slash"));
         }
+        check_marketplace_name(&self.marketplace_name)
+            .map_err(|error| wrong("marketplace_name", &error.to_string()))?;
         let database = &self.database.url;
         let known = ["postgres://", "postgresql://", "sqlite:"];
         if !database.is_empty() && !known.iter().any(|scheme| database.starts_with(scheme)) {
@@ -260,6 +265,7 @@ impl fmt::Display for Settings {
             }
         };
         writeln!(f, "public_url = {:?}", self.public_url)?;
+        writeln!(f, "marketplace_name = {:?}", self.marketplace_name)?;
         writeln!(f, "listen = \"{}\"", self.listen)?;
         writeln!(f, "data_dir = {:?}", self.data_dir.display().to_string())?;
         writeln!(f, "grace_seconds = {}", self.grace_seconds)?;
@@ -354,6 +360,7 @@ fn wrong(key: &str, reason: &str) -> InvalidSettings {
     };
     let example = match key {
         "public_url" => "public_url = \"https://skills.example.com\"",
+        "marketplace_name" => "marketplace_name = \"acme-skills\"",
         "listen" => "listen = \"0.0.0.0:8080\"",
         "database.url" => "DATABASE_URL=postgresql://skaas:password@localhost/skaas",
         "redis.url" => "REDIS_URL=redis://:password@localhost:6379/0",
@@ -390,6 +397,8 @@ mod tests {
         for (name, value) in [
             ("SKAAS_PUBLIC_URL", "skills.example.com"),
             ("SKAAS_PUBLIC_URL", "https://user@skills.example.com"),
+            ("SKAAS_MARKETPLACE_NAME", "Acme Skills"),
+            ("SKAAS_MARKETPLACE_NAME", "claude-plugins-official"),
             ("SKAAS_LISTEN", "nowhere"),
             ("DATABASE_URL", "mysql://x"),
             ("REDIS_URL", "rediss://h"),

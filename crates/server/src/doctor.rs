@@ -3,7 +3,7 @@
 
 use anyhow::bail;
 use serde::Serialize;
-use skaas_app::{App, Description, Store, publication::voice_in_use};
+use skaas_app::{App, Description, Store, Voice, publication::voice_in_use};
 
 use crate::{arguments::Place, config::Settings, installation, output};
 
@@ -143,7 +143,8 @@ async fn database(store: &Store) -> Vec<Finding> {
 }
 
 async fn storage(settings: &Settings, store: &Store) -> Finding {
-    let app: App = installation::app(settings, store.clone(), String::new());
+    let voice = Voice { public_url: String::new(), marketplace_name: settings.marketplace_name.clone() };
+    let app: App = installation::app(settings, store.clone(), voice);
     match skaas_app::health::ready(&app).await {
         Ok(()) => Finding { what: "storage", ok: true, found: "objects can be reached".into(), cure: None },
         Err(error) => Finding {

@@ -19,9 +19,6 @@ use crate::{
     output, outside,
 };
 
-/// What clients call everybody's personal marketplace.
-const MARKETPLACE_NAME: &str = "skaas";
-
 /// The machine's clock: the one place where it is read.
 pub(crate) struct SystemClock;
 
@@ -80,14 +77,15 @@ fn store_config(settings: &Settings) -> StoreConfig {
 }
 
 /// An app over an open store that speaks to nobody outside.
-pub(crate) fn app(settings: &Settings, store: Store, public_url: String) -> App {
-    with_outside(settings, store, public_url, Rate::in_process(), Outside::default())
+pub(crate) fn app(settings: &Settings, store: Store, voice: Voice) -> App {
+    with_outside(settings, store, voice, Rate::in_process(), Outside::default())
 }
 
 /// An app over an open store that sends mail, asks identity providers, and counts with the other nodes.
 pub(crate) fn serving_app(settings: &Settings, store: Store, public_url: String) -> anyhow::Result<App> {
     let outside = outside::outside(settings, &public_url)?;
-    Ok(with_outside(settings, store, public_url, rate(settings)?, outside))
+    let voice = Voice { public_url, marketplace_name: settings.marketplace_name.clone() };
+    Ok(with_outside(settings, store, voice, rate(settings)?, outside))
 }
 
 /// Where requests are counted: in Redis, where one is named.
@@ -98,8 +96,7 @@ pub(crate) fn rate(settings: &Settings) -> anyhow::Result<Rate> {
     }
 }
 
-fn with_outside(settings: &Settings, store: Store, public_url: String, rate: Rate, outside: Outside) -> App {
-    let voice = Voice { public_url, marketplace_name: MARKETPLACE_NAME.into() };
+fn with_outside(settings: &Settings, store: Store, voice: Voice, rate: Rate, outside: Outside) -> App {
     let scratch = settings.data_dir.join("scratch");
     let parts = Parts { store, clock: Arc::new(SystemClock), rng: Box::new(StdRng::from_os_rng()), rate };
     App::with_outside(AppConfig { voice, scratch, limits: limits(settings) }, parts, outside)
@@ -109,13 +106,14 @@ fn with_outside(settings: &Settings, store: Store, public_url: String, rate: Rat
 pub(crate) async fn beside_the_server(place: &Place) -> anyhow::Result<App> {
     let settings = settings(place, Vec::new())?;
     let store = open_store(&settings).await?;
-    let in_use = voice_in_use(&store).await?.map(|voice| voice.public_url);
-    let public_url = match (settings.public_url.is_empty(), in_use) {
-        (false, _) => settings.public_url.clone(),
-        (true, Some(url)) => url,
-        (true, None) => format!("http://{}", settings.listen),
-    };
-    Ok(app(&settings, store, public_url))
+    let mut voice = voice_in_use(&store).await?.unwrap_or_else(|| Voice {
+        public_url: format!("http://{}", settings.listen),
+        marketplace_name: settings.marketplace_name.clone(),
+    });
+    if !settings.public_url.is_empty() {
+        voice.public_url.clone_from(&settings.public_url);
+    }
+    Ok(app(&settings, store, voice))
 }
 
 fn limits(settings: &Settings) -> Limits {

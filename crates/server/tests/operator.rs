@@ -125,6 +125,27 @@ fn a_wrong_setting_stops_the_start_with_its_name_and_an_example() {
 }
 
 #[test]
+fn marketplaces_go_by_the_name_that_the_operator_gave_them() {
+    let house = House::configured(&[SKILL], |installation| {
+        installation.with_variable("SKAAS_MARKETPLACE_NAME", "acme-skills")
+    });
+    let bob = house.person("bob");
+    let copy = bob.clone(&bob.git, &house.server, "marketplace", "market", &[]);
+    let text = std::fs::read(copy.join(".claude-plugin/marketplace.json")).unwrap();
+    let market: Value = serde_json::from_slice(&text).unwrap();
+    assert_eq!(market["name"], "acme-skills");
+    let page = skaas_testkit::wire::Connection::open(house.server.port()).get("/").text();
+    assert!(page.contains("claude plugin install NAME@acme-skills"), "{page}");
+    // A command beside the server that was told nothing of it keeps the name.
+    let untold = story::installation(house.folder.path());
+    untold.admin(&["listing", "set", SKILL, "--price", "2000"]);
+    bob.git.ok(&copy, &["pull", "--ff-only"]);
+    let text = std::fs::read(copy.join(".claude-plugin/marketplace.json")).unwrap();
+    let market: Value = serde_json::from_slice(&text).unwrap();
+    assert_eq!(market["name"], "acme-skills");
+}
+
+#[test]
 fn health_and_metrics_answer_without_a_token() {
     let house = House::new();
     let bob = house.person("bob");

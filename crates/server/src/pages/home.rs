@@ -13,6 +13,7 @@ use super::{
 struct Home {
     frame: Frame,
     marketplace: String,
+    marketplace_name: String,
     sign_in_command: String,
 }
 
@@ -30,5 +31,6 @@ pub(super) async fn page(
     let username = frame.user.as_deref().unwrap_or("YOU");
     let marketplace = state.app.voice().marketplace_url(username);
     let sign_in_command = sign_in_command(&state.app.voice().public_url);
-    show(&Home { frame, marketplace, sign_in_command })
+    let marketplace_name = state.app.voice().marketplace_name.clone();
+    show(&Home { frame, marketplace, marketplace_name, sign_in_command })
 }
