@@ -90,3 +90,22 @@ fn the_domain_and_git_touch_no_network_and_no_runtime() {
         }
     }
 }
+
+#[test]
+fn foreign_objects_are_hashed_with_collision_detection_and_in_no_other_way() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../git/src/source_repo");
+    let files = skaas_testkit::folder::everything(&folder);
+    assert!(files.len() > 10, "{:?}", files.keys());
+    let mut uses = 0;
+    for (file, bytes) in files {
+        let text = String::from_utf8(bytes).unwrap();
+        let program = text.split("#[cfg(test)]").next().unwrap();
+        uses += program.matches("ForeignHasher").count() + program.matches("hash_foreign").count();
+        for plain in ["hash_object", "object_hasher", "finish_id", "sha1::"] {
+            // Packs and indexes are our own writing, and so is the sum at their end.
+            let is_ours = plain == "sha1::" && file.contains("/pack_");
+            assert!(is_ours || !program.contains(plain), "{file} uses {plain}");
+        }
+    }
+    assert!(uses > 5, "{uses}");
+}

@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod clients;
+pub mod folder;
 pub mod git;
 pub mod log;
 pub mod model;

@@ -84,6 +84,24 @@ fn every_page_goes_out_with_the_headers_that_keep_others_out() {
                 page.omits(" style=").omits("<script>").omits("onclick").says("</main>");
             }
         }
+        // And so does every other page there is.
+        let mut pages = 0;
+        for address in skaas_server::addresses() {
+            let path = address
+                .replace("{provider}", "x")
+                .replace("{at_username}", "@ann")
+                .replace("{name}", "none")
+                .replace("{username}", "ann");
+            let answer = ann.visit(&path).answer;
+            let is_page = answer.header("content-type").is_some_and(|kind| kind.starts_with("text/html"));
+            if is_page || answer.header("location").is_some() {
+                pages += 1;
+                let policy = answer.header("content-security-policy").unwrap_or_default();
+                assert!(policy.contains("frame-ancestors 'none'"), "{path}: {policy}");
+                assert_eq!(answer.header("cache-control"), Some("no-store"), "{path}");
+            }
+        }
+        assert!(pages > 20, "{pages}");
         for path in ["/assets/app.css", "/assets/app.js"] {
             let kept = app.browser().visit(path).answer;
             assert!(kept.header("cache-control").unwrap().starts_with("public"), "{path}");

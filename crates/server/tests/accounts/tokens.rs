@@ -89,7 +89,7 @@ fn who_has_no_confirmed_address_has_none_for_programs_either() {
 fn a_token_makes_none_that_may_do_more_or_works_longer_than_itself() {
     story(|app| {
         let bob = app.buyer("bob");
-        let make = |token: &str, body: &str| {
+        let asks = |token: &str, body: &str| {
             let headers = [("content-type", "application/json")];
             let mut line = Connection::open(app.node().port()).bearer(token);
             let answer = line.send("POST", "/api/tokens", &headers, body.as_bytes());
@@ -97,20 +97,20 @@ fn a_token_makes_none_that_may_do_more_or_works_longer_than_itself() {
         };
         let of_a_day = bob.takes_new_token(Some(app.in_days(1)));
         for longer in [r#"{"name":"x","expires_in":86401}"#, r#"{"name":"x","expires_in":99999999999}"#] {
-            let (status, body) = make(&of_a_day, longer);
+            let (status, body) = asks(&of_a_day, longer);
             assert_eq!(status, 403, "{body}");
             assert!(body["detail"].as_str().unwrap().contains("works longer than itself"), "{body}");
         }
-        assert_eq!(make(&of_a_day, r#"{"name":"x","expires_in":86400}"#).0, 201);
-        let (status, made) = make(&of_a_day, r#"{"name":"x","scopes":"account marketplaces"}"#);
+        assert_eq!(asks(&of_a_day, r#"{"name":"x","expires_in":86400}"#).0, 201);
+        let (status, made) = asks(&of_a_day, r#"{"name":"x","scopes":"account marketplaces"}"#);
         assert_eq!(status, 201, "{made}");
         let narrow = made["token"].as_str().unwrap();
         for more in [r#"{"name":"x","scopes":"account creator"}"#, r#"{"name":"x","scopes":"full"}"#] {
-            let (status, body) = make(narrow, more);
+            let (status, body) = asks(narrow, more);
             assert_eq!(status, 403, "{body}");
             assert!(body["detail"].as_str().unwrap().contains("may do more than itself"), "{body}");
         }
-        let (_, same) = make(narrow, r#"{"name":"x"}"#);
+        let (_, same) = asks(narrow, r#"{"name":"x"}"#);
         assert_eq!((&same["scopes"], &same["expires_at"]), (&made["scopes"], &made["expires_at"]));
         app.pass(SignedDuration::from_hours(24));
         for token in [of_a_day.as_str(), narrow, same["token"].as_str().unwrap()] {

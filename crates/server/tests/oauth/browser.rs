@@ -31,6 +31,9 @@ pub(crate) fn refusal((status, body): (u16, Value)) -> String {
     body["error"].as_str().unwrap_or_else(|| panic!("{body}")).to_owned()
 }
 
+/// Everybody's.
+pub(crate) const PASSWORD: &str = "seven quiet herons over the marsh";
+
 /// A browser with its cookies.
 pub(crate) struct Browser {
     port: u16,
@@ -47,11 +50,15 @@ impl Browser {
     pub(crate) fn signed_up(port: u16, username: &str) -> Self {
         let mut browser = Self::at(port);
         let email = format!("{username}@example.com");
-        let password = "seven quiet herons over the marsh";
-        let fields = [("username", username), ("email", &email), ("password", password), ("return_to", "/")];
+        let fields = [("username", username), ("email", &email), ("password", PASSWORD), ("return_to", "/")];
         let answer = browser.sends("/signup", &fields);
         assert_eq!(answer.status, 303, "{}", answer.text());
         browser
+    }
+
+    /// What its cookies hold.
+    pub(crate) fn cookies(&self) -> impl Iterator<Item = &str> {
+        self.cookies.values().map(String::as_str)
     }
 
     /// The same browser, talking to another node.

@@ -273,3 +273,42 @@ fn a_handle_gives_its_token_once_and_a_made_up_one_never() {
         assert_eq!(status(other["session"].as_str().unwrap()), expired);
     });
 }
+
+#[test]
+fn what_a_device_says_of_itself_is_shown_and_never_run() {
+    story(|app| {
+        let port = app.node().port();
+        let nasty = "\u{202e}\"><img src=x onerror=alert(1)>";
+        let body = crate::browser::form(&[("client_id", "skaas-cli"), ("device_name", nasty)]);
+        let headers = [
+            ("content-type", "application/x-www-form-urlencoded"),
+            ("user-agent", "curl\"><script>alert(1)</script>"),
+        ];
+        let begun = json(&Connection::open(port).send(
+            "POST",
+            "/oauth/device_authorization",
+            &headers,
+            body.as_bytes(),
+        ));
+        let (code, shown) = (begun["device_code"].as_str().unwrap(), begun["user_code"].as_str().unwrap());
+        let mut ann = Browser::signed_up(port, "ann");
+        let asked = ann.opens(&format!("/device?user_code={shown}")).text();
+        assert!(asked.contains("&#60;script&#62;alert(1)"), "{asked}");
+        let done = ann.sends("/device", &[("user_code", shown), ("answer", "approve")]).text();
+        assert_eq!(poll(port, "skaas-cli", code).0, 200);
+        let listed = ann.opens("/account/tokens").text();
+        assert!(listed.contains("&#60;img src=x"), "{listed}");
+        // A browser that says the same of itself.
+        let mut eve = Browser::at(port);
+        let fields = [("login", "ann"), ("password", crate::browser::PASSWORD), ("csrf", &*eve.csrf())];
+        let headers = [headers[0], headers[1], ("sec-fetch-site", "same-origin")];
+        eve.exchange("POST", "/signin", &headers, &crate::browser::form(&fields));
+        let sessions = ann.opens("/account/sessions").text();
+        assert_eq!(sessions.matches("name=\"session\"").count(), 2, "{sessions}");
+        for page in [asked, done, listed, sessions] {
+            for run in ["<img", "<script>", "onerror=alert(1)>", "\u{202e}"] {
+                assert!(!page.contains(run), "{run}: {page}");
+            }
+        }
+    });
+}

@@ -10,3 +10,4 @@ mod descriptions;
 mod device;
 mod interface;
 mod real;
+mod secrets;

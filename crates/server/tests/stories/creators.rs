@@ -288,6 +288,13 @@ fn hostile_words_of_a_creator_stay_text_in_everybodys_marketplace() {
                 "{path}: {text}"
             );
         }
+        let mut browser = app.browser();
+        for path in ["/skills/trap", "/buy/trap", "/@ann"] {
+            let page = browser.open(path);
+            assert_eq!(page.status(), 200);
+            page.omits("<img").omits("<script>").omits("href=\"javascript:").says(">trap<");
+        }
+        browser.open("/skills/trap").says("&#60;img src=x onerror=alert(1)&#62;");
         bob.buys("trap");
         market.pulls().lists_owned("trap", "1.0.0");
         assert_eq!(market.entries().len(), 2);

@@ -1,33 +1,11 @@
 //! Canaries: what is planted as tokens, addresses and content is looked for wherever it must not be.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
 
+use skaas_testkit::folder::{everything, holds};
 use skaas_testkit::wire::Connection;
 
 use crate::story::{House, SKILL, refs};
-
-/// Every file below a folder.
-fn everything(folder: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut files = BTreeMap::new();
-    let mut open = vec![folder.to_owned()];
-    while let Some(folder) = open.pop() {
-        for entry in fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                open.push(path);
-            } else {
-                files.insert(path.display().to_string(), fs::read(&path).unwrap());
-            }
-        }
-    }
-    files
-}
-
-fn holds(bytes: &[u8], canary: &str) -> bool {
-    bytes.windows(canary.len()).any(|window| window == canary.as_bytes())
-}
 
 /// The part of a token that nobody but its holder knows.
 fn secret(token: &str) -> &str {
