@@ -174,24 +174,25 @@ impl TestApp {
         self.start(PUBLIC_URL, self.outside(), fitting)
     }
 
-    /// One more node that lets people sign in with the GitHub at `base`, an address on loopback.
+    /// One more node that lets people sign in with the GitHub at `base`, an address on loopback, and with a forge
+    /// that speaks like it and stands there too.
     pub fn node_with_github(&self, base: &str) -> Arc<Node> {
         let mut egress = Egress::default();
         egress.allow("127.0.0.1").expect("a constant");
         let http = Http::new(egress).expect("a client can be made");
         let url = |path: &str| format!("{base}{path}").parse().expect("an address");
-        let github = Github::new(
-            http.clone(),
-            GithubConfig {
+        let provider = |kind: ProviderKind| {
+            let config = GithubConfig {
                 web_base: url(""),
                 api_base: url("/api"),
                 client_id: "skaas".to_owned(),
                 client_secret: "a-secret".to_owned().into(),
-                redirect_uri: format!("{PUBLIC_URL}/auth/github/callback").parse().expect("an address"),
-            },
-        );
-        let way = Way::Github(Box::new(github));
-        let providers = vec![IdentityProvider { kind: ProviderKind::Github, way }];
+                redirect_uri: format!("{PUBLIC_URL}/auth/{kind}/callback").parse().expect("an address"),
+            };
+            let way = Way::Github(Box::new(Github::new(http.clone(), config)));
+            IdentityProvider { kind, way }
+        };
+        let providers = [ProviderKind::Github, ProviderKind::Oidc("forge".to_owned())].map(provider).into();
         self.node_with(PUBLIC_URL, Outside { providers, http: Some(http), ..self.outside() })
     }
 

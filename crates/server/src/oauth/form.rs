@@ -1,6 +1,8 @@
 //! Owns what a client posts: a form in which each name stands once (RFC 6749, section 3.2), and where it
 //! came from.
 
+use std::collections::HashSet;
+
 use axum::{
     body::{Body, to_bytes},
     extract::{FromRequest, Request},
@@ -27,10 +29,8 @@ impl Form {
 
     /// The first name that stands there twice.
     pub(crate) fn doubled(&self) -> Option<&str> {
-        let mut pairs = self.0.iter().enumerate();
-        pairs.find_map(|(at, (name, _))| {
-            self.0[..at].iter().any(|(earlier, _)| earlier == name).then_some(name.as_str())
-        })
+        let mut seen = HashSet::new();
+        self.0.iter().map(|(name, _)| name.as_str()).find(|name| !seen.insert(*name))
     }
 
     /// The value of that name.
@@ -74,5 +74,24 @@ impl<S: Sync> FromRequest<S> for Posted {
             Some(name) => Err(refuse(format!("{name:?} stands there twice"))),
             None => Ok(Self { form, place: place(&parts.headers, &parts.extensions) }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn a_name_that_stands_twice_is_found_among_however_many() {
+        let mut form = (0..500_000).fold(String::new(), |mut form, number| {
+            let _ = write!(form, "{number}=x&");
+            form
+        });
+        assert_eq!(Form::parse(form.as_bytes()).doubled(), None);
+        form.push_str("7=&7=y");
+        assert_eq!(Form::parse(form.as_bytes()).doubled(), Some("7"));
+        assert_eq!(Form::parse(b"a=&a=1&b=2").doubled(), None, "what has no value is left out");
     }
 }

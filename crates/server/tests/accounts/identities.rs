@@ -181,6 +181,24 @@ fn a_sign_in_ends_only_where_it_began_in_time_and_once() {
 }
 
 #[test]
+fn what_began_at_one_provider_ends_at_no_other() {
+    story(|app| {
+        let (github, node) = Github::start(app);
+        let mut eve = app.browser_at(&node);
+        eve.open("/signin").says("/auth/forge/start");
+        let back = github.agrees(&begins(&mut eve), 66, "eve@example.test");
+        let page = eve.open(&back.replace("/auth/github/", "/auth/forge/"));
+        assert_eq!(page.status(), 403);
+        page.says("was not begun in this browser");
+        assert_eq!(eve.open(&back).status(), 403, "and it is used up");
+        let mut ann = joins(app, "ann").at(&node);
+        let back = github.agrees(&begins_to_link(&mut ann), 1, "ann@example.test");
+        assert_eq!(ann.open(&back.replace("/auth/github/", "/auth/forge/")).status(), 403);
+        ann.open("/account/identities").says("No identity is linked");
+    });
+}
+
+#[test]
 fn who_began_to_link_ends_it_and_nobody_else_and_never_the_last_way_in_is_taken_away() {
     story(|app| {
         let (github, node) = Github::start(app);
