@@ -38,6 +38,7 @@ const VARIABLES: &[(&str, &str)] = &[
     ("limits.token_per_second", "SKAAS_TOKEN_PER_SECOND"),
     ("limits.address_burst", "SKAAS_ADDRESS_BURST"),
     ("limits.address_per_second", "SKAAS_ADDRESS_PER_SECOND"),
+    ("limits.connections", "SKAAS_CONNECTIONS"),
     ("limits.concurrent_packs", "SKAAS_CONCURRENT_PACKS"),
     ("limits.concurrent_pushes", "SKAAS_CONCURRENT_PUSHES"),
     ("limits.content_memory_mib", "SKAAS_CONTENT_MEMORY_MIB"),
@@ -129,6 +130,7 @@ pub(crate) struct Limits {
     pub(crate) token_per_second: u32,
     pub(crate) address_burst: u32,
     pub(crate) address_per_second: u32,
+    pub(crate) connections: u32,
     pub(crate) concurrent_packs: u32,
     pub(crate) concurrent_pushes: u32,
     pub(crate) content_memory_mib: u32,
@@ -223,6 +225,7 @@ impl Settings {
             ("limits.token_per_second", self.limits.token_per_second),
             ("limits.address_burst", self.limits.address_burst),
             ("limits.address_per_second", self.limits.address_per_second),
+            ("limits.connections", self.limits.connections),
             ("limits.concurrent_packs", self.limits.concurrent_packs),
             ("limits.concurrent_pushes", self.limits.concurrent_pushes),
             ("limits.push_mib", self.limits.push_mib),
@@ -292,8 +295,8 @@ impl fmt::Display for Settings {
         writeln!(f, "address_burst = {}\naddress_per_second = {}", l.address_burst, l.address_per_second)?;
         writeln!(
             f,
-            "concurrent_packs = {}\nconcurrent_pushes = {}",
-            l.concurrent_packs, l.concurrent_pushes
+            "connections = {}\nconcurrent_packs = {}\nconcurrent_pushes = {}",
+            l.connections, l.concurrent_packs, l.concurrent_pushes
         )?;
         writeln!(f, "content_memory_mib = {}", l.content_memory_mib)?;
         writeln!(f, "stall_seconds = {}\npush_mib = {}", l.stall_seconds, l.push_mib)?;

@@ -27,7 +27,7 @@ mod telemetry;
 mod until;
 
 pub use client_address::{InvalidProxies, TrustedProxies};
-pub use listener::{Patience, serve as listen};
+pub use listener::{Patience, Terms, serve as listen};
 pub use router::{RouterParts, addresses, router};
 
 use std::process::ExitCode;

@@ -4,6 +4,7 @@ use std::{
     future::Future,
     net::{IpAddr, SocketAddr},
     pin::pin,
+    sync::Arc,
     time::Duration,
 };
 
@@ -15,7 +16,10 @@ use hyper_util::{
     server::graceful::GracefulShutdown,
     service::TowerToHyperService,
 };
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
 use tower::ServiceExt as _;
 
 use crate::{client_address::TrustedProxies, pace::PacedStream};
@@ -31,8 +35,19 @@ pub struct Patience {
     pub grace: Duration,
 }
 
+/// On what terms connections are let in.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    /// How long they may keep silent.
+    pub patience: Patience,
+    /// Whom to believe about who asks.
+    pub proxies: TrustedProxies,
+    /// How many there may be at one moment; more wait in the system's queue, unread.
+    pub connections: usize,
+}
+
 /// Serves `router` on `listener` until `stop` is done, then lets what is under way finish. Every request says
-/// who made it, as far as the connection and `proxies` tell.
+/// who made it, as far as the connection and the proxies tell.
 ///
 /// HTTP/1.1 alone: git speaks nothing else without TLS, and every proxy can. Telling the versions apart would
 /// have no deadline: whoever connects and stays silent, or sends half of a preface, would stay for ever.
@@ -41,17 +56,19 @@ pub struct Patience {
 pub async fn serve(
     listener: TcpListener,
     router: Router,
-    patience: Patience,
-    proxies: TrustedProxies,
+    Terms { patience, proxies, connections }: Terms,
     stop: impl Future<Output = ()>,
 ) -> bool {
     let mut builder = Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(patience.head).max_buf_size(128 * 1024);
     let graceful = GracefulShutdown::new();
+    let places = Arc::new(Semaphore::new(connections));
     let mut stop = pin!(stop);
     loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+        // A place first: who gets none is not even accepted, and costs this program nothing.
+        let next = async { (Arc::clone(&places).acquire_owned().await, listener.accept().await) };
+        let (place, accepted) = tokio::select! {
+            next = next => next,
             () = &mut stop => break,
         };
         let Some((stream, peer)) = admit(accepted, patience.stall).await else { continue };
@@ -67,6 +84,7 @@ pub async fn serve(
             if let Err(error) = watched.await {
                 tracing::debug!(event = "connection_ended", reason = %error);
             }
+            drop(place);
         });
     }
     drop(listener);

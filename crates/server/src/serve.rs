@@ -10,7 +10,7 @@ use crate::{
     arguments::{Place, Serve},
     config::Settings,
     installation,
-    listener::{Patience, serve},
+    listener::{Patience, Terms, serve},
     router::{RouterParts, router},
     telemetry,
 };
@@ -43,7 +43,9 @@ pub(crate) async fn run(place: &Place, options: &Serve) -> anyhow::Result<()> {
     let tidying = tokio::spawn(tidy(app.clone()));
     let patience =
         Patience { head: HEAD_PATIENCE, stall, grace: Duration::from_secs(settings.grace_seconds) };
-    let finished = serve(listener, router, patience, settings.proxies()?, told_to_stop()).await;
+    let terms =
+        Terms { patience, proxies: settings.proxies()?, connections: settings.limits.connections as usize };
+    let finished = serve(listener, router, terms, told_to_stop()).await;
     tidying.abort();
     if tokio::time::timeout(patience.grace, mail_settled(&app)).await.is_err() {
         tracing::warn!(event = "mail_abandoned");

@@ -1,7 +1,8 @@
 //! More than a node can do: what is admitted is quick and right, the rest is told when to come back, and
 //! nobody is served what is another's.
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -85,6 +86,28 @@ struct Grant {
     /// Odd while a change is under way; half of it is how many there were.
     moment: AtomicU64,
     judged: AtomicU64,
+}
+
+#[test]
+fn beyond_the_last_place_a_connection_waits_until_one_ends() {
+    let house = House::configured(&[], |i| i.with_variable("SKAAS_CONNECTIONS", "2"));
+    let open = || Connection::open(house.server.port());
+    let (mut first, mut second) = (open(), open());
+    assert_eq!((first.get("/healthz").status, second.get("/healthz").status), (200, 200));
+    let mut third = TcpStream::connect((Ipv4Addr::LOCALHOST, house.server.port())).unwrap();
+    third.write_all(b"GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n").unwrap();
+    // Those who are in are answered on and on; who is not gets not a byte.
+    for _ in 0..50 {
+        assert_eq!(first.get("/healthz").status, 200);
+    }
+    let mut answer = [0; 12];
+    third.set_nonblocking(true).unwrap();
+    let early = third.read(&mut answer).map_err(|error| error.kind());
+    assert_eq!(early, Err(ErrorKind::WouldBlock), "it was let in beyond the last place");
+    drop(second);
+    third.set_nonblocking(false).unwrap();
+    third.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
 }
 
 #[test]

@@ -69,13 +69,9 @@ fn a_connection_that_says_nothing_is_closed() {
         grace: Duration::from_secs(1),
     };
     let router = axum::Router::new().route("/", axum::routing::get(async || "here"));
-    runtime.spawn(skaas_server::listen(
-        listener,
-        router,
-        patience,
-        skaas_server::TrustedProxies::default(),
-        std::future::pending(),
-    ));
+    let terms =
+        skaas_server::Terms { patience, proxies: skaas_server::TrustedProxies::default(), connections: 8 };
+    runtime.spawn(skaas_server::listen(listener, router, terms, std::future::pending()));
     for said in ["", "P", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "GET / HT", "GET / HTTP/1.1\r\nhost: h\r\nx:"] {
         let mut stream = open(port);
         stream.write_all(said.as_bytes()).unwrap();

@@ -7,11 +7,13 @@ use std::time::Duration;
 use axum::Router;
 use metrics_exporter_prometheus::PrometheusHandle;
 use skaas_app::App;
-use skaas_server::{Patience, RouterParts, TrustedProxies, listen, router};
+use skaas_server::{Patience, RouterParts, Terms, TrustedProxies, listen, router};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+/// More than any story opens.
+const CONNECTIONS: usize = 1024;
 const PATIENCE: Patience =
     Patience { head: Duration::from_mins(1), stall: Duration::from_secs(30), grace: Duration::from_secs(30) };
 
@@ -37,7 +39,8 @@ pub(super) async fn serve(
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has free ports");
     let port = listener.local_addr().expect("it is bound").port();
     let (stop, told) = oneshot::channel::<()>();
-    let served = tokio::spawn(listen(listener, router, PATIENCE, proxies, async {
+    let terms = Terms { patience: PATIENCE, proxies, connections: CONNECTIONS };
+    let served = tokio::spawn(listen(listener, router, terms, async {
         // A dropped sender stops it as well.
         drop(told.await);
     }));
