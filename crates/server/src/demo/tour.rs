@@ -2,7 +2,7 @@
 //! when it is not what was promised.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 
@@ -217,7 +217,36 @@ fn invite(stage: &Stage, exit: bool) -> anyhow::Result<()> {
     say(&stage.server_line(&["admin", "grant", "list", "bob"]).to_string())?;
     if !exit {
         gap()?;
+        pages(stage)?;
+        gap()?;
         say("Ctrl-C ends the demo.")?;
     }
     Ok(())
+}
+
+/// What to try as somebody who is not there yet.
+fn pages(stage: &Stage) -> anyhow::Result<()> {
+    let screen = &stage.screen;
+    let mail = stage.path("mail").display().to_string();
+    screen.remark(&format!(
+        "as somebody new: sign up on the page; what would be mailed lies in {}",
+        quoted(&mail)
+    ))?;
+    say(&format!("{}/signup", stage.url()))?;
+    if let Some(folder) = command_line() {
+        screen.remark("then sign in on this machine by that page, with no token to copy")?;
+        let config = stage.git_config("new").display().to_string();
+        let (path, url) = (quoted(&folder.display().to_string()), stage.url());
+        say(&format!(
+            "export GIT_CONFIG_GLOBAL={} PATH={path}:$PATH; skaas auth --url {url}",
+            quoted(&config)
+        ))?;
+    }
+    Ok(())
+}
+
+/// The folder of people's own command line, where it was built beside this program.
+fn command_line() -> Option<PathBuf> {
+    let folder = std::env::current_exe().ok()?.parent()?.to_owned();
+    folder.join("skaas").is_file().then_some(folder)
 }
