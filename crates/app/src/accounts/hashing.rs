@@ -1,6 +1,9 @@
 //! Owns how passwords are hashed: argon2id, its parameters, how many at a time. Refuses to keep one.
 
-use std::sync::OnceLock;
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version};
 use tokio::sync::Semaphore;
@@ -20,12 +23,29 @@ const SALT_BYTES: usize = 16;
 
 /// Bounds what hashing costs a node.
 pub(crate) struct Hashing {
-    places: Semaphore,
+    places: Arc<Semaphore>,
 }
 
 impl Hashing {
     pub(crate) fn new() -> Self {
-        Self { places: Semaphore::new(AT_ONCE) }
+        Self { places: Arc::new(Semaphore::new(AT_ONCE)) }
+    }
+
+    /// Does the work in a place, at once or after a bounded wait. The place is the work's, not the asker's: who
+    /// goes away does not make room for more, since the work goes on.
+    async fn run<T: Send + 'static>(
+        &self,
+        patience: Duration,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T> {
+        let waiting = tokio::time::timeout(patience, Arc::clone(&self.places).acquire_owned());
+        let place = waiting.await.map_err(|_| Error::Busy { retry_after: patience })?;
+        let place = place.map_err(Error::internal)?;
+        let kept = move || {
+            let _place = place;
+            work()
+        };
+        tokio::task::spawn_blocking(kept).await.map_err(Error::internal)
     }
 }
 
@@ -45,28 +65,23 @@ fn dummy() -> &'static str {
     DUMMY.get_or_init(|| hash_with("nobody's", &[7; SALT_BYTES]).unwrap_or_default())
 }
 
-async fn blocking<T: Send + 'static>(app: &App, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    let _place = app.hashing.places.acquire().await.map_err(Error::internal)?;
-    tokio::task::spawn_blocking(work).await.map_err(Error::internal)
-}
-
 /// The PHC string of a password, under a salt of its own.
 pub(super) async fn hash(app: &App, password: &str) -> Result<String> {
     let mut salt = [0; SALT_BYTES];
     app.with_rng(|rng| rng.fill_bytes(&mut salt));
     let password = password.to_owned();
-    blocking(app, move || hash_with(&password, &salt)).await?
+    app.hashing.run(app.limits().patience, move || hash_with(&password, &salt)).await?
 }
 
 /// Whether it is the password of this hash; without one it is not, and takes as long.
 pub(crate) async fn matches(app: &App, password: &str, hash: Option<String>) -> Result<bool> {
     let password = password.to_owned();
-    blocking(app, move || {
+    let verify = move || {
         let nobody = dummy();
         let verified = argon2id().verify_password(password.as_bytes(), hash.as_deref().unwrap_or(nobody));
         hash.is_some() && verified.is_ok()
-    })
-    .await
+    };
+    app.hashing.run(app.limits().patience, verify).await
 }
 
 #[cfg(test)]
@@ -81,5 +96,21 @@ mod tests {
         assert!(argon2id().verify_password(b"correct horse", hash.as_str()).is_err());
         assert_ne!(hash, hash_with("correct horse battery", &[2; SALT_BYTES]).unwrap());
         assert!(dummy().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+    }
+
+    #[tokio::test]
+    async fn who_goes_away_makes_no_room_and_who_waits_too_long_is_told_to_come_back() {
+        let (hashing, patience) = (Hashing::new(), Duration::from_millis(20));
+        let mut ends = Vec::new();
+        for _ in 0..AT_ONCE {
+            let (end, ended) = std::sync::mpsc::channel::<()>();
+            let asked = hashing.run(patience, move || ended.recv());
+            assert!(tokio::time::timeout(patience, asked).await.is_err(), "it goes on");
+            ends.push(end);
+        }
+        let refused = hashing.run(patience, || ()).await;
+        assert!(matches!(refused, Err(Error::Busy { .. })), "{refused:?}");
+        ends.clear();
+        hashing.run(Duration::from_secs(20), || ()).await.unwrap();
     }
 }
