@@ -79,17 +79,19 @@ impl<S: Sync> FromRequest<S> for Posted {
 
 #[cfg(test)]
 mod tests {
-    use std::fmt::Write as _;
+    use std::{fmt::Write as _, time::Instant};
 
     use super::*;
 
     #[test]
     fn a_name_that_stands_twice_is_found_among_however_many() {
-        let mut form = (0..500_000).fold(String::new(), |mut form, number| {
+        let mut form = (0..100_000).fold(String::new(), |mut form, number| {
             let _ = write!(form, "{number}=x&");
             form
         });
+        let begun = Instant::now();
         assert_eq!(Form::parse(form.as_bytes()).doubled(), None);
+        assert!(begun.elapsed().as_secs() < 10, "each name was held against each");
         form.push_str("7=&7=y");
         assert_eq!(Form::parse(form.as_bytes()).doubled(), Some("7"));
         assert_eq!(Form::parse(b"a=&a=1&b=2").doubled(), None, "what has no value is left out");
