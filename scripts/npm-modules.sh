@@ -19,7 +19,7 @@ if [ ! -d "$dir/node_modules" ]; then
     Linux-x86_64) ;;
     *) say "what is pinned are Linux x86-64 builds; this machine is $(uname -s) $(uname -m)"; exit 1 ;;
   esac
-  command -v npm >/dev/null || { say "npm is missing: install Debian's nodejs and npm"; exit 1; }
+  "$(dirname "${BASH_SOURCE[0]}")/debian-packages.sh" npm:npm
   mkdir -p "$cache"
   fresh=$(mktemp -d "$cache/.$name-XXXXXX")
   trap 'rm -rf "$fresh"' EXIT

@@ -9,23 +9,9 @@ set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
-say() { printf 'test-browser: %s\n' "$*" >&2; }
-
 chromium() { command -v chromium-headless-shell || command -v chromium; }
 
-need_chromium() {
-  chromium >/dev/null && return
-  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-    say "Chromium is missing: install Debian's chromium-headless-shell (or chromium) and fonts-dejavu-core"
-    return 1
-  fi
-  say 'installing chromium-headless-shell'
-  { apt-get update -qq &&
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-      chromium-headless-shell fonts-dejavu-core; } >&2
-}
-
-need_chromium
+chromium >/dev/null || "$root/scripts/debian-packages.sh" -:chromium-headless-shell -:fonts-dejavu-core
 dir=$("$root/scripts/npm-modules.sh" browser "$root/tests/browser" 'what drives the browser (150 MB)')
 
 printf 'export SKAAS_TEST_BROWSER=%q\n' "$(chromium)"

@@ -30,18 +30,6 @@ need_modules() {
   modules=$("$root/scripts/npm-modules.sh" providers "$PROVIDERS" 'the identity providers (200 MB)')
 }
 
-need_venv() {
-  [ -x "$venv/bin/python3" ] && "$venv/bin/python3" -c 'import aiosmtpd, trustme' 2>/dev/null && return
-  command -v python3 >/dev/null || die 'python3 is missing: install "python3" and "python3-venv"'
-  say "installing the mail server into $venv"
-  # A venv knows its own path, so it is made in place.
-  rm -rf "$venv"
-  mkdir -p "$CACHE"
-  python3 -m venv "$venv" || die 'python3 cannot make a venv: install "python3-venv"'
-  "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$PROVIDERS/mail-requirements.txt" >&2 ||
-    { rm -rf "$venv"; die 'cannot install the mail server'; }
-}
-
 # The process itself is asked what it runs: a number may have been given to another since.
 running() {
   local pid
@@ -86,7 +74,7 @@ start() {
   fi
   stop
   need_modules
-  need_venv
+  "$root/scripts/python-venv.sh" "$venv" -r "$PROVIDERS/mail-requirements.txt" || die 'cannot install the mail server'
   mkdir -p "$RUN/smtp"
   trap 'code=$?; [ "$code" = 0 ] || { end providers; end mail; }' EXIT
   # Neither a proxy of the machine's nor its npm settings reach into these.

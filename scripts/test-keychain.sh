@@ -9,19 +9,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 if [ "${1:-}" != within ]; then
-  missing=()
-  command -v dbus-run-session >/dev/null || missing+=(dbus-daemon)
-  command -v gnome-keyring-daemon >/dev/null || missing+=(gnome-keyring)
-  command -v secret-tool >/dev/null || missing+=(libsecret-tools)
-  if [ ${#missing[@]} -gt 0 ]; then
-    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-      { apt-get update -qq &&
-        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"; } >&2
-    else
-      printf 'test-keychain: please install: %s\n' "${missing[*]}" >&2
-      exit 2
-    fi
-  fi
+  scripts/debian-packages.sh dbus-run-session:dbus-daemon gnome-keyring-daemon:gnome-keyring secret-tool:libsecret-tools
   folder=$(mktemp -d)
   trap 'rm -rf "$folder"' EXIT
   mkdir -m 700 "$folder/run"

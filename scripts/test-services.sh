@@ -11,6 +11,8 @@
 # SKAAS_CACHE is where moto is installed once (default: ~/.cache/skaas).
 set -euo pipefail
 
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+readonly HERE
 readonly MOTO='moto[server]==5.2.5'
 readonly CACHE=${SKAAS_CACHE:-$HOME/.cache/skaas}
 readonly SERVICES=${SKAAS_SERVICES:-${TMPDIR:-/tmp}/skaas-services-$(id -u)}
@@ -34,23 +36,7 @@ postgres_bin() {
 
 need_postgres() {
   [ -n "$(postgres_bin)" ] && return
-  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    say 'installing PostgreSQL (Debian package postgresql)'
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >&2 ||
-      { apt-get update -qq >&2 && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >&2; }
-  fi
-  [ -n "$(postgres_bin)" ] || die 'PostgreSQL is missing: install the package "postgresql" (initdb, postgres)'
-}
-
-need_moto() {
-  [ -x "$CACHE/moto/bin/moto_server" ] && return
-  command -v python3 >/dev/null || die 'python3 is missing: install "python3" and "python3-venv"'
-  say "installing $MOTO into $CACHE/moto"
-  mkdir -p "$CACHE"
-  rm -rf "$CACHE/moto"
-  python3 -m venv "$CACHE/moto" || die 'python3 cannot make a venv: install "python3-venv"'
-  "$CACHE/moto/bin/pip" install --quiet --disable-pip-version-check "$MOTO" >&2 ||
-    { rm -rf "$CACHE/moto"; die "cannot install $MOTO"; }
+  "$HERE/debian-packages.sh" -:postgresql
 }
 
 # A Redis of our own: from the PATH, else unpacked from Debian's packages into the cache. Nothing is
@@ -175,7 +161,7 @@ start() {
   fi
   stop
   need_postgres
-  need_moto
+  "$HERE/python-venv.sh" "$CACHE/moto" "$MOTO" || die "cannot install $MOTO"
   need_redis
   mkdir -p "$SERVICES"
   # PostgreSQL's own user has to reach its folder in it.
