@@ -21,6 +21,7 @@ use skaas_git::{
     source_repo::{EntryMode, Snapshot},
 };
 
+use super::room::Room;
 use crate::{
     app::App,
     error::{Error, Result},
@@ -105,7 +106,8 @@ impl Known {
 /// What a commit changes of one skill.
 pub(super) struct Change {
     pub(super) after: Listing,
-    pub(super) folder: String,
+    /// Where it now lies in its source; `None` leaves it where it was.
+    pub(super) folder: Option<String>,
     pub(super) cut: Option<Cut>,
 }
 
@@ -117,6 +119,8 @@ pub(super) struct Pushed<'a> {
     pub(super) snapshot: &'a Snapshot,
     /// Short names of the tags that point at the commit.
     pub(super) tags: &'a [String],
+    /// Whether it is what main is now.
+    pub(super) is_main: bool,
     pub(super) now: Timestamp,
 }
 
@@ -141,12 +145,13 @@ pub(super) struct Cutting {
     pub(super) outcomes: Vec<Outcome>,
 }
 
-/// Finds the skills of a commit and cuts a release of each that changed. `progress` is told how many of how
-/// many are done.
+/// Finds the skills of a commit and cuts a release of each that changed, as far as there is `room`. `progress` is
+/// told how many of how many are done.
 pub(super) fn cut(
     app: &App,
     pushed: &Pushed<'_>,
     known: &Known,
+    room: &mut Room,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Cutting> {
     let tree = Tree::of(pushed.snapshot);
@@ -155,7 +160,7 @@ pub(super) fn cut(
     let mut outcomes = Vec::with_capacity(total);
     for (done, found) in skills.iter().enumerate() {
         progress(done, total);
-        outcomes.push(cut_one(app, pushed, known, &tree, found)?);
+        outcomes.push(cut_one(app, pushed, known, room, &tree, found)?);
     }
     progress(total, total);
     Ok(Cutting { findings, outcomes })
@@ -175,6 +180,7 @@ fn cut_one(
     app: &App,
     pushed: &Pushed<'_>,
     known: &Known,
+    room: &mut Room,
     tree: &Tree<'_>,
     found: &FoundSkill,
 ) -> Result<Outcome> {
@@ -190,9 +196,13 @@ fn cut_one(
     match candidate.laid(&mut findings)? {
         Laid::Unchanged(version) => {
             let verdict = Verdict::Unchanged { version };
-            Ok(Outcome { name: found.name.clone(), verdict, findings, change: None })
+            Ok(Outcome { name: found.name.clone(), verdict, findings, change: candidate.mended() })
         }
         Laid::Refused => Ok(candidate.kept(findings)),
+        Laid::Changed { bundle, .. } if !room.take_bytes(bundle.entries().len() as u64) => {
+            findings.push(candidate.no_room());
+            Ok(candidate.kept(findings))
+        }
         Laid::Changed { version, laid, bundle } => candidate.released(version, &laid, bundle, findings),
     }
 }
@@ -236,14 +246,32 @@ impl Candidate<'_> {
                 findings.push(self.version_taken(&version));
                 Ok(Laid::Refused)
             }
-            None => Ok(Laid::Changed { version, laid, bundle }),
+            None => match self.highest().filter(|highest| !self.pushed.is_main && version < *highest) {
+                Some(highest) => {
+                    findings.push(self.takes_back(&version, &highest));
+                    Ok(Laid::Unchanged(highest.to_string()))
+                }
+                None => Ok(Laid::Changed { version, laid, bundle }),
+            },
         }
+    }
+
+    fn highest(&self) -> Option<Version> {
+        self.releases.iter().filter_map(|release| release.version.parse().ok()).max()
+    }
+
+    /// The last release is what everybody has: a tag on an older commit is not meant to take them back.
+    fn takes_back(&self, version: &Version, highest: &Version) -> Finding {
+        let message = format!(
+            "version {version} is lower than {highest}, which is released: everybody would be taken back to it, so \
+             it was not released; to do that, push it to main"
+        );
+        Finding::warning(&self.found.folder, "version-lower", message)
     }
 
     fn decide(&self) -> std::result::Result<Decided, Finding> {
         let tagged = self.pushed.tags.iter().filter_map(|tag| from_tag(tag, &self.found.name)).max();
-        let highest = self.releases.iter().filter_map(|release| release.version.parse().ok()).max();
-        decide_version(&self.found.declared, tagged.as_ref(), highest.as_ref())
+        decide_version(&self.found.declared, tagged.as_ref(), self.highest().as_ref())
     }
 
     fn version_taken(&self, version: &Version) -> Finding {
@@ -255,6 +283,15 @@ impl Candidate<'_> {
         );
         let file = written.map_or(self.found.folder.as_str(), |written| written.file.as_str());
         Finding::error(file, "version-taken", message).at(written.and_then(|written| written.line))
+    }
+
+    fn no_room(&self) -> Finding {
+        let message = format!(
+            "the releases of one push come to at most {} MiB, and this one would be too much; push fewer skills or \
+             tags at a time, and this one again",
+            self.app.limits().push_bytes >> 20
+        );
+        Finding::error(&self.found.folder, "push-releases", message)
     }
 
     /// Lays the skill out; `None` when it was refused, with the reasons in `findings`.
@@ -289,14 +326,20 @@ impl Candidate<'_> {
         let nameable = check_skill_name(&self.found.name).is_ok();
         let told_already = self.listing.is_some_and(|listing| listing.problems == problems);
         let change = (nameable && !told_already).then(|| {
-            let after = match self.listing {
+            let (after, folder) = match self.listing {
                 // What is offered stays as it is until something can be released.
-                Some(listing) => Listing { problems, ..listing.clone() },
-                None => Listing { problems, ..self.listing_after(&[]) },
+                Some(listing) => (listing.clone(), None),
+                None => (self.listing_after(&[]), Some(self.found.folder.clone())),
             };
-            Change { after, folder: self.found.folder.clone(), cut: None }
+            Change { after: Listing { problems, ..after }, folder, cut: None }
         });
         Outcome { name: self.found.name.clone(), verdict: Verdict::Kept, findings, change }
+    }
+
+    /// Main holds again what is released: nothing keeps it from being so any more.
+    fn mended(&self) -> Option<Change> {
+        let listing = self.listing.filter(|listing| self.pushed.is_main && !listing.problems.is_empty())?;
+        Some(Change { after: Listing { problems: Vec::new(), ..listing.clone() }, folder: None, cut: None })
     }
 
     fn released(
@@ -322,7 +365,7 @@ impl Candidate<'_> {
             bytes,
         };
         let after = self.listing_after(&laid.features);
-        let change = Some(Change { after, folder: self.found.folder.clone(), cut: Some(cut) });
+        let change = Some(Change { after, folder: Some(self.found.folder.clone()), cut: Some(cut) });
         let verdict =
             Verdict::Released { version, files: laid.files.len(), bytes, new: self.listing.is_none() };
         Ok(Outcome { name: self.found.name.clone(), verdict, findings, change })

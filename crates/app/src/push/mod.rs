@@ -5,6 +5,7 @@ mod consolidation;
 mod cutting;
 mod own_fetch;
 mod report_lines;
+mod room;
 mod source_copy;
 
 use std::{
@@ -42,6 +43,7 @@ pub(crate) use self::consolidation::sweep;
 pub use self::own_fetch::{own_pack, own_refs};
 use self::{
     cutting::{Change, Cutting, Known, KnownRelease, Pushed, cut},
+    room::Room,
     source_copy::blocking,
 };
 use crate::{
@@ -209,7 +211,17 @@ struct TakenIn {
     /// The packs that were there when the push was taken in: what it brings may rely on any of them.
     built_on: Vec<PackName>,
     changes: Vec<RefChange>,
-    snapshots: Vec<(Arc<Snapshot>, Vec<String>)>,
+    commits: Vec<PushedCommit>,
+}
+
+/// A commit from which releases may be cut.
+#[derive(Clone)]
+struct PushedCommit {
+    snapshot: Arc<Snapshot>,
+    /// Short names of the tags that point at it.
+    tags: Vec<String>,
+    /// Whether main does.
+    is_main: bool,
 }
 
 impl Push<'_> {
@@ -259,11 +271,11 @@ impl Push<'_> {
         };
         let accepted: Vec<&RefCommand> =
             commands.iter().zip(&verdicts).filter(|(_, verdict)| verdict.is_ok()).map(|(c, _)| c).collect();
-        let snapshots = self.snapshots(&repo, &refs, &accepted).await;
-        let outcome = match snapshots {
-            Ok(snapshots) => {
+        let commits = self.commits(&repo, &refs, &accepted).await;
+        let outcome = match commits {
+            Ok(commits) => {
                 let changes = accepted.iter().map(|command| change_of(command)).collect();
-                let taken = TakenIn { source, new_source, pack: kept, built_on, changes, snapshots };
+                let taken = TakenIn { source, new_source, pack: kept, built_on, changes, commits };
                 self.commit(&taken).await
             }
             Err(error) => Err(error),
@@ -306,14 +318,13 @@ impl Push<'_> {
         })
     }
 
-    /// The commits from which releases may be cut: main where it moved, and every tag that was pushed. With
-    /// each the short names of the tags that point at it.
-    async fn snapshots(
+    /// The commits from which releases may be cut: main where it moved, and every tag that was pushed.
+    async fn commits(
         &self,
         repo: &Arc<SourceRepo>,
         refs: &[(String, ObjectId)],
         accepted: &[&RefCommand],
-    ) -> Result<Vec<(Arc<Snapshot>, Vec<String>)>> {
+    ) -> Result<Vec<PushedCommit>> {
         let mut after: HashMap<&str, ObjectId> = refs.iter().map(|(n, id)| (n.as_str(), *id)).collect();
         for command in accepted {
             after.insert(&command.name, command.new);
@@ -322,15 +333,24 @@ impl Push<'_> {
         let moved = |command: &&&RefCommand| {
             !command.is_delete() && (command.name == MAIN || command.name.starts_with("refs/tags/"))
         };
+        // Main first, while there is room.
+        let mut moved: Vec<&&RefCommand> = accepted.iter().filter(moved).collect();
+        moved.sort_by_key(|command| command.name != MAIN);
+        let mut room = Room::new(self.app.limits().push_bytes);
         let mut by_commit: Vec<Arc<Snapshot>> = Vec::new();
-        for command in accepted.iter().filter(moved) {
+        for command in moved {
             let (repo, tip) = (Arc::clone(repo), command.new);
             let snapshot = blocking(move || repo.snapshot(tip, &SnapshotLimits::default())).await?;
             match snapshot {
-                Ok(snapshot) if by_commit.iter().all(|other| other.commit != snapshot.commit) => {
+                Ok(snapshot) if by_commit.iter().any(|other| other.commit == snapshot.commit) => {}
+                Ok(snapshot) if room.take_entries(snapshot.entries().len()) => {
                     by_commit.push(Arc::new(snapshot));
                 }
-                Ok(_) => {}
+                Ok(_) => self.line.message(&format!(
+                    "warning: {}: this push holds too many files to look at them all, so nothing was released of it; \
+                     delete it here and push it again with fewer others\n",
+                    command.name
+                )),
                 // A tag of a file, a tree too large to list: the ref is kept, nothing is released.
                 Err(error) => self.line.message(&format!("warning: {}: {error}\n", command.name)),
             }
@@ -345,8 +365,12 @@ impl Push<'_> {
         }
         // The oldest first, and main last: its releases are to be the newest.
         by_commit.sort_by_key(|snapshot| (Some(snapshot.commit) == main, snapshot.author_date));
-        let tags = |snapshot: &Arc<Snapshot>| peeled.get(&snapshot.commit).cloned().unwrap_or_default();
-        Ok(by_commit.iter().map(|snapshot| (Arc::clone(snapshot), tags(snapshot))).collect())
+        let commit = |snapshot: Arc<Snapshot>| PushedCommit {
+            tags: peeled.get(&snapshot.commit).cloned().unwrap_or_default(),
+            is_main: Some(snapshot.commit) == main,
+            snapshot,
+        };
+        Ok(by_commit.into_iter().map(commit).collect())
     }
 
     /// Cuts releases and writes everything in one transaction; prepares again when what it builds on changed.
@@ -385,7 +409,7 @@ impl Push<'_> {
         latest: &HashMap<SkillId, String>,
         changes: Vec<Change>,
     ) -> Result<Vec<Revision>> {
-        let mut by_name: BTreeMap<String, (Listing, String, Vec<Cut>)> = BTreeMap::new();
+        let mut by_name: BTreeMap<String, (Listing, Option<String>, Vec<Cut>)> = BTreeMap::new();
         for Change { after, folder, cut } in changes {
             match by_name.entry(after.name.clone()) {
                 Entry::Vacant(place) => {
@@ -393,15 +417,15 @@ impl Push<'_> {
                 }
                 Entry::Occupied(mut place) => {
                     let (listing, at, cuts) = place.get_mut();
-                    (*listing, *at) = (after, folder);
+                    (*listing, *at) = (after, folder.or(at.take()));
                     cuts.extend(cut);
                 }
             }
         }
-        let render = |(name, (after, folder, cuts)): (String, (Listing, String, Vec<Cut>))| {
+        let render = |(name, (after, folder, cuts)): (String, (Listing, Option<String>, Vec<Cut>))| {
             let latest = latest.get(&after.skill).map(String::as_str);
             let before = before.get(&name).cloned();
-            Revision::render(self.app.voice(), before, after, Some(folder), latest, cuts)
+            Revision::render(self.app.voice(), before, after, folder, latest, cuts)
         };
         by_name.into_iter().map(render).collect()
     }
@@ -435,19 +459,21 @@ impl Push<'_> {
 
     /// Cuts from each commit in turn, the oldest first; what one releases is known to the next.
     async fn cut_all(&self, taken: &TakenIn, known: Known) -> Result<Vec<Cutting>> {
-        let (app, line, snapshots) = (self.app.clone(), self.line.clone(), taken.snapshots.clone());
+        let (app, line, commits) = (self.app.clone(), self.line.clone(), taken.commits.clone());
         let (viewer, source, source_name) =
             (Arc::clone(&self.admitted.viewer), taken.source.id, self.admitted.source_name.clone());
         let now: Timestamp = app.now();
         blocking(move || {
             let mut known = known;
-            let mut all = Vec::with_capacity(snapshots.len());
-            for (snapshot, tags) in &snapshots {
-                let creator = viewer.user();
-                let source_name = &source_name;
-                let pushed = Pushed { creator, source, source_name, snapshot, tags, now };
+            let mut room = Room::new(app.limits().push_bytes);
+            let mut all = Vec::with_capacity(commits.len());
+            for PushedCommit { snapshot, tags, is_main } in &commits {
+                let (creator, source_name, is_main) = (viewer.user(), &source_name, *is_main);
+                let pushed = Pushed { creator, source, source_name, snapshot, tags, is_main, now };
                 let mut progress = report_lines::Reading::new(&line);
-                let cutting = cut(&app, &pushed, &known, &mut |done, total| progress.tell(done, total))?;
+                let mut tell = |done, total| progress.tell(done, total);
+                let cutting = cut(&app, &pushed, &known, &mut room, &mut tell)?;
+                snapshot.forget();
                 known.learn(&cutting.outcomes);
                 all.push(cutting);
             }

@@ -272,6 +272,11 @@ impl ReadMemory {
         Ok((object.0, Arc::unwrap_or_clone(object.1)))
     }
 
+    /// Lets go of the delta bases. What was made stays counted.
+    pub(super) fn forget(&mut self) {
+        self.bases = BaseCache::default();
+    }
+
     /// Counts an object that was made, and remembers it if more is to be made from it.
     fn keep(&mut self, pack: &Pack, at: Place, object: Resolved, base: bool) -> Result<Resolved, RepoError> {
         let size = object.1.len();

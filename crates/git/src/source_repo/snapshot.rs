@@ -140,6 +140,12 @@ impl Snapshot {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(memory.read(&self.set, place)?.1)
     }
+
+    /// Lets go of what reading has left in memory, tens of megabytes at most. To be called when no more is to be
+    /// read soon.
+    pub fn forget(&self) {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner).forget();
+    }
 }
 
 impl SourceRepo {

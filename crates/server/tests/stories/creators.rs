@@ -1,6 +1,7 @@
 //! What a creator pushes, and what becomes of it.
 
-use skaas_testkit::app::{Source, story};
+use skaas_app::Limits;
+use skaas_testkit::app::{Fitting, Source, story};
 
 const SKILL: &str = "lint-pro";
 
@@ -32,6 +33,75 @@ fn a_version_once_released_never_changes() {
         source.pushes().is_taken();
         copy.pulls().sees_full("1.0.1");
         assert!(app.offer(SKILL).details().listing.problems.is_empty());
+    });
+}
+
+#[test]
+fn a_tag_on_an_older_commit_takes_nobody_back_and_main_may() {
+    story(|app| {
+        let ann = app.creator("ann");
+        let source = ann.source(SKILL);
+        source.holds(SKILL, "1.0.0").commits("The first");
+        source.git(&["tag", "v1.0.0"]);
+        source.holds(SKILL, "2.0.0");
+        source.pushes().is_taken();
+        app.offer(SKILL).priced(900).published();
+        let bob = app.buyer("bob");
+        bob.buys(SKILL);
+        let copy = bob.clones(SKILL);
+        copy.sees_full("2.0.0");
+
+        source.pushes_refs(&["v1.0.0"]).is_taken().says("1.0.0 is lower than 2.0.0");
+        copy.pulls().sees_full("2.0.0");
+        assert_eq!(app.offer(SKILL).versions(), ["2.0.0"]);
+
+        source.holds(SKILL, "1.5.0");
+        source.pushes().is_taken().says("released lint-pro 1.5.0");
+        copy.pulls().sees_full("1.5.0");
+    });
+}
+
+#[test]
+fn a_fault_is_forgotten_when_main_holds_what_is_released_again() {
+    story(|app| {
+        let ann = app.creator("ann");
+        ann.publishes(SKILL).priced(900);
+        let source = ann.source(SKILL);
+        source.writes("references/notes.md", "quietly changed\n");
+        source.pushes().is_taken().says("version 1.0.0 is released already");
+        assert!(!app.offer(SKILL).details().listing.problems.is_empty());
+        source.git(&["revert", "--no-edit", "HEAD"]);
+        source.pushes_refs(&["main"]).is_taken().says("unchanged lint-pro 1.0.0");
+        assert!(app.offer(SKILL).details().listing.problems.is_empty());
+    });
+}
+
+#[test]
+fn the_releases_of_one_push_are_bounded_however_small_its_pack_is() {
+    story(|app| {
+        let node = app.node_fitted(Fitting {
+            limits: Limits { push_bytes: 1 << 20, ..Limits::default() },
+            ..Fitting::default()
+        });
+        let source = app.creator("bea").source("tools").at(&node);
+        // Bytes that nothing makes smaller, once in the pack and once in each skill.
+        let mut state = 1_u64;
+        let noise = std::iter::repeat_with(|| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state.to_le_bytes()
+        });
+        source.writes("shared/noise.bin", noise.take(50_000).flatten().collect::<Vec<u8>>());
+        for skill in ["one", "two", "three"] {
+            source.holds_in(&format!("skills/{skill}"), skill, "1.0.0");
+            let link = source.folder().join(format!("skills/{skill}/shared"));
+            std::os::unix::fs::symlink("../../shared", link).unwrap();
+        }
+        source.pushes().is_taken().says("2 released, 0 unchanged, 1 kept").says("at most 1 MiB");
+        // What was left out comes with another push.
+        source.writes("README.md", "More.\n");
+        source.pushes().is_taken().says("1 released, 2 unchanged");
     });
 }
 
