@@ -9,7 +9,7 @@ use skaas_store::{
 };
 
 use crate::{
-    accounts::{Rejected, address, password_matches, spend},
+    accounts::{Rejected, address, is_still, password_matches, spend},
     app::App,
     error::Result,
     sessions::{self, Opened, SignedIn},
@@ -50,17 +50,22 @@ pub async fn by_password(
     let hash = record.map(|record| record.hash).filter(|_| fits);
     // Nothing longer than an account can have is hashed.
     let password = if fits { password } else { "" };
-    let matches = password_matches(app, password, hash).await?;
-    let Some(user) = user.filter(|_| matches) else {
-        tracing::info!(event = "sign_in_refused");
-        return Err(Rejected::NoMatch);
-    };
+    let matches = password_matches(app, password, hash.clone()).await?;
+    let Some(user) = user.filter(|_| matches) else { return Err(no_match()) };
     let mut tx = app.store.begin().await?;
+    if !is_still(&mut tx, user.id, hash.as_deref()).await? {
+        return Err(no_match());
+    }
     budgets::clear(&mut tx, &HERE, &here).await?;
     let opened = sessions::open(app, &mut tx, user.id, place, before).await?;
     tx.commit().await?;
     tracing::info!(event = "signed_in", user_id = %user.id, by = "password");
     Ok(opened)
+}
+
+fn no_match() -> Rejected {
+    tracing::info!(event = "sign_in_refused");
+    Rejected::NoMatch
 }
 
 async fn find(app: &App, login: &str) -> Result<Option<User>> {

@@ -14,7 +14,7 @@ const EDGES: &[(&str, &[&str], &[&str])] = &[
     ("git", &[], &["testkit"]),
     ("store", &["domain"], &["store", "testkit"]),
     ("outbound", &[], &["testkit"]),
-    ("app", &["domain", "git", "outbound", "store"], &["testkit"]),
+    ("app", &["domain", "git", "outbound", "store"], &["store", "testkit"]),
     ("server", &["api", "app", "domain"], &["testkit"]),
 ];
 

@@ -34,6 +34,7 @@ sql! {
         AND used_at IS NULL AND expires_at > $3
         AND EXISTS (SELECT 1 FROM users WHERE users.id = codes.user_id AND deleted_at IS NULL)
         RETURNING ", columns!());
+    END_ALL = "UPDATE codes SET expires_at = $2 WHERE user_id = $1 AND used_at IS NULL AND expires_at > $2";
     FORGET = "DELETE FROM codes WHERE expires_at < $1";
     FORGET_OF = "DELETE FROM codes WHERE user_id = $1";
 }
@@ -138,6 +139,12 @@ pub async fn find(
 /// Uses a link up; `None` when it does not work, or not any more. Of many at once one gets it.
 pub async fn redeem(tx: &mut Tx, kind: CodeKind, hash: &SecretHash, at: Timestamp) -> Result<Option<Code>> {
     fetch_optional!(tx, REDEEM, [hash, kind, at])
+}
+
+/// Ends every link of a user's that was not used; how many.
+pub async fn end_all(tx: &mut Tx, user: UserId, at: Timestamp) -> Result<u64> {
+    tx.bump_user(user).await?;
+    execute!(tx, END_ALL, [user, at])
 }
 
 /// Drops links that ended before then; how many.

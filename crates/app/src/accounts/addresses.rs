@@ -83,12 +83,15 @@ pub(super) async fn has_enough(app: &App, tx: &mut Tx, to: &str) -> Result<bool>
 }
 
 /// Asks for another address: it counts once the link that is mailed there was followed; until then the old
-/// one stays.
+/// one stays. As the way to another password leads over the address, who asks must have signed in just now.
 ///
 /// # Errors
-/// [`Rejected::Field`] with `email`; [`Rejected::TooOften`].
+/// [`Rejected::Field`] with `email`; [`Rejected::Stale`]; [`Rejected::TooOften`].
 pub async fn change_address(app: &App, who: &SignedIn, email: &str) -> Result<ChangeOfAddress, Rejected> {
     let email = check_email(email).map_err(|error| Rejected::field("email", &error))?;
+    if !who.session.is_fresh(app.now()) {
+        return Err(Rejected::Stale);
+    }
     spend(app, &[(&MAILS, who.user.id.to_string()), (&MAILS_TO, email.to_lowercase())]).await?;
     let mut tx = app.store.begin().await?;
     let confirmed = users::email_verified_at(&mut tx, who.user.id).await?.is_some();
@@ -123,7 +126,7 @@ pub async fn unconfirmed_address(app: &App, code: &str) -> Result<Confirmation> 
     Ok(Confirmation { username: user.username, address: code.sent_to })
 }
 
-/// Makes the address the account's, once.
+/// Makes the address the account's, once. Links to choose a password that went to the one before end.
 ///
 /// # Errors
 /// [`Error::NotFound`] for a link that does not work, or not any more; [`Error::Conflict`] when the address
@@ -141,6 +144,7 @@ pub async fn confirm_address(app: &App, code: &str) -> Result<User> {
         ),
         other => other.into(),
     })?;
+    codes::end_all(&mut tx, before.id, now).await?;
     tx.commit().await?;
     if let Some(old) = address(&before).filter(|old| old.to_lowercase() != code.sent_to.to_lowercase()) {
         post(app, before.id, mails::changed(app, old, &before.username, "The e-mail address"));

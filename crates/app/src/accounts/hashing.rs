@@ -86,7 +86,21 @@ pub(crate) async fn matches(app: &App, password: &str, hash: Option<String>) -> 
 
 #[cfg(test)]
 mod tests {
+    use rand::{SeedableRng as _, rngs::StdRng};
+    use skaas_domain::{clock::ManualClock, device::Place, id::UserId};
+    use skaas_store::{Store, passwords, rate::Rate, sessions as stored_sessions, testing::TestDatabase};
+
     use super::*;
+    use crate::{
+        accounts::{Rejected, SignUp, change_password, sign_up},
+        app::{AppConfig, Parts},
+        limits::Limits,
+        render::Voice,
+        sessions::{self, SignedIn},
+        sign_in,
+    };
+
+    const PASSWORD: &str = "copper lantern quietly drifts";
 
     #[test]
     fn a_hash_says_how_it_was_made_and_opens_for_its_password_alone() {
@@ -112,5 +126,58 @@ mod tests {
         assert!(matches!(refused, Err(Error::Busy { .. })), "{refused:?}");
         ends.clear();
         hashing.run(Duration::from_secs(20), || ()).await.unwrap();
+    }
+
+    /// A node over `store`, with ann in it: her id, and a session of hers.
+    async fn node_with_ann(store: Store, database: &TestDatabase) -> (App, SignedIn) {
+        let voice = Voice { public_url: "https://skaas.test".into(), marketplace_name: "skaas".into() };
+        let config = AppConfig { voice, scratch: database.path().join("scratch"), limits: Limits::default() };
+        let clock = Arc::new(ManualClock::new("2026-11-02T09:00:00Z".parse().unwrap()));
+        let parts = Parts { store, clock, rng: Box::new(StdRng::seed_from_u64(7)), rate: Rate::in_process() };
+        let app = App::new(config, parts);
+        let [username, email, password] = ["ann", "ann@example.test", PASSWORD].map(str::to_owned);
+        let input = SignUp { username, email, password };
+        let opened = sign_up(&app, &input, &Place::new("198.51.100.7", "Firefox"), None).await.unwrap();
+        let signed_in = sessions::find(&app, opened.secret.reveal()).await.unwrap().unwrap();
+        (app, signed_in)
+    }
+
+    /// Does `work`, and has the password changed by a mailed link while it waits for its hashing.
+    async fn overtaken<T>(app: &App, user: UserId, work: impl Future<Output = T>) -> T {
+        let full = Arc::clone(&app.hashing.places).acquire_many_owned(u32::try_from(AT_ONCE).unwrap());
+        let full = full.await.unwrap();
+        let mut work = std::pin::pin!(work);
+        let waits = tokio::time::timeout(Duration::from_millis(300), work.as_mut()).await;
+        assert!(waits.is_err(), "there was no place");
+        let mut tx = app.store.begin().await.unwrap();
+        passwords::set(&mut tx, user, "another", app.now()).await.unwrap();
+        stored_sessions::revoke_others(&mut tx, user, None, app.now()).await.unwrap();
+        tx.commit().await.unwrap();
+        drop(full);
+        work.await
+    }
+
+    #[tokio::test]
+    async fn a_password_that_was_changed_while_the_old_one_was_hashed_opens_and_changes_nothing() {
+        for database in TestDatabase::each() {
+            let place = Place::new("198.51.100.7", "Firefox");
+            let (app, ann) = node_with_ann(database.store().await, &database).await;
+            let user = ann.user.id;
+            let opened =
+                overtaken(&app, user, sign_in::by_password(&app, "ann", PASSWORD, &place, None)).await;
+            assert!(matches!(opened, Err(Rejected::NoMatch)), "{opened:?}");
+            assert_eq!(sessions::list(&app, user).await.unwrap(), []);
+
+            let mut tx = app.store.begin().await.unwrap();
+            let hash = hash_with(PASSWORD, &[1; SALT_BYTES]).unwrap();
+            passwords::set(&mut tx, user, &hash, app.now()).await.unwrap();
+            tx.commit().await.unwrap();
+            let new = "seven mossy anchors humming";
+            let changed = overtaken(&app, user, change_password(&app, &ann, &place, PASSWORD, new)).await;
+            assert!(matches!(changed, Err(Rejected::Stale)), "{changed:?}");
+            let kept = passwords::find(&mut app.store.read().await.unwrap(), user).await.unwrap();
+            assert_eq!(kept.unwrap().hash, "another");
+            assert_eq!(sessions::list(&app, user).await.unwrap(), []);
+        }
     }
 }

@@ -25,6 +25,7 @@ use crate::{app::App, error::Error};
 pub use addresses::{ChangeOfAddress, Confirmation, change_address, confirm_address, unconfirmed_address};
 pub(crate) use hashing::{Hashing, matches as password_matches};
 pub use overview::{Overview, delete, overview};
+pub(crate) use password::is_still;
 pub use password::{ask_reset, change_password, reset_password, reset_works};
 pub(crate) use sign_up::new_user;
 pub use sign_up::{SignUp, sign_up};

@@ -4,7 +4,10 @@ use jiff::Timestamp;
 use skaas_domain::user::User;
 use skaas_store::{identities, passwords, users};
 
-use super::{Rejected, address, password::confirm_again};
+use super::{
+    Rejected, address,
+    password::{confirm_again, is_still},
+};
 use crate::{app::App, error::Result, sessions::SignedIn};
 
 /// An account as its owner sees it.
@@ -43,8 +46,11 @@ pub async fn delete(app: &App, who: &SignedIn, typed: &str, current: &str) -> Re
         let why = format!("type {} to delete this account", who.user.username);
         return Err(Rejected::field("username", &why));
     }
-    confirm_again(app, who, "current", current).await?;
+    let known = confirm_again(app, who, "current", current).await?;
     let mut tx = app.store.begin().await?;
+    if !is_still(&mut tx, who.user.id, known.as_deref()).await? {
+        return Err(Rejected::Stale);
+    }
     users::delete(&mut tx, who.user.id, app.now()).await?;
     tx.commit().await?;
     tracing::info!(event = "user_deleted", user_id = %who.user.id);

@@ -4,12 +4,13 @@
 use jiff::SignedDuration;
 use skaas_domain::{
     device::Place,
-    id::CodeId,
+    id::{CodeId, UserId},
     password,
     secret::{Secret, SecretKind},
     user::{User, check_email},
 };
 use skaas_store::{
+    Tx,
     budgets::Budget,
     codes::{self, Code, CodeKind},
     passwords, sessions as stored, users,
@@ -84,7 +85,7 @@ pub async fn reset_works(app: &App, code: &str) -> Result<User> {
     users::find_by_id(&mut conn, code.user).await?.ok_or_else(stale_link)
 }
 
-/// Sets a new password by a mailed link, once. Every session ends; api tokens go on.
+/// Sets a new password by a mailed link, once. Every session and every other link ends; api tokens go on.
 ///
 /// # Errors
 /// [`Rejected::Field`] with `password`; [`Error::NotFound`] for a link that does not work.
@@ -99,6 +100,7 @@ pub async fn reset_password(app: &App, code: &str, new: &str) -> Result<User, Re
     passwords::set(&mut tx, code.user, &hash, now).await?;
     // Mail reached them there, if it is their address still.
     users::verify_email(&mut tx, code.user, &code.sent_to, now).await?;
+    codes::end_all(&mut tx, code.user, now).await?;
     stored::revoke_others(&mut tx, code.user, None, now).await?;
     tx.commit().await?;
     tell(app, &user);
@@ -107,7 +109,7 @@ pub async fn reset_password(app: &App, code: &str, new: &str) -> Result<User, Re
 }
 
 /// Sets a new password for who is signed in and knows the old one; who has none yet must have signed in just
-/// now. Every session ends, and this browser gets a new one.
+/// now. Every session and every mailed link ends, and this browser gets a new session.
 ///
 /// # Errors
 /// [`Rejected::Field`] with `current` or `password`; [`Rejected::Stale`]; [`Rejected::TooOften`].
@@ -118,13 +120,17 @@ pub async fn change_password(
     current: &str,
     new: &str,
 ) -> Result<Opened, Rejected> {
-    confirm_again(app, who, "current", current).await?;
+    let known = confirm_again(app, who, "current", current).await?;
     password::check(new, &[&who.user.username, &who.user.email])?;
     let hash = hashing::hash(app, new).await?;
     let now = app.now();
     let user = who.user.id;
     let mut tx = app.store.begin().await?;
+    if !is_still(&mut tx, user, known.as_deref()).await? {
+        return Err(Rejected::Stale);
+    }
     passwords::set(&mut tx, user, &hash, now).await?;
+    codes::end_all(&mut tx, user, now).await?;
     stored::revoke_others(&mut tx, user, None, now).await?;
     let opened = sessions::open(app, &mut tx, user, place, None).await?;
     tx.commit().await?;
@@ -134,28 +140,36 @@ pub async fn change_password(
 }
 
 /// Makes sure that a dangerous act is the owner's: by the password in `field`, or, where there is none, by
-/// having signed in just now.
+/// having signed in just now. What is stored of the password, for [`is_still`].
 pub(super) async fn confirm_again(
     app: &App,
     who: &SignedIn,
     field: &'static str,
     password: &str,
-) -> Result<(), Rejected> {
+) -> Result<Option<String>, Rejected> {
     let mut conn = app.store.read().await?;
     let record = passwords::find(&mut conn, who.user.id).await?;
     drop(conn);
     match record {
-        None if who.session.is_fresh(app.now()) => Ok(()),
+        None if who.session.is_fresh(app.now()) => Ok(None),
         None => Err(Rejected::Stale),
         Some(record) => {
             spend(app, &[(&OLD_PASSWORDS, who.user.id.to_string())]).await?;
-            if hashing::matches(app, password, Some(record.hash)).await? {
-                Ok(())
+            if hashing::matches(app, password, Some(record.hash.clone())).await? {
+                Ok(Some(record.hash))
             } else {
                 Err(Rejected::field(field, "this is not your password"))
             }
         }
     }
+}
+
+/// Whether this is what is stored of the user's password, or that none is, until `tx` ends: it may have been
+/// changed, and every session ended, while what was typed was being hashed.
+pub(crate) async fn is_still(tx: &mut Tx, user: UserId, hash: Option<&str>) -> Result<bool> {
+    // Whoever changes it waits here, or has done so.
+    tx.bump_user(user).await?;
+    Ok(passwords::find(tx, user).await?.map(|record| record.hash).as_deref() == hash)
 }
 
 fn tell(app: &App, user: &User) {

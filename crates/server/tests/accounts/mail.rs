@@ -188,8 +188,62 @@ fn a_mailbox_is_not_flooded_by_way_of_us_and_its_owner_signs_up_all_the_same() {
         let page = bob.open("/account");
         bob.submit(&page, "/account/email", &[("email", "bob@example.test")]).says("too many tries");
         app.pass(SignedDuration::from_hours(1));
-        let page = bob.open("/account");
+        let mut bob = app.browser();
+        let page = signs_in(&mut bob, "bob", PASSWORD);
         bob.submit(&page, "/account/email", &[("email", "bob@example.test")]).says("We mailed a link");
         assert_eq!(to_bob(), 6);
+    });
+}
+
+#[test]
+fn the_address_is_changed_by_who_signed_in_just_now_and_by_nobody_with_an_old_session() {
+    story(|app| {
+        let mut ann = joins(app, "ann");
+        app.pass(SignedDuration::from_mins(15));
+        let page = ann.open("/account");
+        let page = ann.submit(&page, "/account/email", &[("email", "ann@new.test")]);
+        page.says("Sign in once more");
+        assert!(!app.mails().iter().any(|mail| mail.contains("To: ann@new.test")));
+        let page = ann.submit(&page, "/signin", &[("login", "ann"), ("password", PASSWORD)]);
+        ann.submit(&page, "/account/email", &[("email", "ann@new.test")]).says("We mailed a link");
+        app.link_mailed_to("ann@new.test");
+    });
+}
+
+#[test]
+fn no_mailed_link_outlives_the_password_or_the_address_it_was_mailed_under() {
+    story(|app| {
+        let mut ann = joins(app, "ann");
+        let asks_reset = |email: &str| {
+            let mut browser = app.browser();
+            let page = browser.open("/reset");
+            browser.submit(&page, "/reset", &[("email", email)]).says("Look into your mail");
+            app.link_mailed_to(email)
+        };
+        // Whoever has a session of Ann's for a moment would have her address be theirs.
+        let mut thief = app.browser();
+        thief.put_cookie("__Host-skaas", ann.cookie("__Host-skaas").unwrap());
+        let page = thief.open("/account");
+        thief.submit(&page, "/account/email", &[("email", "thief@evil.test")]).says("We mailed a link");
+        let stolen = app.link_mailed_to("thief@evil.test");
+        assert_eq!(thief.visit(&stolen).status(), 200);
+        let link = asks_reset("ann@example.test");
+        let page = ann.open(&link);
+        ann.submit(&page, "/reset/new", &[("password", NEW_PASSWORD)]).says("The password is changed");
+        assert_eq!(thief.visit(&stolen).status(), 404, "the owner chose a new password");
+
+        let page = signs_in(&mut ann, "ann", NEW_PASSWORD);
+        let (old, fields) =
+            (asks_reset("ann@example.test"), [("current", NEW_PASSWORD), ("password", PASSWORD)]);
+        ann.submit(&page, "/account/password", &fields).says("every other browser is signed out");
+        assert_eq!(thief.visit(&old).status(), 404, "the owner changed it themselves");
+
+        let old = asks_reset("ann@example.test");
+        let page = ann.open("/account");
+        ann.submit(&page, "/account/email", &[("email", "ann@new.test")]).says("We mailed a link");
+        assert_eq!(thief.visit(&old).status(), 200, "until the new address is confirmed");
+        let page = ann.open(&app.link_mailed_to("ann@new.test"));
+        ann.submit(&page, "/verify", &[]).says("ann@new.test");
+        assert_eq!(thief.visit(&old).status(), 404, "that mailbox is Ann's no longer");
     });
 }

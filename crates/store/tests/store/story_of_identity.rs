@@ -102,6 +102,17 @@ async fn links_work_once_and_only_the_newest(world: &mut World) {
     assert_eq!(redeem(&mut tx, CodeKind::Verify, &other, 30).await.unwrap().id, verify.id);
     assert_eq!(codes::forget(&mut tx, at(80)).await.unwrap(), 1, "the superseded one ended early");
     assert_eq!(codes::forget(&mut tx, at(81)).await.unwrap(), 2);
+
+    let (reset, link) = code(world, CodeKind::Reset, user, 90);
+    let (verify, other) = code(world, CodeKind::Verify, user, 90);
+    codes::add(&mut tx, &reset, &link.hash()).await.unwrap();
+    codes::add(&mut tx, &verify, &other.hash()).await.unwrap();
+    assert_eq!(codes::end_all(&mut tx, find_user(world, "bob").await, at(91)).await.unwrap(), 0);
+    assert!(codes::find(&mut tx, CodeKind::Reset, &link.hash(), at(91)).await.unwrap().is_some());
+    assert_eq!(codes::end_all(&mut tx, user, at(91)).await.unwrap(), 2);
+    assert_eq!(codes::find(&mut tx, CodeKind::Reset, &link.hash(), at(91)).await.unwrap(), None);
+    assert_eq!(codes::find(&mut tx, CodeKind::Verify, &other.hash(), at(91)).await.unwrap(), None);
+    assert_eq!(codes::end_all(&mut tx, user, at(91)).await.unwrap(), 0);
     tx.commit().await.unwrap();
 }
 
