@@ -7,21 +7,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderValue, StatusCode, header};
-use serde::Serialize;
+use skaas_api::Problem;
 use skaas_app as app;
 
 /// When it is worth asking again while something that we stand on is away.
 const UNAVAILABLE_SECONDS: &str = "5";
-
-/// RFC 9457.
-#[derive(Debug, Serialize)]
-struct Problem {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    title: &'static str,
-    status: u16,
-    detail: String,
-}
 
 /// Status, and the word that names the kind of problem in `type`.
 fn classify(error: &Error) -> (StatusCode, &'static str, &'static str) {
@@ -85,9 +75,14 @@ pub(crate) fn sentence(error: &Error) -> Response {
 
 /// An error as a program reads it.
 pub(crate) fn problem(error: &Error) -> Response {
+    problem_saying(error, error.to_string())
+}
+
+/// The same in other words, where the usual ones would mislead who asks.
+pub(crate) fn problem_saying(error: &Error, detail: String) -> Response {
     log(error);
     let (status, kind, title) = classify(error);
-    let body = Problem { kind, title, status: status.as_u16(), detail: error.to_string() };
+    let body = Problem { kind: kind.to_owned(), title: title.to_owned(), status: status.as_u16(), detail };
     let json = [(header::CONTENT_TYPE, "application/problem+json")];
     finish(error, status, (json, Json(body)).into_response())
 }

@@ -32,16 +32,22 @@ pub fn is_access_token(text: &str) -> bool {
 /// [`Error::Unauthenticated`] for anything but an access token that works now and is meant for this endpoint;
 /// [`Error::Forbidden`] where it has not the scope; [`Error::RateLimited`].
 pub async fn open_mcp(app: &App, token: &str, from: Option<IpAddr>) -> Result<OauthBearer> {
-    open(app, token, &mcp_resource(app), &Need::Mcp, from).await
+    open(app, token, &mcp_resource(app), &Need::Mcp, from, CountedAs::Request).await
 }
 
-/// Who speaks to the REST interface. What each address needs beyond being known is asked there.
+/// Who speaks to the REST interface. What each address needs beyond being known is asked there. Taking something
+/// back is counted apart.
 ///
 /// # Errors
 /// [`Error::Unauthenticated`] for anything but an access token that works now and is meant for this interface;
 /// [`Error::RateLimited`].
-pub async fn open_api(app: &App, token: &str, from: Option<IpAddr>) -> Result<OauthBearer> {
-    open(app, token, &api_resource(app), &Need::Myself, from).await
+pub async fn open_api(
+    app: &App,
+    token: &str,
+    from: Option<IpAddr>,
+    counted: CountedAs,
+) -> Result<OauthBearer> {
+    open(app, token, &api_resource(app), &Need::Myself, from, counted).await
 }
 
 async fn open(
@@ -50,6 +56,7 @@ async fn open(
     ours: &str,
     need: &Need<'_>,
     from: Option<IpAddr>,
+    counted: CountedAs,
 ) -> Result<OauthBearer> {
     let now = app.now();
     let Some(bearer) = find(app, token).await?.filter(|bearer| {
@@ -59,7 +66,7 @@ async fn open(
         app.rates.take_from(from, CountedAs::Request, now).await?;
         return Err(Error::Unauthenticated);
     };
-    app.rates.take(Subject::OauthGrant(bearer.grant.id), CountedAs::Request, now).await?;
+    app.rates.take(Subject::OauthGrant(bearer.grant.id), counted, now).await?;
     if !bearer.grant.scopes.permits(need) {
         return Err(Error::Forbidden(bearer.grant.scopes.refusal(need)));
     }

@@ -80,7 +80,8 @@ impl Presented<'_> {
             Some(no_code())
         } else if !code.challenge.verifies(self.verifier) {
             Some(invalid_grant("code_verifier does not fit the code_challenge"))
-        } else if self.redirect_uri != Some(code.redirect_uri.as_str()) {
+        } else if self.redirect_uri.is_some_and(|named| named != code.redirect_uri) {
+            // Who names none goes by OAuth 2.1 (section 10.2): the challenge binds the code.
             Some(invalid_grant("redirect_uri is not the one that the code was sent to"))
         } else {
             None

@@ -12,10 +12,17 @@ use serde_json::{Value, json};
 use skaas_app::{App, Error, oauth};
 
 use super::answer::json_once;
-use crate::{client_address::ClientAddress, problem::problem};
+use crate::{
+    client_address::ClientAddress,
+    problem::{problem, problem_saying},
+};
 
 /// The versions of the protocol that the handshake agrees to; the last is the one offered to all others.
 const VERSIONS: [&str; 3] = ["2025-03-26", "2025-06-18", "2025-11-25"];
+
+/// What is said to who is nobody: api tokens, which the usual words are about, open nothing here.
+const NOBODY: &str = "sign in through your MCP client: it finds out where by the header WWW-Authenticate, and sends \
+                      the access token that it is given for this address; there was none, or it works no more";
 
 /// Any request to `/mcp`.
 pub(super) async fn handle(
@@ -36,14 +43,17 @@ pub(super) async fn handle(
     };
     match outcome {
         Ok(_) if method == Method::POST => speak(&body),
-        Ok(_) => StatusCode::METHOD_NOT_ALLOWED.into_response(),
+        Ok(_) => (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "POST")]).into_response(),
         Err(error) => refuse(&app, &error, token.is_some()),
     }
 }
 
 /// Says where to ask for a token, beside the usual words.
 fn refuse(app: &App, error: &Error, with_token: bool) -> Response {
-    let mut response = problem(error);
+    let mut response = match error {
+        Error::Unauthenticated => problem_saying(error, NOBODY.to_owned()),
+        other => problem(other),
+    };
     let code = match error {
         Error::Unauthenticated if with_token => ", error=\"invalid_token\"",
         Error::Unauthenticated => "",

@@ -3,16 +3,18 @@
 //! browser would ask for a password in a window of its own.
 
 use axum::{
-    Json,
     extract::{Request, State},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use http::{HeaderName, HeaderValue, StatusCode, header};
-use skaas_api::Problem;
 use skaas_app::{App, Error};
 
-use crate::problem::problem;
+use crate::problem::{problem, problem_saying};
+
+/// What is said to who is nobody.
+const NOBODY: &str = "send an api token of yours, or an access token given for this address, as \
+                      `Authorization: Bearer`; there was none, or it works no more";
 
 /// An error on its way out as problem+json.
 pub(crate) struct Failed {
@@ -42,30 +44,16 @@ impl From<Error> for Failed {
 
 impl IntoResponse for Failed {
     fn into_response(self) -> Response {
-        let mut response = problem(&self.error);
-        if matches!(self.error, Error::Unauthenticated) {
-            response = unauthenticated(response);
-        }
+        let mut response = match &self.error {
+            // The usual words are for who asks with git.
+            Error::Unauthenticated => problem_saying(&self.error, NOBODY.to_owned()),
+            other => problem(other),
+        };
         if self.is_limited && response.status() == StatusCode::FORBIDDEN {
             response.extensions_mut().insert(Limited);
         }
         response
     }
-}
-
-/// The same in words for who calls this interface; the usual ones are for who asks with git.
-fn unauthenticated(response: Response) -> Response {
-    let (parts, _) = response.into_parts();
-    let body = Problem {
-        kind: "unauthenticated".to_owned(),
-        title: "Sign in first".to_owned(),
-        status: parts.status.as_u16(),
-        detail: "send an api token of yours, or an access token given for this address, as \
-                 `Authorization: Bearer`; there was none, or it works no more"
-            .to_owned(),
-    };
-    let (_, body) = Json(body).into_response().into_parts();
-    Response::from_parts(parts, body)
 }
 
 /// The layer around every address of this interface.

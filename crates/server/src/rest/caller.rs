@@ -111,7 +111,7 @@ async fn by_credentials(app: &App, parts: &Parts) -> Result<Caller, Error> {
     let secret = credentials.secret.as_str();
     // RFC 6750 knows no access token as a password.
     if credentials.username.is_none() && oauth::is_access_token(secret) {
-        return Ok(Caller::Client(Box::new(oauth::open_api(app, secret, from).await?)));
+        return Ok(Caller::Client(Box::new(oauth::open_api(app, secret, from, counted_as(parts)).await?)));
     }
     let presented = Presented { username: credentials.username.as_deref(), secret };
     let viewer = match counted_as(parts) {

@@ -118,6 +118,8 @@ fn a_client_finds_its_way_from_a_401_to_tokens() {
         let port = app.node().port();
         let refused = Connection::open(port).get("/mcp");
         assert_eq!(refused.status, 401);
+        let said = browser::json(&refused)["detail"].as_str().unwrap().to_owned();
+        assert!(said.contains("your MCP client") && !said.contains("api token"), "{said}");
         let challenge = refused.header("www-authenticate").unwrap();
         let metadata = "https://skaas.test/.well-known/oauth-protected-resource/mcp";
         assert!(challenge.contains(&format!("resource_metadata=\"{metadata}\"")), "{challenge}");
@@ -156,6 +158,8 @@ fn a_client_finds_its_way_from_a_401_to_tokens() {
         let (access, _) = pair(exchange(port, &client, &code, &[]));
         let answer = call(port, &access);
         assert_eq!((answer.status, browser::json(&answer)["result"]["tools"].clone()), (200, json!([])));
+        let stream = Connection::open(port).bearer(&access).get("/mcp");
+        assert_eq!((stream.status, stream.header("allow")), (405, Some("POST")));
         // It is for that endpoint and for nothing else.
         let git = Connection::open(port)
             .bearer(&access)
@@ -250,7 +254,6 @@ fn a_code_is_for_who_asked_and_for_once() {
         for (changed, word) in [
             (("code_verifier", "another-verifier-of-at-least-43-characters-x"), "invalid_grant"),
             (("redirect_uri", "http://127.0.0.1:1/callback"), "invalid_grant"),
-            (("redirect_uri", ""), "invalid_grant"),
             (("client_id", other.as_str()), "invalid_grant"),
             (("resource", PUBLIC_URL), "invalid_target"),
             (("code_verifier", ""), "invalid_request"),
@@ -258,6 +261,8 @@ fn a_code_is_for_who_asked_and_for_once() {
             let code = code(&mut ann, &question);
             assert_eq!(refusal(exchange(port, &client, &code, &[changed])), word, "{changed:?}");
         }
+        let named_once = code(&mut ann, &question);
+        pair(exchange(port, &client, &named_once, &[("redirect_uri", "")]));
         let late = code(&mut ann, &question);
         app.pass(SignedDuration::from_secs(60));
         assert_eq!(refusal(exchange(port, &client, &late, &[])), "invalid_grant");

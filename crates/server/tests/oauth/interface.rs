@@ -1,8 +1,11 @@
 //! The REST interface as a protected resource of its own: who finds it, who gets tokens for it, and what those
 //! are of no use for.
 
+use std::num::NonZeroU32;
+
 use serde_json::{Value, json};
-use skaas_testkit::app::{PUBLIC_URL, story};
+use skaas_app::Limits;
+use skaas_testkit::app::{Fitting, PUBLIC_URL, story};
 use skaas_testkit::wire::{Answer, Connection};
 
 use crate::browser::{self, Browser, form, post, refusal};
@@ -162,5 +165,26 @@ fn an_application_does_what_it_was_allowed_and_makes_nothing_that_outlives_it() 
         let body = form(&[("client_id", client.as_str()), ("token", wide.as_str())]);
         Connection::open(port).send("POST", "/oauth/revoke", &headers, body.as_bytes());
         assert_eq!(ask(port, &wide, "GET", "/api/me", "").status, 401);
+    });
+}
+
+#[test]
+fn a_flood_with_an_access_token_does_not_keep_the_application_from_being_taken_back_with_it() {
+    story(|app| {
+        let limits = Limits {
+            token_burst: NonZeroU32::new(5).unwrap(),
+            token_per_second: NonZeroU32::MIN,
+            ..Fitting::default().limits
+        };
+        let port = app.node_fitted(Fitting { limits, ..Fitting::default() }).port();
+        let mut ann = Browser::signed_up(port, "ann");
+        let (access, _) = let_in(port, &mut ann, &client(port), "account");
+        let list = browser::json(&ask(port, &access, "GET", "/api/grants", ""));
+        for _ in 1..5 {
+            assert_eq!(ask(port, &access, "GET", "/api/me", "").status, 200);
+        }
+        assert_eq!(ask(port, &access, "GET", "/api/me", "").status, 429);
+        let own = format!("/api/grants/{}", list["grants"][0]["id"].as_str().unwrap());
+        assert_eq!(ask(port, &access, "DELETE", &own, "").status, 204);
     });
 }
