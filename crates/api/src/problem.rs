@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Problem {
     /// The word that names the kind of problem: `unauthenticated`, `forbidden`, `not-found`, `invalid`,
-    /// `conflict`, `too-large`, `rate-limited`, `busy`, `fault`.
+    /// `conflict`, `too-large`, `rate-limited`, `busy`, `unavailable`, `fault`.
     #[serde(rename = "type", default)]
     #[cfg_attr(feature = "schema", schema(required))]
     pub kind: String,

@@ -23,15 +23,16 @@ pub struct Me {
     pub id: String,
     /// Lower-case letters, digits and single hyphens.
     pub username: String,
-    /// Where mail reaches them; left out for a token without the scope `account`.
+    /// Where mail reaches them; left out where there is no such address, and for a token without the scope
+    /// `account`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
-    /// Whether that address was confirmed; left out together with it.
+    /// Whether an address of theirs was confirmed; left out for a token without the scope `account`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email_verified: Option<bool>,
     /// Since when they are here.
     pub created_at: Timestamp,
-    /// The token that asked; none for a browser session.
+    /// The api token that asked; none for a browser session and a connected application.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<TokenInfo>,
     /// Where their things are.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct SessionList {
-    /// All that still hold.
+    /// Those that still hold, 100 at most.
     pub sessions: Vec<SessionInfo>,
 }
 
@@ -22,7 +22,7 @@ pub struct SessionInfo {
     /// The browser as it named itself, shortened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
-    /// The address it was last seen at.
+    /// The address it signed in from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
     /// When it signed in.

@@ -52,8 +52,7 @@ pub struct TokenList {
 pub struct NewToken {
     /// What to call it.
     pub name: String,
-    /// What it may do, space-separated as in OAuth; everything when left out. Never more than the token
-    /// that asks.
+    /// What it may do, space-separated as in OAuth: never more than whoever asks, and as much when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scopes: Option<String>,
     /// In how many seconds it stops working; when left out, with the token that asks, else when it is revoked.

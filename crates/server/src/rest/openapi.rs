@@ -138,6 +138,21 @@ mod tests {
     }
 
     #[test]
+    fn each_operation_names_the_refusals_that_every_request_may_meet() {
+        let document = serde_json::to_value(document()).unwrap();
+        for (_, operation) in &operations(&document) {
+            let is_open = operation["security"].as_array().is_none_or(Vec::is_empty);
+            let mut met = vec!["429", "503"];
+            met.extend(if is_open { &[][..] } else { &["401", "403"] });
+            met.extend(operation.get("requestBody").map(|_| "413"));
+            for status in met {
+                let answer = operation["responses"].get(status);
+                assert!(answer.is_some(), "{} {status}", operation["operationId"]);
+            }
+        }
+    }
+
+    #[test]
     fn a_cookie_changes_nothing_without_proof_and_every_named_way_is_described() {
         let document = serde_json::to_value(document()).unwrap();
         for (method, operation) in operations(&document) {

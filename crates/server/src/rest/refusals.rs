@@ -40,12 +40,18 @@ refusals! {
     /// For every address that is not open to everybody.
     Unknown = "401", "Nothing was shown that works: no token, a wrong one, or one that has ended or was \
         revoked.", Some(("WWW-Authenticate", "Where an access token for this interface is to be had."));
-    /// For every address that needs a scope.
-    Limited = "403", "What was shown works, but may not do this; or a browser sent no X-CSRF-Token.",
+    /// For every address that is not open to everybody.
+    Limited = "403", "What was shown works, but may not do this; the name beside it in Basic is another's; or a \
+        browser sent no X-CSRF-Token.",
         Some(("WWW-Authenticate", "Which scope is missing, where it is that."));
     /// For addresses that name something.
     Absent = "404", "There is none, or it is another's: both read the same.", None;
+    /// For bodies.
+    TooLarge = "413", "The body is larger than 64 KiB.", None;
     /// For every address.
     TooOften = "429", "There were too many requests; the next one is taken after a while.",
         Some(("Retry-After", "When that is, in seconds."));
+    /// For every address.
+    Away = "503", "The server is busy, or what it stands on is away; nothing was changed.",
+        Some(("Retry-After", "When it is worth asking again, in seconds."));
 }

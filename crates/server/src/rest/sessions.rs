@@ -12,7 +12,7 @@ use skaas_domain::{id::SessionId, scope::Need, session::Session};
 use super::{
     Answer,
     caller::Caller,
-    refusals::{Absent, Limited, TooOften, Unknown},
+    refusals::{Absent, Away, Limited, TooOften, Unknown},
 };
 
 fn info(session: &Session, current: Option<SessionId>) -> SessionInfo {
@@ -31,7 +31,7 @@ fn info(session: &Session, current: Option<SessionId>) -> SessionInfo {
 #[utoipa::path(
     get, path = "/api/sessions", tag = "sessions", operation_id = "listSessions",
     security(("token" = ["account"]), ("oauth" = ["account"]), ("session" = [])),
-    responses((status = 200, description = "All that still hold", body = SessionList), Unknown, Limited, TooOften)
+    responses((status = 200, description = "100 at most", body = SessionList), Unknown, Limited, TooOften, Away)
 )]
 pub(crate) async fn list(State(app): State<App>, caller: Caller) -> Answer<Json<SessionList>> {
     let user = caller.allowed(&Need::Account { write: false })?;
@@ -44,7 +44,7 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller) -> Answer<Json<
     delete, path = "/api/sessions/{id}", tag = "sessions", operation_id = "revokeSession",
     security(("token" = ["account"]), ("oauth" = ["account"]), ("session" = [], "csrf" = [])),
     params(("id" = String, Path, description = "As the list names it", example = "ses_01jc0000000000000000000000")),
-    responses((status = 204, description = "It has ended"), Unknown, Limited, Absent, TooOften)
+    responses((status = 204, description = "It has ended"), Unknown, Limited, Absent, TooOften, Away)
 )]
 pub(crate) async fn revoke(
     State(app): State<App>,

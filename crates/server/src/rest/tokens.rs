@@ -17,7 +17,7 @@ use skaas_domain::{
 use super::{
     Answer, Body,
     caller::Caller,
-    refusals::{Absent, Limited, TooOften, Unfit, Unknown},
+    refusals::{Absent, Away, Limited, TooLarge, TooOften, Unfit, Unknown},
 };
 
 /// An application keeps what it was given until it is disconnected, and nothing longer.
@@ -51,7 +51,7 @@ pub(super) fn info(token: &TokenRecord, current: Option<TokenId>) -> TokenInfo {
 #[utoipa::path(
     get, path = "/api/tokens", tag = "tokens", operation_id = "listTokens",
     security(("token" = ["account"]), ("oauth" = ["account"]), ("session" = [])),
-    responses((status = 200, description = "Everything but the tokens themselves", body = TokenList), Unknown, Limited, TooOften)
+    responses((status = 200, description = "Everything but the tokens themselves", body = TokenList), Unknown, Limited, TooOften, Away)
 )]
 pub(crate) async fn list(State(app): State<App>, caller: Caller) -> Answer<Json<TokenList>> {
     let user = caller.allowed(&Need::Account { write: false })?;
@@ -71,7 +71,7 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller) -> Answer<Json<
     })),
     responses(
         (status = 201, description = "The token, this once", body = CreatedToken),
-        Unfit, Unknown, Limited, TooOften
+        Unfit, Unknown, Limited, TooLarge, TooOften, Away
     )
 )]
 pub(crate) async fn create(
@@ -126,7 +126,7 @@ fn end(app: &App, seconds: u64) -> Result<jiff::Timestamp, Error> {
         example = "tok_01jc0000000000000000000000"
     )),
     responses(
-        (status = 200, description = "As it is now", body = TokenInfo), Unknown, Limited, Absent, TooOften
+        (status = 200, description = "As it is now", body = TokenInfo), Unknown, Limited, Absent, TooOften, Away
     )
 )]
 pub(crate) async fn revoke(
@@ -142,7 +142,7 @@ pub(crate) async fn revoke(
 #[utoipa::path(
     delete, path = "/api/tokens/current", tag = "tokens", operation_id = "revokeCurrentToken",
     security(("token" = [])),
-    responses((status = 200, description = "As it is now", body = TokenInfo), Unfit, Unknown, TooOften)
+    responses((status = 200, description = "As it is now", body = TokenInfo), Unfit, Unknown, Limited, TooOften, Away)
 )]
 pub(crate) async fn revoke_current(State(app): State<App>, caller: Caller) -> Answer<Json<TokenInfo>> {
     let user = caller.allowed(&Need::Myself)?;
