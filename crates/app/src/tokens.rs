@@ -92,11 +92,8 @@ pub async fn revoke(app: &App, username: &str, which: Option<&str>) -> Result<Ve
         }
         Some(which) => {
             let found = tokens::revoke(&mut tx, user.id, which, app.now()).await?;
-            vec![found.ok_or_else(|| {
-                Error::NotFound(format!(
-                    "{username} has no such token; `skaas-server admin token list {username}` shows all"
-                ))
-            })?]
+            let absent = || Error::NotFound(format!("{username} has no such token; the list names all"));
+            vec![found.ok_or_else(absent)?]
         }
     };
     tx.commit().await?;

@@ -71,7 +71,8 @@ fn a_device_whose_client_describes_itself_is_asked_about_with_the_host_that_does
         let page = ann.opens(&format!("/device?user_code={shown}")).text();
         let host = id["https://".len()..].split('/').next().unwrap();
         assert!(page.contains(&format!("<dt>Described by</dt><dd>{host}</dd>")), "{page}");
-        ann.sends("/device", &[("user_code", shown), ("answer", "approve")]);
+        let done = ann.sends("/device", &[("user_code", shown), ("answer", "approve")]).text();
+        assert!(done.contains("under <a href=\"/account/applications\">Apps</a>"), "{done}");
         let code = begun["device_code"].as_str().unwrap();
         let fields = [("grant_type", device_code), ("client_id", &id), ("device_code", code)];
         let (status, given) = post(port, "/oauth/token", &fields);

@@ -49,6 +49,7 @@ struct Done {
     frame: Frame,
     name: String,
     is_approved: bool,
+    is_ours: bool,
 }
 
 /// `GET /device`: where the code is typed, or asked about.
@@ -107,6 +108,7 @@ pub(super) async fn answer(
         Ok(device) => show(&Done {
             frame: member.browser.frame("device"),
             is_approved: matches!(device.state, DeviceAuthorization::Approved { .. }),
+            is_ours: device.client_id == CLI_CLIENT_ID,
             name: device.client_name,
         }),
         Err(not_there) => once_more(&member, code, not_there),
