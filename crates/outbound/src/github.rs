@@ -1,6 +1,7 @@
 //! Owns signing in with GitHub (an OAuth app or a GitHub App's user flow; GitHub is no OIDC provider).
 //! Refuses to know repositories and installations.
 
+use http::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use url::Url;
@@ -118,10 +119,14 @@ impl Github {
         self.ask("user", token, "a GitHub user").await
     }
 
-    /// The address that the user made primary and GitHub verified, if there is one.
+    /// The address that the user made primary and GitHub verified, if there is one and we may know it: a GitHub App
+    /// without the permission for addresses is answered by 403 or 404.
     pub async fn primary_verified_email(&self, token: &SecretString) -> Result<Option<String>> {
-        let emails: Vec<EmailEntry> =
-            self.ask("user/emails?per_page=100", token, "a list of GitHub e-mail addresses").await?;
+        let asked = self.ask("user/emails?per_page=100", token, "a list of GitHub e-mail addresses").await;
+        let emails: Vec<EmailEntry> = match asked {
+            Err(Error::Status { status: StatusCode::FORBIDDEN | StatusCode::NOT_FOUND, .. }) => Vec::new(),
+            other => other?,
+        };
         Ok(emails.into_iter().find(|email| email.primary && email.verified).map(|email| email.email))
     }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use axum::{
     Json, Router,
     extract::State,
-    http::HeaderMap,
+    http::{HeaderMap, StatusCode},
     routing::{get, post},
 };
 use serde_json::{Value, json};
@@ -42,10 +42,14 @@ async fn user(State(github): State<Github>, headers: HeaderMap) -> Json<Value> {
     Json(json!({"id": id, "login": format!("Octo-{id}"), "name": "Octo Cat"}))
 }
 
-async fn emails(State(github): State<Github>, headers: HeaderMap) -> Json<Value> {
+/// An address that begins with `?` is not verified; without any, addresses are none of our business.
+async fn emails(State(github): State<Github>, headers: HeaderMap) -> Result<Json<Value>, StatusCode> {
     let email = github.0.lock().unwrap()[bearer(&headers)].2.clone();
+    if email.is_empty() {
+        return Err(StatusCode::FORBIDDEN);
+    }
     let (verified, email) = email.strip_prefix('?').map_or((true, email.as_str()), |email| (false, email));
-    Json(json!([{"email": email, "primary": true, "verified": verified}]))
+    Ok(Json(json!([{"email": email, "primary": true, "verified": verified}])))
 }
 
 impl Github {
@@ -138,6 +142,9 @@ fn an_address_never_links_accounts_by_itself() {
         let mut carl = app.browser_at(&node);
         let back = github.agrees(&begins(&mut carl), 67, "?ann@example.test");
         carl.open(&back).says("Choose a name").omits("ann@example.test");
+        // And whom GitHub does not let us ask has none.
+        let back = github.agrees(&begins(&mut carl), 68, "");
+        carl.open(&back).says("Choose a name");
     });
 }
 
