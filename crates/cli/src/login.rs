@@ -117,7 +117,8 @@ async fn ask(
 fn heard(answer: &Answer) -> Heard {
     let pause = || answer.header("retry-after").and_then(|text| text.parse().ok()).map(Duration::from_secs);
     match (answer.status.as_u16(), answer.oauth_error()) {
-        (429 | 503, None) => Heard::Busy(pause()),
+        // Our own server says so in words of OAuth as well; how long to wait stands in the header alone.
+        (429 | 503, _) => Heard::Busy(pause()),
         (500.., None) => Heard::Nothing,
         (_, Some(error)) => Heard::Error(error.error),
         (_, None) => Heard::Error(OAuthErrorCode::Unknown),

@@ -33,6 +33,8 @@ const DEVICE_CODE: &str = "the-device-code";
 pub(crate) enum Poll {
     Error(OAuthErrorCode),
     Status(u16),
+    /// 429, as the server says it, and when to come back, in seconds.
+    Later(u64),
     Token,
 }
 
@@ -215,6 +217,11 @@ async fn redeem(State(state): State<Shared>, Form(form): Form<DeviceTokenRequest
     match poll.unwrap_or(Poll::Error(OAuthErrorCode::AuthorizationPending)) {
         Poll::Error(code) => oauth(code),
         Poll::Status(status) => StatusCode::from_u16(status).unwrap().into_response(),
+        Poll::Later(seconds) => {
+            let error = OAuthError::new(OAuthErrorCode::TemporarilyUnavailable, "as the script says");
+            let headers = [(header::RETRY_AFTER, seconds.to_string())];
+            (StatusCode::TOO_MANY_REQUESTS, headers, Json(error)).into_response()
+        }
         Poll::Token => {
             let name = state.asked.last().and_then(|asked| asked.device_name.clone()).unwrap_or_default();
             state.tokens.insert(TOKEN.to_owned(), known(TOKEN, &name, "alice"));

@@ -61,6 +61,11 @@ fn polls_keep_the_interval_and_slow_down_when_told() {
     let began = Instant::now();
     desk.skaas(&["auth", "--no-browser", "--url", &fake.url()]).succeeds();
     assert!(began.elapsed() >= Duration::from_secs(7), "one second, then one and five");
+
+    let (desk, fake) = (Desk::new(), Fake::answering(&[Poll::Later(4), Poll::Token]));
+    let began = Instant::now();
+    desk.skaas(&["auth", "--no-browser", "--url", &fake.url()]).succeeds();
+    assert!(began.elapsed() >= Duration::from_secs(5), "one second, then the four that it was told");
 }
 
 #[test]
