@@ -205,12 +205,17 @@ impl Settings {
     fn check(&self) -> Result<(), InvalidSettings> {
         let url = &self.public_url;
         let scheme = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-        if !url.is_empty() && scheme.is_none_or(|rest| rest.is_empty() || rest.contains(['@', '?', '#', ' ']))
-        {
-            return Err(wrong("public_url", "not an http(s) address without user, query or fragment"));
-        }
         if url.ends_with('/') {
             return Err(wrong("public_url", "ends in a slash"));
+        }
+        // Cookies, links and metadata stand at the root of a host.
+        if !url.is_empty()
+            && scheme.is_none_or(|host| host.is_empty() || host.contains(['/', '@', '?', '#', ' ']))
+        {
+            return Err(wrong(
+                "public_url",
+                "not an http(s) address of a host without user, path, query or fragment",
+            ));
         }
         check_marketplace_name(&self.marketplace_name)
             .map_err(|error| wrong("marketplace_name", &error.to_string()))?;
@@ -236,6 +241,9 @@ impl Settings {
         }
         if self.limits.content_memory_mib < 64 {
             return Err(wrong("limits.content_memory_mib", "must be at least 64"));
+        }
+        if self.limits.stall_seconds == 0 {
+            return Err(wrong("limits.stall_seconds", "must be at least 1"));
         }
         let redis = &self.redis.url;
         if !redis.is_empty() && !redis.starts_with("redis://") {
@@ -400,6 +408,9 @@ mod tests {
         for (name, value) in [
             ("SKAAS_PUBLIC_URL", "skills.example.com"),
             ("SKAAS_PUBLIC_URL", "https://user@skills.example.com"),
+            ("SKAAS_PUBLIC_URL", "https://example.com/skills"),
+            ("SKAAS_PUBLIC_URL", "https://skills.example.com/"),
+            ("SKAAS_STALL_SECONDS", "0"),
             ("SKAAS_MARKETPLACE_NAME", "Acme Skills"),
             ("SKAAS_MARKETPLACE_NAME", "claude-plugins-official"),
             ("SKAAS_LISTEN", "nowhere"),
