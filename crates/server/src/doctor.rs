@@ -21,7 +21,13 @@ struct Finding {
 pub(crate) async fn run(place: &Place, as_json: bool) -> anyhow::Result<()> {
     let settings = installation::settings(place, Vec::new())?;
     let mut findings = vec![data_folder(&settings)];
-    match installation::open_store(&settings).await {
+    match installation::store_as_it_is(&settings).await {
+        Ok(None) => findings.push(Finding {
+            what: "database",
+            ok: true,
+            found: "none yet; `skaas-server serve` makes it".into(),
+            cure: None,
+        }),
         Err(error) => findings.push(Finding {
             what: "database",
             ok: false,
@@ -30,7 +36,7 @@ pub(crate) async fn run(place: &Place, as_json: bool) -> anyhow::Result<()> {
                 "check database.url (DATABASE_URL), that the server runs, and the folder's rights".into(),
             ),
         }),
-        Ok(store) => {
+        Ok(Some(store)) => {
             findings.extend(database(&store).await);
             findings.push(storage(&settings, &store).await);
             findings.push(address(&settings, &store).await);

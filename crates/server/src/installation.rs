@@ -50,10 +50,21 @@ pub(crate) async fn open_store(settings: &Settings) -> anyhow::Result<Store> {
     Ok(store)
 }
 
+/// Opens both as they are, for who only looks; `None` where there is no database yet.
+pub(crate) async fn store_as_it_is(settings: &Settings) -> anyhow::Result<Option<Store>> {
+    let config = store_config(settings);
+    if let DatabaseConfig::Sqlite { path } = &config.database
+        && !path.exists()
+    {
+        return Ok(None);
+    }
+    Ok(Some(Store::open(config).await?))
+}
+
 fn store_config(settings: &Settings) -> StoreConfig {
     let url = &settings.database.url;
     let database = match url.strip_prefix("sqlite:") {
-        Some(path) => DatabaseConfig::Sqlite { path: PathBuf::from(path.trim_start_matches("//")) },
+        Some(path) => DatabaseConfig::Sqlite { path: PathBuf::from(path.strip_prefix("//").unwrap_or(path)) },
         None if url.is_empty() => DatabaseConfig::Sqlite { path: settings.data_dir.join("skaas.db") },
         None => DatabaseConfig::Postgres { url: url.clone() },
     };
@@ -106,14 +117,18 @@ fn with_outside(settings: &Settings, store: Store, voice: Voice, rate: Rate, out
 pub(crate) async fn beside_the_server(place: &Place) -> anyhow::Result<App> {
     let settings = settings(place, Vec::new())?;
     let store = open_store(&settings).await?;
-    let mut voice = voice_in_use(&store).await?.unwrap_or_else(|| Voice {
-        public_url: format!("http://{}", settings.listen),
-        marketplace_name: settings.marketplace_name.clone(),
-    });
-    if !settings.public_url.is_empty() {
-        voice.public_url.clone_from(&settings.public_url);
-    }
+    // What is configured may be another address than the one that the server was started with, and what was
+    // rendered with it would stay: a server renders everything anew only when its own address changes.
+    let voice = voice_in_use(&store).await?.unwrap_or_else(|| configured_voice(&settings));
     Ok(app(&settings, store, voice))
+}
+
+fn configured_voice(settings: &Settings) -> Voice {
+    let public_url = match settings.public_url.as_str() {
+        "" => format!("http://{}", settings.listen),
+        url => url.to_owned(),
+    };
+    Voice { public_url, marketplace_name: settings.marketplace_name.clone() }
 }
 
 fn limits(settings: &Settings) -> Limits {

@@ -160,3 +160,30 @@ fn health_and_metrics_answer_without_a_token() {
     let problem = line.get("/v1/nothing-here");
     assert_eq!((problem.status, problem.header("content-type")), (404, Some("application/problem+json")));
 }
+
+#[test]
+fn a_command_beside_the_server_speaks_with_the_address_that_the_server_was_started_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let started = story::installation(folder.path()).with_variable("SKAAS_PUBLIC_URL", "https://one.example");
+    let server = started.serve();
+    let ann = story::Person::admitted(&server, folder.path(), "ann");
+    ann.git.import(&story::samples().join(SKILL), &ann.folder.join(SKILL), "First release");
+    ann.push(&server, SKILL);
+    let other = story::installation(folder.path()).with_variable("SKAAS_PUBLIC_URL", "https://two.example");
+    other.admin(&["listing", "set", SKILL, "--price", "900", "--publish"]);
+    let copy = ann.clone(&ann.git, &server, "marketplace", "market", &[]);
+    let text = std::fs::read_to_string(copy.join(".claude-plugin/marketplace.json")).unwrap();
+    assert!(text.contains("https://one.example/me/skills/") && !text.contains("two.example"), "{text}");
+}
+
+#[test]
+fn the_doctor_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let looked = story::installation(folder.path()).run(&["doctor"]);
+    assert!(looked.succeeded() && looked.stdout.contains("none yet"), "{looked}");
+    assert!(!folder.path().join("data/skaas.db").exists());
+    // A database that nobody brought up to date is not the doctor's to bring there.
+    std::fs::write(folder.path().join("data/skaas.db"), "").unwrap();
+    let looked = story::installation(folder.path()).run(&["doctor"]);
+    assert!(!looked.succeeded() && looked.stdout.contains("skaas-server migrate"), "{looked}");
+}

@@ -124,7 +124,7 @@ impl House {
 }
 
 impl Person {
-    fn admitted(server: &Server, folder: &Path, name: &str) -> Self {
+    pub fn admitted(server: &Server, folder: &Path, name: &str) -> Self {
         let token = server.installation().person(name);
         let folder = folder.join(name);
         fs::create_dir_all(&folder).unwrap();
