@@ -21,11 +21,12 @@ use crate::{accounts, app::App};
 /// Registrations from one address.
 const REGISTRATIONS: Budget =
     Budget { name: "oauth_registration", limit: 200, window: SignedDuration::from_hours(1) };
-/// Descriptions read for one address, and from one host: nobody makes us trouble it, or one after the other.
+/// Descriptions read for one address, and from one host: nobody makes us trouble it, or one after the other. One
+/// address has a tenth of what a host has, so that made-up clients do not keep its true one from others.
 const LOOK_UPS_FOR: Budget =
-    Budget { name: "oauth_client_metadata_address", limit: 200, window: SignedDuration::from_hours(1) };
+    Budget { name: "oauth_client_metadata_address", limit: 60, window: SignedDuration::from_hours(1) };
 const LOOK_UPS: Budget =
-    Budget { name: "oauth_client_metadata", limit: 120, window: SignedDuration::from_hours(1) };
+    Budget { name: "oauth_client_metadata", limit: 600, window: SignedDuration::from_hours(1) };
 /// The longest name of a client, in characters.
 const MAX_NAME: usize = 100;
 

@@ -3,6 +3,8 @@
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
+use skaas_app::devices::{self, Ask};
+use skaas_domain::device::Place;
 use skaas_testkit::app::{Site, story};
 use skaas_testkit::wire::Answer;
 
@@ -172,7 +174,7 @@ fn nobody_has_us_ask_one_host_after_the_other() {
         let id = site.url("/client.json");
         describes(&site, &id, &[]);
         let mut ann = Browser::signed_up(node.port(), "ann");
-        for number in 0..200 {
+        for number in 0..60 {
             let stranger = format!("https://10.0.0.{number}/client.json");
             refused(&ann.opens(&question(&stranger, &[])), "is not a public address");
         }
@@ -181,5 +183,26 @@ fn nobody_has_us_ask_one_host_after_the_other() {
         assert_eq!((known.0, site.asked()), (429, 0), "{}", known.1);
         app.pass(SignedDuration::from_hours(1));
         assert_eq!(ann.opens(&question(&id, &[])).status, 200);
+    });
+}
+
+#[test]
+fn who_makes_up_clients_at_a_host_does_not_keep_its_true_one_from_others() {
+    story(|app| {
+        let site = app.site("app.example");
+        let node = app.node_near(&site, true);
+        let id = site.url("/client.json");
+        describes(&site, &id, &[("grant_types", json!(["urn:ietf:params:oauth:grant-type:device_code"]))]);
+        let mut statuses = Vec::new();
+        for number in 0..150 {
+            let made_up = site.url(&format!("/{number}.json"));
+            statuses
+                .push(post(node.port(), "/oauth/device_authorization", &[("client_id", made_up.as_str())]).0);
+        }
+        assert!(statuses[..60].iter().all(|status| *status == 400), "{statuses:?}");
+        assert!(statuses[60..].iter().all(|status| *status == 429), "{statuses:?}");
+        let place = Place::new("203.0.113.9", "a television");
+        let begun = app.run(devices::start(node.app(), Ask { client_id: &id, place, ..Ask::default() }));
+        assert!(begun.is_ok(), "{begun:?}");
     });
 }

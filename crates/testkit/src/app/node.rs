@@ -79,7 +79,8 @@ impl Node {
         self.router.clone()
     }
 
-    pub(super) fn app(&self) -> &App {
+    /// Its use cases, for who asks from an address that no connection of a test's comes from.
+    pub fn app(&self) -> &App {
         &self.app
     }
 
