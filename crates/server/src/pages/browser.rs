@@ -248,7 +248,7 @@ impl Seen {
         let theme = state.cookies.read(headers, "theme");
         let path = match request.method {
             Method::GET => request.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str),
-            _ => request.uri.path(),
+            _ => page_of(request.uri.path()),
         };
         Self {
             cookie: state.cookies.read(headers, "").unwrap_or_default(),
@@ -265,6 +265,20 @@ impl Seen {
         let session = if cookie.is_empty() { None } else { sessions::find(&state.app, &cookie).await? };
         let csrf = csrf_of(&secret, if session.is_some() { &cookie } else { "" });
         Ok(Browser(Arc::new(Known { session, csrf, theme, secret, place, path })))
+    }
+}
+
+/// The page whose form goes to `path`: some addresses take forms, and show nothing to who comes back to them.
+fn page_of(path: &str) -> &str {
+    match path {
+        "/account/delete" | "/account/email" | "/account/password" => "/account",
+        "/signout" | "/theme" => "/",
+        _ if path.starts_with("/auth/") && path.ends_with("/link") => "/account/identities",
+        // What is done to one of a list.
+        _ => match path.rsplit_once('/') {
+            Some((list, _)) if list.starts_with("/account/") => list,
+            _ => path,
+        },
     }
 }
 

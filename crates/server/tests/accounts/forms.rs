@@ -234,3 +234,35 @@ fn no_password_address_cookie_or_link_is_ever_logged() {
         }
     });
 }
+
+#[test]
+fn whoever_is_led_to_sign_in_by_a_form_comes_back_to_a_page() {
+    story(|app| {
+        let mut ann = joins(app, "ann");
+        let mut stranger = app.browser();
+        let csrf = stranger.open("/").hidden_fields("/theme").remove(0).1;
+        for path in [
+            "/account/applications/disconnect",
+            "/account/delete",
+            "/account/email",
+            "/account/identities/unlink",
+            "/account/password",
+            "/account/sessions/others",
+            "/account/sessions/revoke",
+            "/account/tokens",
+            "/account/tokens/revoke",
+            "/auth/github/link",
+            "/device",
+        ] {
+            let led = stranger.post(path, &[("csrf", &csrf)], &[]);
+            let to = led.answer.header("location").unwrap_or_else(|| panic!("{path}: {}", led.html()));
+            let back = to.strip_prefix("/signin?return_to=").unwrap().replace("%2F", "/");
+            assert_eq!(ann.visit(&back).status(), 200, "{path} leads back to {back}");
+        }
+        // So it is with the theme, from a page that stands where its form was sent.
+        let page = ann.open("/account");
+        let page = ann.submit(&page, "/account/password", &[("current", "wrong"), ("password", "x")]);
+        assert_eq!(page.status(), 422);
+        assert_eq!(ann.submit(&page, "/theme", &[("theme", "dark")]).status(), 200);
+    });
+}
