@@ -315,6 +315,21 @@ impl fmt::Display for Settings {
             writeln!(f, "\n[[identity_provider]]\nkind = {:?}", provider.kind)?;
             writeln!(f, "name = {:?}\nissuer = {:?}", provider.name, provider.issuer)?;
             writeln!(f, "client_id = {:?}\nclient_secret = \"[redacted]\"", provider.client_id)?;
+            for (key, value) in [
+                ("tenant", &provider.tenant),
+                ("hosted_domain", &provider.hosted_domain),
+                ("web_base", &provider.web_base),
+                ("api_base", &provider.api_base),
+                ("groups_claim", &provider.groups_claim),
+                ("groups_api", &provider.groups_api),
+            ] {
+                if !value.is_empty() {
+                    writeln!(f, "{key} = {value:?}")?;
+                }
+            }
+            if !provider.scopes.is_empty() {
+                writeln!(f, "scopes = {:?}", provider.scopes)?;
+            }
         }
         let format = if self.log.format == LogFormat::Json { "json" } else { "text" };
         write!(f, "\n[log]\nlevel = {:?}\nformat = {format:?}", self.log.level)
@@ -436,6 +451,21 @@ mod tests {
         std::fs::remove_file(&dir).unwrap();
         assert_eq!(settings.database.url, "postgresql://u:CANARY@h/d");
         assert!(!settings.to_string().contains("CANARY"));
+    }
+
+    #[test]
+    fn what_is_in_force_is_said_whole_but_for_secrets() {
+        let env = [
+            ("SKAAS_ENTRA_CLIENT_ID", "the-client"),
+            ("SKAAS_ENTRA_CLIENT_SECRET", "CANARY"),
+            ("SKAAS_ENTRA_TENANT", "the-tenant"),
+            ("SKAAS_ENTRA_GROUPS_API", "https://graph.example"),
+        ];
+        let said = read(&[], &env).unwrap().to_string();
+        for part in ["the-client", "tenant = \"the-tenant\"", "groups_api = \"https://graph.example\""] {
+            assert!(said.contains(part), "{said}");
+        }
+        assert!(!said.contains("CANARY"));
     }
 
     #[test]
