@@ -42,12 +42,10 @@ sql! {
 /// What a link is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CodeKind {
-    /// To show that mail to an address arrives.
+    /// To show that mail to an address arrives, which is then the account's.
     Verify,
     /// To choose a new password.
     Reset,
-    /// To show that mail to a new address arrives, which then takes the old one's place.
-    ChangeEmail,
 }
 
 impl CodeKind {
@@ -56,7 +54,6 @@ impl CodeKind {
         match self {
             Self::Verify => "verify",
             Self::Reset => "reset",
-            Self::ChangeEmail => "change_email",
         }
     }
 }
@@ -65,13 +62,10 @@ impl FromStr for CodeKind {
     type Err = UnknownWord;
 
     fn from_str(text: &str) -> Result<Self, UnknownWord> {
-        [Self::Verify, Self::Reset, Self::ChangeEmail]
+        [Self::Verify, Self::Reset]
             .into_iter()
             .find(|kind| kind.as_str() == text)
-            .ok_or_else(|| UnknownWord {
-                text: text.chars().take(64).collect(),
-                expected: "verify, reset, change_email",
-            })
+            .ok_or_else(|| UnknownWord { text: text.chars().take(64).collect(), expected: "verify, reset" })
     }
 }
 
