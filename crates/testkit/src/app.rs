@@ -40,7 +40,7 @@ use skaas_domain::{
     identity::ProviderKind,
 };
 use skaas_server::TrustedProxies;
-pub use skaas_store::testing::{TestDatabase, redis_url};
+pub use skaas_store::testing::{TestDatabase, redis_url, run_sql};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 

@@ -15,7 +15,7 @@ use super::{Known, Opened};
 use crate::{
     app::App,
     error::{Error, Result},
-    lineage::{Files, MarketplaceState, Past, document_at, file_at, files_at},
+    lineage::{Files, MarketplaceState, Past, document_at},
 };
 
 /// The objects of the file as it is now.
@@ -50,11 +50,11 @@ struct Sides {
 }
 
 impl Sides {
-    fn of(known: &Known, plan: &Plan) -> Result<Self> {
-        let files = |commits: &[ObjectId]| -> Result<HashSet<ObjectId>> {
-            commits.iter().filter_map(|commit| known.past(commit)).map(file_at).collect()
-        };
-        Ok(Self { there: files(&plan.has)?, bases: files(&plan.delta_bases)? })
+    fn of(state: &MarketplaceState, known: &Known, plan: &Plan) -> Self {
+        // Of a step that a program of another version wrote it is not known what it showed.
+        let file = |commit: &ObjectId| state.file_at(known.past(commit)?).ok();
+        let files = |commits: &[ObjectId]| commits.iter().filter_map(file).collect();
+        Self { there: files(&plan.has), bases: files(&plan.delta_bases) }
     }
 }
 
@@ -72,7 +72,7 @@ pub(super) async fn make(
         return Ok(Some(state.clone_pack(&opened.served.tip.row.commit_raw).clone()));
     }
     let filter = plan.filter.unwrap_or_default();
-    let mut sides = Sides::of(known, plan)?;
+    let mut sides = Sides::of(state, known, plan);
     let mut written = HashSet::new();
     let mut pieces = Vec::with_capacity(plan.commits.len());
     // From the oldest on: each may then build on the one before it in this very pack.
@@ -80,7 +80,8 @@ pub(super) async fn make(
         let Some(past) = known.past(id).filter(|_| known.permitted_tree(id).is_some()) else {
             return Ok(None);
         };
-        let (blob, files) = (file_at(past)?, files_at(app, past)?);
+        let blob = state.file_at(past)?;
+        let files = Files::around(app.voice(), blob)?;
         let mut file = None;
         // A state that comes back is the same file again. Sent as a difference to what came between, which
         // is one to itself, it would make the pack unreadable.
@@ -164,7 +165,7 @@ async fn file_entry(
 ) -> Result<Rope> {
     let before = known.past.iter().find(|before| before.row.seq + 1 == past.row.seq);
     if let Some(before) = before
-        && let base = file_at(before)?
+        && let Ok(base) = state.file_at(before)
         && bases.contains(&base)
     {
         if let Some(delta) = &past.row.delta {
@@ -183,7 +184,7 @@ async fn made_delta(app: &App, before: &Past, past: &Past) -> Result<Option<Vec<
 }
 
 async fn whole(app: &App, state: &MarketplaceState, past: &Past) -> Result<Rope> {
-    if state.document.id() == file_at(past)? {
+    if state.document.id() == state.file_at(past)? {
         return Ok(state.document.entry());
     }
     match document_at(app, past).await? {

@@ -4,7 +4,7 @@
 mod marketplace_pack;
 mod skill_pack;
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use bytes::Bytes;
 use skaas_domain::scope::Need;
@@ -159,20 +159,21 @@ impl Known {
         roots.sort_unstable_by_key(|root| root.id);
         roots.dedup_by_key(|root| root.id);
         let mut known = Self { past, steps, roots, objects: Box::new(()) };
-        if known.has_other_wants(request) {
+        let others = known.other_wants(request);
+        if !others.is_empty() {
             known.objects = match served.state() {
-                State::Skill(_) => skill_pack::allowed_objects(app, &known).await?,
+                State::Skill(_) => skill_pack::allowed_objects(app, &known, others).await?,
                 State::Marketplace(state) => marketplace_pack::allowed_objects(state),
             };
         }
         Ok(known)
     }
 
-    /// Whether something is wanted by id that is no commit: the later wants of a partial clone.
-    fn has_other_wants(&self, request: &FetchRequest) -> bool {
-        let is_commit =
-            |want: &ObjectId| self.steps.iter().chain(&self.roots).any(|commit| commit.id == *want);
-        !request.wants.iter().all(is_commit)
+    /// What is wanted by id and is no commit: the later wants of a partial clone.
+    fn other_wants(&self, request: &FetchRequest) -> Vec<ObjectId> {
+        let commits: HashSet<ObjectId> =
+            self.steps.iter().chain(&self.roots).map(|commit| commit.id).collect();
+        request.wants.iter().copied().filter(|want| !commits.contains(want)).collect()
     }
 
     /// The tree of a commit, if it may be sent now.

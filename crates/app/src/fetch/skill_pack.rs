@@ -21,39 +21,53 @@ use crate::{
     render::stub_commit,
 };
 
-/// The closure of every tree that may be sent.
-struct Closure(HashSet<ObjectId>);
+/// So many of the trees that a client has are looked at for what it need not be sent: the last, and what stood
+/// before it, which is what comes back when a stub was in between.
+const NEAREST: usize = 3;
 
-impl AllowedObjects for Closure {
+/// Those of the wanted objects that lie below a tree that may be sent.
+struct Allowed(HashSet<ObjectId>);
+
+impl AllowedObjects for Allowed {
     fn tree_or_blob_allowed(&self, id: &ObjectId) -> bool {
         self.0.contains(id)
     }
 }
 
-/// Everything that this user may have of the skill now.
+/// Which of `wants` this user may have of the skill now.
 pub(super) async fn allowed_objects(
     app: &App,
     known: &Known,
+    mut wants: Vec<ObjectId>,
 ) -> Result<Box<dyn AllowedObjects + Send + Sync>> {
-    let mut closure = HashSet::new();
-    for bundle in bundles(app, permitted_trees(known)).await? {
-        closure.extend(bundle.objects().iter().map(|object| object.id));
-    }
-    Ok(Box::new(Closure(closure)))
-}
-
-fn permitted_trees(known: &Known) -> impl Iterator<Item = ObjectId> {
-    known.steps.iter().chain(&known.roots).filter(|commit| commit.permitted).map(|commit| commit.tree)
-}
-
-/// The bundles of these trees, each once.
-async fn bundles(app: &App, trees: impl Iterator<Item = ObjectId>) -> Result<Vec<Bundle>> {
-    let mut seen = HashSet::new();
-    let mut bundles = Vec::new();
-    for tree in trees {
-        if seen.insert(tree) {
-            bundles.push(app.contents.get(tree).await?);
+    let mut allowed = HashSet::new();
+    // One content at a time: all releases of a skill together may be more than there is memory for.
+    for tree in permitted_trees(known) {
+        if wants.is_empty() {
+            break;
         }
+        let bundle = app.contents.get(tree).await?;
+        allowed.extend(wants.extract_if(.., |id| bundle.contains(id)));
+    }
+    Ok(Box::new(Allowed(allowed)))
+}
+
+/// Each tree that may be sent, the newest first: most is wanted of that.
+fn permitted_trees(known: &Known) -> Vec<ObjectId> {
+    let commits = known.steps.iter().rev().chain(&known.roots);
+    each_once(commits.filter(|commit| commit.permitted).map(|commit| commit.tree))
+}
+
+fn each_once(trees: impl Iterator<Item = ObjectId>) -> Vec<ObjectId> {
+    let mut seen = HashSet::new();
+    trees.filter(|tree| seen.insert(*tree)).collect()
+}
+
+/// The bundles of these trees.
+async fn bundles(app: &App, trees: &[ObjectId]) -> Result<Vec<Bundle>> {
+    let mut bundles = Vec::with_capacity(trees.len());
+    for tree in trees {
+        bundles.push(app.contents.get(*tree).await?);
     }
     Ok(bundles)
 }
@@ -67,11 +81,13 @@ pub(super) async fn make(app: &App, state: &SkillState, known: &Known, plan: &Pl
         commits.push(raw_commit(app, state, known, *id).await?);
         trees.push(tree);
     }
-    let send = bundles(app, trees.into_iter()).await?;
+    let send = bundles(app, &each_once(trees.into_iter())).await?;
     if let ([commit], [bundle], true) = (&commits[..], &send[..], plan_is_a_clone(plan)) {
         return Ok(Some(clone_pack(bundle, commit)));
     }
-    let has = bundles(app, plan.has.iter().filter_map(|id| known.tree(id))).await?;
+    let mut nearest = each_once(plan.has.iter().filter_map(|id| known.tree(id)));
+    nearest.truncate(NEAREST);
+    let has = bundles(app, &nearest).await?;
     let wanted = wanted_objects(app, known, plan).await?;
     let chosen: Vec<Vec<usize>> = send.iter().map(|bundle| choose(bundle, &has, plan)).collect();
     let mut items: Vec<PackItem<'_>> =
@@ -95,23 +111,29 @@ fn choose(bundle: &Bundle, has: &[Bundle], plan: &Plan) -> Vec<usize> {
 
 /// Objects wanted by id: a blob by itself, a tree with what is below it as far as the filter admits.
 async fn wanted_objects(app: &App, known: &Known, plan: &Plan) -> Result<Vec<(Bundle, Vec<usize>)>> {
-    if plan.objects.is_empty() {
-        return Ok(Vec::new());
-    }
-    let all = bundles(app, permitted_trees(known)).await?;
+    let mut left = plan.objects.clone();
     let mut wanted = Vec::new();
-    for id in &plan.objects {
-        let Some(bundle) = all.iter().find(|bundle| bundle.contains(id)) else {
-            return Err(Error::internal(format!("{id} is allowed but in none of the permitted trees")));
-        };
-        let below = closure(bundle, *id)?;
-        let keep = |index: &usize| {
-            let object = &bundle.objects()[*index];
-            object.id == *id || plan.filter.is_none_or(|filter| filter.keeps(object))
-        };
-        wanted.push((bundle.clone(), below.into_iter().filter(keep).collect()));
+    for tree in permitted_trees(known) {
+        if left.is_empty() {
+            break;
+        }
+        let bundle = app.contents.get(tree).await?;
+        let mut indices = BTreeSet::new();
+        for id in left.extract_if(.., |id| bundle.contains(id)) {
+            let keep = |index: &usize| {
+                let object = &bundle.objects()[*index];
+                object.id == id || plan.filter.is_none_or(|filter| filter.keeps(object))
+            };
+            indices.extend(closure(&bundle, id)?.into_iter().filter(keep));
+        }
+        if !indices.is_empty() {
+            wanted.push((bundle, indices.into_iter().collect()));
+        }
     }
-    Ok(wanted)
+    match left.first() {
+        Some(id) => Err(Error::internal(format!("{id} is allowed but in none of the permitted trees"))),
+        None => Ok(wanted),
+    }
 }
 
 /// The indices of an object and of everything below it, ascending.

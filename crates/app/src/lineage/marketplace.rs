@@ -81,7 +81,8 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    fn around(voice: &Voice, blob: ObjectId) -> Result<Self> {
+    /// As they stand around the marketplace file of this id.
+    pub(crate) fn around(voice: &Voice, blob: ObjectId) -> Result<Self> {
         let readme = voice.readme();
         let leaf = |path, id| Leaf { path, mode: LeafMode::Regular, id };
         let readme_id = hash_object(Kind::Blob, readme.as_bytes());
@@ -149,8 +150,11 @@ impl MarketplaceState {
         let delta = match tip {
             None => None,
             Some(tip) => {
-                let shown = serde_json::from_str(&tip.state).map_err(Error::internal)?;
-                let old = render(app, &shown).await?;
+                let old = match serde_json::from_str(&tip.state) {
+                    Ok(shown) => render(app, &shown).await?,
+                    // A program of another version wrote it. Whoever has it is sent the file whole.
+                    Err(_) => None,
+                };
                 old.and_then(|old| self.document.delta_from(&old)).filter(|delta| delta.len() <= KEPT_DELTA)
             }
         };
@@ -180,9 +184,18 @@ impl MarketplaceState {
     }
 
     /// Whether what a step showed can be rendered again: whatever a user saw of their own marketplace, they
-    /// may see again.
-    pub(super) fn permits(&self, shown: &Shown) -> bool {
-        shown.voice == self.shown.voice
+    /// may see again. What it shows now can be, whoever wrote the step.
+    pub(super) fn permits(&self, step: &Past) -> bool {
+        self.is_of(step) || shown_at(step).is_ok_and(|shown| shown.voice == self.shown.voice)
+    }
+
+    fn is_of(&self, step: &Past) -> bool {
+        step.tree() == self.files.trees.root
+    }
+
+    /// The marketplace file that a step showed.
+    pub(crate) fn file_at(&self, step: &Past) -> Result<ObjectId> {
+        if self.is_of(step) { Ok(self.document.id()) } else { shown_at(step)?.file() }
     }
 }
 
@@ -203,16 +216,6 @@ async fn render(app: &App, shown: &Shown) -> Result<Option<Document>> {
         .map(|(slot, id)| (*slot, id.as_ref().and_then(|id| fragments.get(id.as_str())).map(Arc::clone)))
         .collect();
     Ok(Some(Document::with_id(base, &overrides, shown.file()?)))
-}
-
-/// The marketplace file that a step showed.
-pub(crate) fn file_at(step: &Past) -> Result<ObjectId> {
-    shown_at(step)?.file()
-}
-
-/// The tree around what a step showed.
-pub(crate) fn files_at(app: &App, step: &Past) -> Result<Files> {
-    Files::around(app.voice(), file_at(step)?)
 }
 
 fn shown_at(step: &Past) -> Result<&Shown> {

@@ -14,7 +14,7 @@ use skaas_store::steps::{self, Advance, Repo, Step};
 use std::sync::Arc;
 
 pub(crate) use history::{Histories, Past, Shown};
-pub(crate) use marketplace::{Files, MarketplaceState, document_at, file_at, files_at, fragment_id};
+pub(crate) use marketplace::{Files, MarketplaceState, document_at, fragment_id};
 pub(crate) use skill::{SkillState, release_root};
 
 use crate::{
@@ -210,7 +210,7 @@ impl State {
     /// Whether what a step showed may be sent to this user now.
     pub(crate) fn permits(&self, step: &Past) -> bool {
         match (self, &step.shown) {
-            (Self::Marketplace(state), Some(Shown::Marketplace(shown))) => state.permits(shown),
+            (Self::Marketplace(state), _) => state.permits(step),
             (Self::Skill(state), Some(Shown::Skill(shown))) => state.permits(*shown),
             _ => false,
         }

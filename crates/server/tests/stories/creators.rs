@@ -1,5 +1,7 @@
 //! What a creator pushes, and what becomes of it.
 
+use std::time::Duration;
+
 use skaas_app::Limits;
 use skaas_testkit::app::{Fitting, Source, story};
 
@@ -84,15 +86,8 @@ fn the_releases_of_one_push_are_bounded_however_small_its_pack_is() {
             ..Fitting::default()
         });
         let source = app.creator("bea").source("tools").at(&node);
-        // Bytes that nothing makes smaller, once in the pack and once in each skill.
-        let mut state = 1_u64;
-        let noise = std::iter::repeat_with(|| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state.to_le_bytes()
-        });
-        source.writes("shared/noise.bin", noise.take(50_000).flatten().collect::<Vec<u8>>());
+        // Once in the pack, and once in each skill.
+        source.writes("shared/noise.bin", noise(1, 400_000));
         for skill in ["one", "two", "three"] {
             source.holds_in(&format!("skills/{skill}"), skill, "1.0.0");
             let link = source.folder().join(format!("skills/{skill}/shared"));
@@ -102,6 +97,44 @@ fn the_releases_of_one_push_are_bounded_however_small_its_pack_is() {
         // What was left out comes with another push.
         source.writes("README.md", "More.\n");
         source.pushes().is_taken().says("1 released, 2 unchanged");
+    });
+}
+
+/// Bytes that nothing makes smaller.
+fn noise(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed;
+    let word = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    };
+    std::iter::repeat_with(word).take(length / 8).flatten().collect()
+}
+
+#[test]
+fn however_many_releases_there_are_one_fits_into_the_memory_for_contents() {
+    story(|app| {
+        let limits =
+            Limits { content_bytes: 2 << 20, patience: Duration::from_millis(500), ..Limits::default() };
+        let node = app.node_fitted(Fitting { limits, ..Fitting::default() });
+        let ann = app.creator("ann");
+        let source = ann.source(SKILL);
+        let release = |number: u64| {
+            source.holds(SKILL, &format!("1.0.{number}")).writes("noise.bin", noise(number + 1, 400_000));
+            source.pushes().is_taken();
+        };
+        release(0);
+        app.offer(SKILL).free().published();
+        let bob = app.buyer("bob").at(&node);
+        let copy = bob.clones(SKILL);
+        for number in 1..10 {
+            release(number);
+            copy.pulls().sees_full(&format!("1.0.{number}"));
+        }
+        // Checking out asks for each file by its id.
+        let options = ["--filter=blob:none", "--single-branch", "--no-tags"];
+        app.buyer("carol").at(&node).clones_with(SKILL, &options).sees_full("1.0.9");
     });
 }
 

@@ -1,7 +1,7 @@
 //! What several nodes agree on, and what a restart keeps.
 
 use skaas_app::{Presented, authenticate, fetch};
-use skaas_testkit::app::story;
+use skaas_testkit::app::{TestApp, run_sql, story};
 
 const SKILL: &str = "lint-pro";
 
@@ -184,4 +184,38 @@ fn a_decision_that_was_overtaken_is_not_put_on_top_of_the_newer_one() {
         assert_eq!(other.clones("marketplace").head(), market.head());
         assert_eq!(other.clones(SKILL).head(), skill.head());
     });
+}
+
+/// Everybody's steps as if a program of another version had written them.
+fn rewrite_steps(app: &TestApp, state: &str) {
+    app.run(async {
+        let mut tx = app.store().begin().await.unwrap();
+        run_sql(&mut tx, &format!("UPDATE steps SET state = {state} WHERE repo = 'marketplace'"))
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+    });
+}
+
+#[test]
+fn a_marketplace_follows_a_program_of_another_version_and_back() {
+    for state in [r#"replace(state, '"voice":"', '"voice":"x')"#, r#"'{"from":"the future"}'"#] {
+        story(|app| {
+            app.creator("ann").publishes(SKILL).priced(900);
+            let bob = app.buyer("bob");
+            let before = bob.clones("marketplace");
+            bob.buys(SKILL);
+            before.pulls().lists_owned(SKILL, "1.0.0");
+            rewrite_steps(app, state);
+            let node = app.restart();
+            let (bob, before) = (bob.at(&node), before.following(&node));
+            // What is shown now is the same as then.
+            before.pulls().lists_owned(SKILL, "1.0.0");
+            let now = bob.clones("marketplace");
+            now.lists_owned(SKILL, "1.0.0");
+            bob.is_refunded(SKILL);
+            now.pulls().lists_locked(SKILL);
+            before.pulls().lists_locked(SKILL);
+        });
+    }
 }
