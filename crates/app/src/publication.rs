@@ -71,8 +71,10 @@ impl Revision {
             None => None,
         };
         let entry = match (newest, &stub, shown_to_all(&after, newest.is_some())) {
-            (_, Some(stub), Some(true)) => Some(voice.entry(&after, &stub.version.to_string(), true)),
-            (Some(version), _, Some(false)) => Some(voice.entry(&after, version, false)),
+            (_, Some(stub), Some(true)) => {
+                Some(voice.entry(&after, &stub.version.to_string(), Some(StubReason::NotPurchased)))
+            }
+            (Some(version), _, Some(false)) => Some(voice.entry(&after, version, None)),
             _ => None,
         };
         Ok(Self { before, after, folder, cuts, stub, entry })

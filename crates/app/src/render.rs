@@ -88,8 +88,9 @@ impl Voice {
         )
     }
 
-    /// One skill's entry, as shown to those who receive `version`, without the separator before it.
-    pub(crate) fn entry(&self, listing: &Listing, version: &str, locked: bool) -> String {
+    /// One skill's entry, as shown to those who receive `version`, without the separator before it. `locked`
+    /// says why that is a stub's, if it is.
+    pub(crate) fn entry(&self, listing: &Listing, version: &str, locked: Option<StubReason>) -> String {
         marketplace::entry(&EntryInput {
             name: &listing.name,
             description: &listing.description,

@@ -4,13 +4,15 @@
 //! A document is [`head`] + the fragments + [`tail`], where the first fragment present loses the
 //! comma it begins with. CLIENTS.md 5 says what clients want of it.
 
+use crate::entitlement::StubReason;
 use crate::plain_text::{one_line, shorten, utf16_len};
+use crate::stub::{can_buy, suffix};
 use serde_json::{Map, Value, json};
 
 /// What every fragment begins with; its first byte, the comma, is dropped from the first one.
 pub const SEPARATOR: &str = ",\n    ";
 
-/// What a locked entry's description ends in.
+/// What the description ends in of an entry that can be unlocked.
 pub const LOCKED_SUFFIX: &str = "[NOT PURCHASED - run /buy to unlock]";
 
 /// Longest description in an entry, in UTF-16 units, suffix and price included.
@@ -41,10 +43,10 @@ pub struct EntryInput<'a> {
     pub homepage: Option<&'a str>,
     /// The creator's display name.
     pub creator: &'a str,
-    /// Price and interval as people read them (`USD 9.00 a month`); shown while locked.
+    /// Price and interval as people read them (`USD 9.00 a month`); shown while it can be unlocked.
     pub price: Option<String>,
-    /// Whether this is the variant for someone who has no access.
-    pub locked: bool,
+    /// Why this is the variant for someone who has no access; `None` for someone who has.
+    pub locked: Option<StubReason>,
 }
 
 /// Everything before the first entry: `name`, `owner.name`, `metadata.description`, and the wish
@@ -89,15 +91,14 @@ fn label(text: &str) -> String {
 
 fn described(input: &EntryInput<'_>) -> String {
     let text = one_line(input.description);
-    if !input.locked {
-        return shorten(&text, MAX_DESCRIPTION);
+    match (input.locked, &input.price) {
+        (None, _) => shorten(&text, MAX_DESCRIPTION),
+        (Some(reason), _) if !can_buy(reason) => join_suffix(&text, suffix(reason), MAX_DESCRIPTION),
+        (Some(_), None) => join_suffix(&text, LOCKED_SUFFIX, MAX_DESCRIPTION),
+        (Some(_), Some(price)) => {
+            join_suffix(&text, &format!("({}) {LOCKED_SUFFIX}", label(price)), MAX_DESCRIPTION)
+        }
     }
-    let mut suffix = String::new();
-    if let Some(price) = &input.price {
-        suffix = format!("({}) ", label(price));
-    }
-    suffix.push_str(LOCKED_SUFFIX);
-    join_suffix(&text, &suffix, MAX_DESCRIPTION)
 }
 
 /// The text shortened so that it and the whole suffix fit the limit.
@@ -147,7 +148,22 @@ mod tests {
             homepage: None,
             creator: "Ann",
             price: None,
-            locked,
+            locked: locked.then_some(StubReason::NotPurchased),
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_bought_is_not_said_to_be_for_sale() {
+        for (reason, words) in [
+            (StubReason::Withdrawn, "[NO LONGER OFFERED]"),
+            (StubReason::Quarantined, "[HELD BACK FOR REVIEW]"),
+        ] {
+            let entry = EntryInput {
+                locked: Some(reason),
+                price: Some("USD 9.00".into()),
+                ..input("x", "Text.", true)
+            };
+            assert_eq!(described(&entry), format!("Text. {words}"));
         }
     }
 

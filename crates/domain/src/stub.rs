@@ -98,7 +98,7 @@ fn files(input: &StubInput<'_>, version: &str) -> Vec<(String, String)> {
 }
 
 /// What stands in brackets after the description.
-fn suffix(reason: StubReason) -> &'static str {
+pub(crate) fn suffix(reason: StubReason) -> &'static str {
     match reason {
         StubReason::NotPurchased => "[PURCHASE REQUIRED]",
         StubReason::TrialEnded => "[TRIAL ENDED - PURCHASE REQUIRED]",
@@ -125,7 +125,7 @@ fn sentence(reason: StubReason) -> &'static str {
 }
 
 /// Whether opening the page can lead to access.
-fn can_buy(reason: StubReason) -> bool {
+pub(crate) fn can_buy(reason: StubReason) -> bool {
     !matches!(reason, StubReason::Withdrawn | StubReason::Quarantined)
 }
 

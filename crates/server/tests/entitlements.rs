@@ -178,6 +178,7 @@ fn a_listing_shows_each_state_to_its_owner_to_a_holder_and_to_a_stranger() {
         ann.clones(SKILL).sees_stub().holds_nothing_paid();
         held.pulls().sees_stub();
         holder.clones(SKILL).sees_stub().holds_nothing_paid();
+        holder.clones("marketplace").lists_locked_saying(SKILL, "[HELD BACK FOR REVIEW]");
         stranger.cannot_clone(SKILL);
 
         offer.published();
@@ -201,7 +202,7 @@ fn a_withdrawn_skill_becomes_a_stub_when_the_access_to_it_ends() {
         copy.pulls().sees_full("1.0.0");
         app.pass_days(30);
         copy.pulls().sees_stub();
-        market.pulls().lists_locked(SKILL);
+        market.pulls().lists_locked_saying(SKILL, "[NO LONGER OFFERED]");
     });
 }
 

@@ -194,6 +194,9 @@ impl World {
             let (version, description) = match self.sight(user, name) {
                 Sight::Nothing => continue,
                 Sight::Whole(at) => (Some(skill.releases[at].version.clone()), skill.description.clone()),
+                Sight::Stub(words @ ("[NO LONGER OFFERED]" | "[HELD BACK FOR REVIEW]")) => {
+                    (None, format!("{} {words}", skill.description))
+                }
                 Sight::Stub(_) => {
                     let price = price.unwrap_or_default();
                     (None, format!("{} {price}[NOT PURCHASED - run /buy to unlock]", skill.description))

@@ -283,12 +283,12 @@ fn own_entry(app: &App, offered: &Offered, access: Access) -> Result<Option<Diff
             if to_all == Some(false) && latest {
                 return Ok(None);
             }
-            (offered.release(release)?.version.clone(), false)
+            (offered.release(release)?.version.clone(), None)
         }
         Access::Stub { reason: StubReason::NotPurchased } if to_all == Some(true) => return Ok(None),
         Access::Stub { reason } => {
             let stub = app.voice().stub(&offered.listing, reason).map_err(Error::internal)?;
-            (stub.version.to_string(), true)
+            (stub.version.to_string(), Some(reason))
         }
     };
     let text = app.voice().entry(&offered.listing, &version, locked);

@@ -144,7 +144,7 @@ impl<'a> Copy<'a> {
         let entry = |json: &Value| {
             let word =
                 |key: &str| json[key].as_str().unwrap_or_else(|| panic!("no {key}: {json}")).to_owned();
-            let locked = word("description").ends_with("[NOT PURCHASED - run /buy to unlock]");
+            let locked = word("version").starts_with("0.0.0-stub.");
             (word("name"), Entry { version: word("version"), locked, json: json.clone() })
         };
         whole["plugins"].as_array().expect("plugins is a list").iter().map(entry).collect()
@@ -153,9 +153,16 @@ impl<'a> Copy<'a> {
     /// The marketplace shows this skill as not owned.
     #[track_caller]
     pub fn lists_locked(&self, skill: &str) -> &Self {
+        self.lists_locked_saying(skill, "[NOT PURCHASED - run /buy to unlock]")
+    }
+
+    /// The marketplace shows this skill as not owned, and says why in these words.
+    #[track_caller]
+    pub fn lists_locked_saying(&self, skill: &str, words: &str) -> &Self {
         let entries = self.entries();
         let entry = entries.get(skill).unwrap_or_else(|| panic!("no {skill} in {:?}", entries.keys()));
-        assert!(entry.locked && entry.version.starts_with("0.0.0-stub."), "{entry:?}");
+        let said = entry.json["description"].as_str().is_some_and(|text| text.ends_with(words));
+        assert!(entry.locked && said, "{entry:?}");
         self
     }
 
