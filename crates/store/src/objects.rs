@@ -246,7 +246,7 @@ impl Objects {
         while let Some(piece) = stream.try_next().await? {
             file.write_all(&piece).await?;
         }
-        file.flush().await?;
+        file.sync_all().await?;
         drop(file);
         tokio::fs::rename(&partial, to).await?;
         Ok(())

@@ -9,7 +9,7 @@ use std::{
 
 use jiff::Timestamp;
 use skaas_domain::id::SourceId;
-use skaas_git::source_repo::{Ingested, PackName, SourceRepo};
+use skaas_git::source_repo::{Ingested, PackName, RepoError, SourceRepo};
 use skaas_store::{PackPart, Store, sources, sources::SourcePack};
 
 use crate::{
@@ -27,7 +27,7 @@ fn folder(app: &App, source: SourceId) -> PathBuf {
 pub(super) async fn open(app: &App, source: SourceId) -> Result<Arc<SourceRepo>> {
     let dir = folder(app, source);
     let opened = dir.clone();
-    let repo = Arc::new(blocking(move || SourceRepo::open(opened)).await?.map_err(Error::internal)?);
+    let repo = Arc::new(blocking(move || open_folder(&opened)).await?.map_err(Error::internal)?);
     let mut conn = app.store.read().await?;
     let packs = sources::packs(&mut conn, source).await?;
     drop(conn);
@@ -47,6 +47,25 @@ pub(super) async fn open(app: &App, source: SourceId) -> Result<Arc<SourceRepo>>
         let repo = Arc::clone(&repo);
         blocking(move || repo.add_pack(name)).await?.map_err(Error::internal)?;
     }
+    Ok(repo)
+}
+
+/// Opens the folder as it should have been left: what a push that was killed left in it goes, and a copy that a
+/// loss of power damaged goes as a whole, to be made again.
+fn open_folder(dir: &Path) -> Result<SourceRepo, RepoError> {
+    let repo = match SourceRepo::open(dir) {
+        Err(error @ RepoError::Damaged { .. }) => {
+            tracing::warn!(event = "source_copy_damaged", reason = %error, "it is made again");
+            std::fs::remove_dir_all(dir).map_err(|source| RepoError::Io {
+                act: "remove",
+                path: dir.to_owned(),
+                source,
+            })?;
+            SourceRepo::open(dir)?
+        }
+        opened => opened?,
+    };
+    repo.clear_leftovers()?;
     Ok(repo)
 }
 

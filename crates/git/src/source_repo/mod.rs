@@ -134,7 +134,7 @@ impl SourceRepo {
     }
 
     /// Removes what a crash left behind: quarantines, and packs without an index. Only to be
-    /// called while nothing is being ingested, such as at the start.
+    /// called while nothing is being ingested here.
     pub fn clear_leftovers(&self) -> Result<(), RepoError> {
         let io = |error| RepoError::io("clear", &self.dir, error);
         let known: Vec<String> = self.packs().into_iter().map(PackName::pack_file).collect();

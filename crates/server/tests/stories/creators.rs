@@ -430,3 +430,26 @@ fn many_small_pushes_are_merged_and_another_node_takes_the_next() {
         }
     });
 }
+
+#[test]
+fn what_a_power_cut_left_of_a_sources_copy_is_made_again() {
+    story(|app| {
+        let ann = app.creator("ann");
+        ann.publishes(SKILL).free();
+        let copies = app.node().scratch().join("sources");
+        let copy = std::fs::read_dir(copies).unwrap().next().unwrap().unwrap().path();
+        for file in std::fs::read_dir(&copy).unwrap() {
+            std::fs::write(file.unwrap().path(), "").unwrap();
+        }
+        let left = copy.join("incoming-killed");
+        std::fs::create_dir(&left).unwrap();
+        std::fs::write(left.join("incoming"), "half a pack").unwrap();
+
+        ann.releases(SKILL, "1.0.1");
+        app.buyer("bob").clones(SKILL).sees_full("1.0.1");
+        assert!(!left.exists());
+        let again = ann.folder().join("again");
+        ann.git().ok(ann.folder(), &["clone", "-q", &ann.source_url(SKILL), &again.to_string_lossy()]);
+        assert!(again.join("SKILL.md").exists());
+    });
+}
