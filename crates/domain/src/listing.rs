@@ -1,5 +1,5 @@
-//! Owns what a listing is and which of its states may follow which. Refuses to decide access: see
-//! [`crate::entitlement`].
+//! Owns what a listing is: its states, which an operator may set in any order, and the form of its labels.
+//! Refuses to decide access: see [`crate::entitlement`].
 
 use std::str::FromStr;
 

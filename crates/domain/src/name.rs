@@ -2,9 +2,9 @@
 
 use unicode_normalization::UnicodeNormalization;
 
-/// The longest username and source name, in letters.
+/// The longest username, in letters.
 pub const MAX_USERNAME: usize = 39;
-/// The longest skill name, in letters (CLIENTS.md 6).
+/// The longest name of a skill or a source, in letters (CLIENTS.md 6).
 pub const MAX_SKILL_NAME: usize = 64;
 
 /// Why a name cannot be taken.
@@ -133,8 +133,8 @@ fn imitates(name: &str, reserved: &[&str]) -> bool {
     reserved.iter().any(|word| skeleton(word) == mine)
 }
 
-/// Whether `name` may be a username, or a source's name: `^[a-z0-9](-?[a-z0-9])*$`, not reserved, not the
-/// look-alike of a reserved word.
+/// Whether `name` may be a username: `^[a-z0-9](-?[a-z0-9])*$`, not reserved, not the look-alike of a reserved
+/// word.
 pub fn check_username(name: &str) -> Result<(), InvalidName> {
     check_form(name, MAX_USERNAME)?;
     if imitates(name, RESERVED_USERNAMES) || imitates(name, &["anthropic", "claude", "openai", "codex"]) {

@@ -1,5 +1,5 @@
-//! Owns the rows of skills as offered. Refuses to decide which state may follow which: that is the
-//! domain's; here a row only has to be possible.
+//! Owns the rows of skills as offered. Refuses rows that are impossible, and to decide anything more: what a
+//! state means for access is the domain's to say.
 
 use jiff::Timestamp;
 use skaas_domain::{
