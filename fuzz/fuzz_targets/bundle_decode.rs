@@ -16,7 +16,8 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(bundle.encode(), stored);
     let Ok(()) = bundle.verify() else { return };
     for object in bundle.objects() {
-        let content = bundle.read(&object.id).expect("what was verified is read").expect("it is in the table");
+        let content =
+            bundle.read(&object.id).expect("what was verified is read").expect("it is in the table");
         assert_eq!(content.len() as u64, object.size);
     }
     for file in bundle.files().expect("what was verified is listed") {

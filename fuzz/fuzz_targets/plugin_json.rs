@@ -11,7 +11,8 @@ fuzz_target!(|data: &[u8]| {
     let version = Version::first();
     let head = Head { name: "some-skill", version: &version, description: "D", author: "Ann" };
     let once = json::write(&manifest.mend(&head, &mut Vec::new()));
-    let (manifest, _) = plugin_json::read(once.as_bytes(), plugin_json::PATH).expect("what was written is JSON");
+    let (manifest, _) =
+        plugin_json::read(once.as_bytes(), plugin_json::PATH).expect("what was written is JSON");
     let mut findings = Vec::new();
     let twice = json::write(&manifest.mend(&head, &mut findings));
     assert_eq!(once, twice);

@@ -9,7 +9,8 @@ fuzz_target!(|data: &[u8]| {
     let _ = (skill.version(), skill.words("tags"));
     let Ok(mended) = skill.mend("some-skill") else { return };
     let text = mended.write();
-    let again = skill_md::read(text.as_bytes(), "SKILL.md").mend("some-skill").expect("a mended skill is whole");
+    let again =
+        skill_md::read(text.as_bytes(), "SKILL.md").mend("some-skill").expect("a mended skill is whole");
     assert_eq!(again.write(), text);
     assert_eq!(again.findings, []);
 });

@@ -11,6 +11,7 @@ pub mod device;
 pub mod discovery;
 pub mod entitlement;
 pub mod finding;
+pub mod forwarded;
 pub mod id;
 pub mod identity;
 pub mod layout;

@@ -2,7 +2,7 @@
 //! stood at its own. Refuses to believe anybody else, since a header holds whatever its sender likes.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -11,9 +11,7 @@ use std::{
 
 use http::{Extensions, HeaderMap, HeaderName, header};
 use ipnet::IpNet;
-use skaas_domain::device::Place;
-
-use crate::forwarded;
+use skaas_domain::{device::Place, forwarded};
 
 /// The older of the two headers, which has no standard.
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -136,15 +134,6 @@ fn network(entry: &str) -> Result<IpNet, InvalidProxies> {
     let address = bare.parse::<IpAddr>().map(|address| IpNet::from(address.to_canonical()));
     let range = || bare.parse::<IpNet>().map(|range| range.trunc());
     address.or_else(|_| range()).map_err(|_| InvalidProxies::Entry(entry.to_owned()))
-}
-
-/// An address as a proxy writes it: with or without a port, IPv6 with or without brackets.
-pub(crate) fn address(text: &str) -> Option<IpAddr> {
-    let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse::<std::net::Ipv6Addr>().ok();
-    let plain = text.parse::<IpAddr>().ok();
-    let with_port = || text.parse::<SocketAddr>().ok().map(|socket| socket.ip());
-    let found = plain.or_else(|| bracketed().map(IpAddr::V6)).or_else(with_port)?;
-    Some(found.to_canonical())
 }
 
 #[cfg(test)]

@@ -9,7 +9,6 @@ mod config;
 mod counted;
 mod demo;
 mod doctor;
-mod forwarded;
 mod git_http;
 mod health;
 mod installation;

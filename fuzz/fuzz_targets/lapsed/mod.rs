@@ -24,7 +24,11 @@ impl Lapsed {
         };
         Self {
             refs: Refs { head: Some(id(3)), tags: vec![("v1".to_owned(), id(1))] },
-            steps: vec![commit(1, 0xa, &[], true), commit(2, 0xb, &[1, 4], false), commit(3, 0xa, &[2, 1], true)],
+            steps: vec![
+                commit(1, 0xa, &[], true),
+                commit(2, 0xb, &[1, 4], false),
+                commit(3, 0xa, &[2, 1], true),
+            ],
             roots: vec![commit(4, 0xb, &[], false)],
         }
     }

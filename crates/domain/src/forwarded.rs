@@ -1,19 +1,17 @@
 //! Owns reading the headers in which proxies say for whom they ask. Refuses to judge who is believed: it gives
 //! every hop in the order it stands there, `None` for one that does not say an address.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use crate::client_address::address;
-
-/// Hops of `X-Forwarded-For`: addresses with commas between, over all lines.
-pub(crate) fn by_x_forwarded_for(lines: &[&[u8]]) -> Vec<Option<IpAddr>> {
+/// Hops of `X-Forwarded-For`, which has no standard: addresses with commas between, over all lines.
+pub fn by_x_forwarded_for(lines: &[&[u8]]) -> Vec<Option<IpAddr>> {
     let hops = lines.iter().flat_map(|line| line.split(|byte| *byte == b','));
     hops.map(|hop| address(std::str::from_utf8(hop).ok()?.trim_matches([' ', '\t']))).collect()
 }
 
 /// Hops of `Forwarded` (RFC 7239, section 4), over all lines. A line that is not written as the RFC says hides
 /// all that stands before its end: a quote that was left open might hold what our own proxy wrote.
-pub(crate) fn by_forwarded(lines: &[&[u8]]) -> Vec<Option<IpAddr>> {
+pub fn by_forwarded(lines: &[&[u8]]) -> Vec<Option<IpAddr>> {
     let mut hops = Vec::new();
     for line in lines {
         match elements(line) {
@@ -44,6 +42,15 @@ fn elements(line: &[u8]) -> Option<Vec<Option<IpAddr>>> {
     }
     hops.push(hop);
     Some(hops)
+}
+
+/// An address as a proxy writes it: with or without a port, IPv6 with or without brackets.
+fn address(text: &str) -> Option<IpAddr> {
+    let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok();
+    let plain = text.parse::<IpAddr>().ok();
+    let with_port = || text.parse::<SocketAddr>().ok().map(|socket| socket.ip());
+    let found = plain.or_else(|| bracketed().map(IpAddr::V6)).or_else(with_port)?;
+    Some(found.to_canonical())
 }
 
 fn blank(text: &str) -> &str {
