@@ -3,9 +3,9 @@
 
 use axum::{
     extract::{Query, State},
-    response::Response,
+    response::{IntoResponse as _, Response},
 };
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use skaas_app::{
@@ -87,6 +87,11 @@ pub(super) async fn cli_status(
         Status::Completed(handed) => completed(&handed),
     };
     Ok(json_once(StatusCode::OK, &body))
+}
+
+/// `HEAD` of the same would take the token and throw it away.
+pub(super) async fn only_get() -> Response {
+    (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET")]).into_response()
 }
 
 fn completed(handed: &Handed) -> Value {

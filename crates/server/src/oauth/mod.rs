@@ -66,7 +66,7 @@ pub(crate) fn routes(app: App) -> Router {
         .layer(middleware::from_fn(cors::around));
     let ours = Router::new()
         .route("/auth/cli", post(device::start_cli))
-        .route("/auth/cli/status", get(device::cli_status))
+        .route("/auth/cli/status", get(device::cli_status).head(device::only_get))
         .route_layer(by_address);
     open.merge(ours).with_state(app)
 }

@@ -260,6 +260,9 @@ fn a_handle_gives_its_token_once_and_a_made_up_one_never() {
         let fields = [("session", handle), ("user_code", shown), ("answer", "approve")];
         assert_eq!(ann.sends("/device", &fields).status, 200);
 
+        let looked =
+            Connection::open(port).send("HEAD", &format!("/auth/cli/status?session={handle}"), &[], b"");
+        assert_eq!(looked.status, 405, "a look without a body does not take the token");
         let completed = status(handle);
         assert_eq!((&completed["status"], &completed["username"]), (&"completed".into(), &"ann".into()));
         let token = completed["token"].as_str().unwrap();
