@@ -312,8 +312,8 @@ impl Offered {
 }
 
 fn head_of(release: Release) -> ReleaseHead {
-    let Release { skill, id, seq, version, tree, commit, published_at, .. } = release;
-    ReleaseHead { skill, id, seq, version, tree, commit, published_at }
+    let Release { skill, id, seq, version, tree, commit, published_at, bytes, .. } = release;
+    ReleaseHead { skill, id, seq, version, tree, commit, published_at, bytes }
 }
 
 fn stub_head_of(stub: Stub) -> StubHead {

@@ -1,7 +1,7 @@
 //! Owns the release contents held in memory: bundles by the id of their tree. Refuses to hold more bytes
 //! than it was given, counting those that slow readers still keep alive.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -15,6 +15,8 @@ use crate::oid::stored;
 
 /// The budget is counted in blocks of this many bytes: a semaphore counts to 2^29 at least.
 const BLOCK: u64 = 4096;
+/// How often somebody who waits for a part of it looks after what could be let go.
+const SWEEP_EVERY: Duration = Duration::from_millis(5);
 
 /// Bundles, loaded once and shared by all requests.
 pub(crate) struct Contents {
@@ -84,10 +86,16 @@ impl Contents {
         if let Ok(part) = Arc::clone(&budget).try_acquire_many_owned(blocks) {
             return Ok(part);
         }
-        self.kept.run_pending_tasks().await;
-        match tokio::time::timeout(self.patience, budget.acquire_many_owned(blocks)).await {
-            Ok(Ok(part)) => Ok(part),
-            Ok(Err(_)) | Err(_) => Err(Error::Busy { retry_after: self.patience }),
+        let mut part = pin!(budget.acquire_many_owned(blocks));
+        let mut patience = pin!(tokio::time::sleep(self.patience));
+        loop {
+            // What the cache has put out is let go by and by, as others use it: here somebody waits for that.
+            self.kept.run_pending_tasks().await;
+            tokio::select! {
+                part = &mut part => return part.map_err(Error::internal),
+                () = &mut patience => return Err(Error::Busy { retry_after: self.patience }),
+                () = tokio::time::sleep(SWEEP_EVERY) => {}
+            }
         }
     }
 

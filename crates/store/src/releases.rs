@@ -31,7 +31,7 @@ sql! {
     LIST = select!("skill_id = $1 ORDER BY seq");
     LATEST = select!("skill_id = $1 ORDER BY seq DESC LIMIT 1");
     FIND_COMMIT_RAW = "SELECT commit_raw AS value FROM releases WHERE id = $1";
-    ALL = "SELECT skill_id, id, seq, version, tree, commit_id, published_at FROM releases
+    ALL = "SELECT skill_id, id, seq, version, tree, commit_id, published_at, bytes FROM releases
         ORDER BY skill_id, seq";
 }
 
@@ -119,6 +119,8 @@ pub struct ReleaseHead {
     pub commit: Oid,
     /// When it was published.
     pub published_at: Timestamp,
+    /// What its files come to.
+    pub bytes: i64,
 }
 record!(ReleaseHead {
     skill: SkillId = "skill_id",
@@ -128,6 +130,7 @@ record!(ReleaseHead {
     tree: Oid,
     commit: Oid = "commit_id",
     published_at: Timestamp,
+    bytes: i64,
 });
 
 /// What became of an attempt to release.

@@ -81,15 +81,14 @@ pub(super) async fn make(app: &App, state: &SkillState, known: &Known, plan: &Pl
         commits.push(raw_commit(app, state, known, *id).await?);
         trees.push(tree);
     }
+    // Before what is sent, so that nothing else is held with it.
+    let had = had_objects(app, known, plan).await?;
     let send = bundles(app, &each_once(trees.into_iter())).await?;
     if let ([commit], [bundle], true) = (&commits[..], &send[..], plan_is_a_clone(plan)) {
         return Ok(Some(clone_pack(bundle, commit)));
     }
-    let mut nearest = each_once(plan.has.iter().filter_map(|id| known.tree(id)));
-    nearest.truncate(NEAREST);
-    let has = bundles(app, &nearest).await?;
     let wanted = wanted_objects(app, known, plan).await?;
-    let chosen: Vec<Vec<usize>> = send.iter().map(|bundle| choose(bundle, &has, plan)).collect();
+    let chosen: Vec<Vec<usize>> = send.iter().map(|bundle| choose(bundle, &had, plan)).collect();
     let mut items: Vec<PackItem<'_>> =
         commits.iter().map(|data| PackItem::Raw { kind: Kind::Commit, data }).collect();
     items.extend(send.iter().zip(&chosen).map(|(bundle, indices)| PackItem::BundleSubset(bundle, indices)));
@@ -101,12 +100,18 @@ fn plan_is_a_clone(plan: &Plan) -> bool {
     plan.has.is_empty() && plan.objects.is_empty() && plan.filter.is_none()
 }
 
+/// What need not be sent: the objects of the nearest trees that the client has.
+async fn had_objects(app: &App, known: &Known, plan: &Plan) -> Result<HashSet<ObjectId>> {
+    let mut had = HashSet::new();
+    for tree in each_once(plan.has.iter().filter_map(|id| known.tree(id))).into_iter().take(NEAREST) {
+        had.extend(app.contents.get(tree).await?.objects().iter().map(|object| object.id));
+    }
+    Ok(had)
+}
+
 /// What of a bundle to send: not what the client has, not what it wants left out.
-fn choose(bundle: &Bundle, has: &[Bundle], plan: &Plan) -> Vec<usize> {
-    bundle.select(|object| {
-        plan.filter.is_none_or(|filter| filter.keeps(object))
-            && !has.iter().any(|had| had.contains(&object.id))
-    })
+fn choose(bundle: &Bundle, had: &HashSet<ObjectId>, plan: &Plan) -> Vec<usize> {
+    bundle.select(|object| plan.filter.is_none_or(|filter| filter.keeps(object)) && !had.contains(&object.id))
 }
 
 /// Objects wanted by id: a blob by itself, a tree with what is below it as far as the filter admits.

@@ -27,6 +27,8 @@ use crate::{
 
 /// How often a lost race is run again. Each loss means that somebody else advanced, so a few are plenty.
 const TRIES: usize = 8;
+/// What one clone with all tags may take of the memory for contents: this part of it.
+const TAGS_SHARE: u64 = 4;
 
 /// The state of one repo, as decided for one user at one moment.
 pub(crate) enum State {
@@ -76,7 +78,8 @@ pub(crate) async fn served(app: &App, viewer: &Arc<Viewer>, repo: Repo) -> Resul
         match advance(app, &viewer, repo, &decided, now).await? {
             Advanced::To(tip) => {
                 let tip = Arc::new(Past::new(repo, tip)?);
-                let refs = Refs { head: Some(tip.id()), tags: decided.state.tags() };
+                let tags = decided.state.tags(app.limits().content_bytes / TAGS_SHARE);
+                let refs = Refs { head: Some(tip.id()), tags };
                 let served = Arc::new(Served { decided, repo, tip, refs });
                 viewer.keep_served(repo, Arc::clone(&served));
                 return Ok(Some(served));
@@ -216,10 +219,10 @@ impl State {
         }
     }
 
-    fn tags(&self) -> Vec<(String, ObjectId)> {
+    fn tags(&self, most: u64) -> Vec<(String, ObjectId)> {
         match self {
             Self::Marketplace(_) => Vec::new(),
-            Self::Skill(state) => state.tags(),
+            Self::Skill(state) => state.tags(most),
         }
     }
 }

@@ -100,8 +100,17 @@ impl SkillState {
         }
     }
 
-    pub(super) fn tags(&self) -> Vec<(String, ObjectId)> {
-        self.permitted().iter().map(|r| (format!("v{}", r.version), oid(r.commit))).collect()
+    /// Tags of the newest release that this user has, and of as many before it as all come to `most` bytes with
+    /// it: whoever clones without a depth takes them all. Those before can be had by the ids of their commits.
+    pub(super) fn tags(&self, most: u64) -> Vec<(String, ObjectId)> {
+        let Some((newest, before)) = self.permitted().split_last() else { return Vec::new() };
+        let mut left = most.checked_sub(newest.bytes.unsigned_abs());
+        let fitting = before.iter().rev().take_while(|release| {
+            left = left.and_then(|left| left.checked_sub(release.bytes.unsigned_abs()));
+            left.is_some()
+        });
+        let tag = |release: &ReleaseHead| (format!("v{}", release.version), oid(release.commit));
+        std::iter::once(newest).chain(fitting).map(tag).collect()
     }
 
     pub(super) async fn next_step(&self, app: &App, tip: Option<&Step>, now: Timestamp) -> Result<Step> {

@@ -1,6 +1,6 @@
 //! What a creator pushes, and what becomes of it.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use skaas_app::Limits;
 use skaas_testkit::app::{Fitting, Source, story};
@@ -135,6 +135,10 @@ fn however_many_releases_there_are_one_fits_into_the_memory_for_contents() {
         // Checking out asks for each file by its id.
         let options = ["--filter=blob:none", "--single-branch", "--no-tags"];
         app.buyer("carol").at(&node).clones_with(SKILL, &options).sees_full("1.0.9");
+        // Without a depth it takes all tags that there are.
+        let whole = app.buyer("dan").at(&node).clones(SKILL);
+        whole.sees_full("1.0.9");
+        assert_eq!(whole.remote_tags(), BTreeSet::from(["v1.0.9".to_owned()]));
     });
 }
 
