@@ -12,7 +12,6 @@ sql! {
     SET = "INSERT INTO settings (name, value) VALUES ($1, $2)
         ON CONFLICT (name) DO UPDATE SET value = excluded.value";
     ADD = "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-    REPLACE = "UPDATE settings SET value = $3 WHERE name = $1 AND value = $2";
 }
 
 /// What is set, if anything.
@@ -25,15 +24,6 @@ pub async fn get(conn: &mut Conn, name: &str) -> Result<Option<String>> {
 pub async fn set(tx: &mut Tx, name: &str, value: &str) -> Result<()> {
     execute!(tx, SET, [name, value])?;
     Ok(())
-}
-
-/// Sets it to `new` if it is `old` (`None`: unset); whether it did.
-pub async fn compare_and_set(tx: &mut Tx, name: &str, old: Option<&str>, new: &str) -> Result<bool> {
-    let changed = match old {
-        Some(old) => execute!(tx, REPLACE, [name, old, new])?,
-        None => execute!(tx, ADD, [name, new])?,
-    };
-    Ok(changed == 1)
 }
 
 /// Sets it to `value` if it is unset; what it is then. All nodes that do so get the same.

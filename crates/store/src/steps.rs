@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use skaas_domain::id::{InvalidId, SkillId, UserId};
 
 use crate::{
-    column::{Fields, Record, record},
+    column::record,
     connection::{Conn, Tx},
     error::Result,
     oid::Oid,
@@ -17,7 +17,7 @@ use crate::{
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT repo, seq, commit_id, commit_raw, tree, root_id, state, delta, created_at
+            "SELECT seq, commit_id, commit_raw, tree, root_id, state, delta, created_at
             FROM steps WHERE user_id = $1 AND ",
             $rest
         )
@@ -26,10 +26,7 @@ macro_rules! select {
 
 sql! {
     TIP = select!("repo = $2 ORDER BY seq DESC LIMIT 1");
-    TIPS = select!("seq = (SELECT max(newest.seq) FROM steps AS newest
-        WHERE newest.user_id = steps.user_id AND newest.repo = steps.repo) ORDER BY repo");
     LIST = select!("repo = $2 ORDER BY seq");
-    FIND_BY_COMMIT = select!("repo = $2 AND commit_id = $3 ORDER BY seq DESC LIMIT 1");
     ADD = "INSERT INTO steps (user_id, repo, seq, commit_id, commit_raw, tree, root_id, state, delta,
             created_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING";
@@ -92,14 +89,6 @@ record!(Step {
     created_at: Timestamp,
 });
 
-struct Tip(Repo, Step);
-
-impl Record for Tip {
-    fn read(row: &impl Fields) -> sqlx::Result<Self> {
-        Ok(Self(row.get("repo")?, Step::read(row)?))
-    }
-}
-
 /// What became of an attempt to advance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Advance {
@@ -114,20 +103,9 @@ pub async fn tip(conn: &mut Conn, user: UserId, repo: Repo) -> Result<Option<Ste
     fetch_optional!(conn, TIP, [user, repo])
 }
 
-/// The newest steps of all of a user's lineages.
-pub async fn tips(conn: &mut Conn, user: UserId) -> Result<Vec<(Repo, Step)>> {
-    let rows: Vec<Tip> = fetch_all!(conn, TIPS, [user])?;
-    Ok(rows.into_iter().map(|Tip(repo, step)| (repo, step)).collect())
-}
-
 /// A lineage, oldest step first.
 pub async fn list(conn: &mut Conn, user: UserId, repo: Repo) -> Result<Vec<Step>> {
     fetch_all!(conn, LIST, [user, repo])
-}
-
-/// The newest step of a lineage that has this commit.
-pub async fn find_by_commit(conn: &mut Conn, user: UserId, repo: Repo, commit: Oid) -> Result<Option<Step>> {
-    fetch_optional!(conn, FIND_BY_COMMIT, [user, repo, commit])
 }
 
 /// Writes `step` after the `expected` tip (its place and commit; `None`: after nothing). Compare-and-swap:

@@ -30,8 +30,6 @@ sql! {
         DO UPDATE SET catalogue_revision = excluded.catalogue_revision";
     CURRENT = select!("skill_id = $1 AND reason = $2
         ORDER BY catalogue_revision DESC, created_at DESC, commit_id LIMIT 1");
-    FIND_BY_COMMIT = select!("skill_id = $1 AND commit_id = $2 ORDER BY reason LIMIT 1");
-    FIND_BY_TREE = select!("skill_id = $1 AND tree = $2 ORDER BY catalogue_revision DESC, reason LIMIT 1");
     ALL_CURRENT = "SELECT skill_id, reason, tree, version, commit_id FROM (
             SELECT skill_id, reason, tree, version, commit_id, row_number() OVER (
                 PARTITION BY skill_id, reason
@@ -124,16 +122,6 @@ pub async fn set_current(tx: &mut Tx, new: &NewStub) -> Result<()> {
 /// The current stub of a skill for a reason.
 pub async fn current(conn: &mut Conn, skill: SkillId, reason: StubReason) -> Result<Option<Stub>> {
     fetch_optional!(conn, CURRENT, [skill, reason])
-}
-
-/// The stub of a skill, current or not, that has this commit.
-pub async fn find_by_commit(conn: &mut Conn, skill: SkillId, commit: Oid) -> Result<Option<Stub>> {
-    fetch_optional!(conn, FIND_BY_COMMIT, [skill, commit])
-}
-
-/// The newest stub of a skill, current or not, that has this tree.
-pub async fn find_by_tree(conn: &mut Conn, skill: SkillId, tree: Oid) -> Result<Option<Stub>> {
-    fetch_optional!(conn, FIND_BY_TREE, [skill, tree])
 }
 
 /// The current stubs of every skill and reason.

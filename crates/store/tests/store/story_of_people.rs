@@ -115,10 +115,7 @@ async fn tokens_open_until_revoked(world: &mut World) {
 async fn settings_are_shared(world: &mut World) {
     let mut tx = world.store.begin().await.unwrap();
     assert_eq!(settings::get(&mut tx, "render_key").await.unwrap(), None);
-    assert!(!settings::compare_and_set(&mut tx, "render_key", Some("0"), "1").await.unwrap());
-    assert!(settings::compare_and_set(&mut tx, "render_key", None, "1").await.unwrap());
-    assert!(!settings::compare_and_set(&mut tx, "render_key", None, "2").await.unwrap());
-    assert!(settings::compare_and_set(&mut tx, "render_key", Some("1"), "2").await.unwrap());
+    settings::set(&mut tx, "render_key", "2").await.unwrap();
     assert_eq!(settings::get_or_add(&mut tx, "render_key", "9").await.unwrap(), "2");
     assert_eq!(settings::get_or_add(&mut tx, "other", "9").await.unwrap(), "9");
     settings::set(&mut tx, "other", "10").await.unwrap();
