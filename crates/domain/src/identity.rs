@@ -166,10 +166,13 @@ impl fmt::Debug for SignIn {
     }
 }
 
+/// The longest path to come back to, in bytes: an app's question stands in one, with all that it wants back.
+const MAX_RETURN_PATH: usize = 16 * 1024;
+
 /// `text` where it is a path on our own site, `/` where it is anything else: another host, a scheme,
 /// `//host`, a backslash or control character that a browser reads as one.
 pub fn return_path(text: &str) -> &str {
-    let plain = text.len() <= 2000 && text.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
+    let plain = text.len() <= MAX_RETURN_PATH && text.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
     if plain && text.starts_with('/') && !text.starts_with("//") { text } else { "/" }
 }
 

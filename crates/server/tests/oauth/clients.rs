@@ -245,6 +245,20 @@ fn no_link_of_ours_leads_to_a_site_that_somebody_registered_before_the_person_sa
 }
 
 #[test]
+fn a_long_question_is_still_there_after_signing_in() {
+    story(|app| {
+        let port = app.node().port();
+        let state = "a-state-".repeat(600);
+        let question = question(&client(port), &[("state", &state)]);
+        let page = Browser::at(port).opens(&question).text();
+        let link = page.split("href=\"/signin?return_to=").nth(1).unwrap().split('"').next().unwrap();
+        let page = Browser::at(port).opens(&format!("/signin?return_to={link}")).text();
+        let kept = page.split("name=\"return_to\" value=\"").nth(1).unwrap().split('"').next().unwrap();
+        assert_eq!(kept.replace("&#38;", "&"), question);
+    });
+}
+
+#[test]
 fn a_code_is_for_who_asked_and_for_once() {
     story(|app| {
         let port = app.node().port();
