@@ -87,7 +87,7 @@ pub(crate) struct Auth {
     /// Print the address and the code instead of opening a browser
     #[arg(long)]
     pub(crate) no_browser: bool,
-    /// Read an api token from standard input instead of signing in
+    /// Read an api token from standard input instead of signing in; the one in use here before is revoked
     #[arg(long, conflicts_with_all = ["scopes", "name", "again"])]
     pub(crate) with_token: bool,
     /// Keep the token in git's own `store` helper instead (~/.git-credentials, in the clear)
