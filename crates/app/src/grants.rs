@@ -1,9 +1,11 @@
 //! Use cases about grants: give access, list it, take it back.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 use skaas_domain::{
     entitlement::{Access, Grant, GrantKind, ReleaseRef, decide},
-    id::GrantId,
+    id::{GrantId, SkillId},
     listing::Listing,
 };
 use skaas_store::{Conn, grants, grants::GrantRecord, listings, releases};
@@ -105,29 +107,23 @@ async fn skill_name(conn: &mut Conn, grant: &Grant) -> Result<String> {
 
 /// Takes back whatever still holds of a user's grants, for one skill or for all; returns those it ended.
 pub async fn revoke(app: &App, username: &str, skill: Option<&str>) -> Result<Vec<Named>> {
-    let skills: Vec<String> = if let Some(name) = skill {
-        vec![name.to_owned()]
-    } else {
-        let mut names: Vec<String> =
-            list(app, username, None).await?.into_iter().map(|named| named.skill).collect();
-        names.sort();
-        names.dedup();
-        names
-    };
     let user = users::find(app, username).await?;
     let now = app.now();
     let mut tx = app.store.begin().await?;
+    // From here on nobody gives this user anything: what is read below is all there is.
+    tx.bump_user(user.id).await?;
+    let skills: BTreeSet<SkillId> = match skill {
+        Some(name) => {
+            [listings::find_by_name(&mut tx, name).await?.ok_or_else(|| absent(name))?.skill].into()
+        }
+        None => grants::list(&mut tx, user.id).await?.into_iter().map(|grant| grant.skill).collect(),
+    };
     let mut ended = Vec::new();
-    for name in skills {
-        let Some(listing) = listings::find_by_name(&mut tx, &name).await? else {
-            if skill.is_some() {
-                return Err(absent(&name));
-            }
-            continue;
-        };
-        for grant in grants::revoke_all(&mut tx, user.id, listing.skill, now).await? {
+    for skill in skills {
+        for grant in grants::revoke_all(&mut tx, user.id, skill, now).await? {
+            let skill = skill_name(&mut tx, &grant).await?;
             let record = grants::find(&mut tx, grant.id).await?;
-            ended.extend(record.map(|record| Named { record, skill: name.clone() }));
+            ended.extend(record.map(|record| Named { record, skill }));
         }
     }
     tx.commit().await?;

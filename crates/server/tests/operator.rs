@@ -187,3 +187,14 @@ fn the_doctor_changes_nothing() {
     let looked = story::installation(folder.path()).run(&["doctor"]);
     assert!(!looked.succeeded() && looked.stdout.contains("skaas-server migrate"), "{looked}");
 }
+
+#[test]
+fn whoever_loses_everything_loses_what_is_no_longer_listed_too() {
+    let house = House::new();
+    house.person("bob");
+    house.admin(&["grant", "add", "bob", SKILL, "--kind", "gift"]);
+    house.admin(&["listing", "delete", SKILL, "--yes"]);
+    let ended = house.admin(&["grant", "revoke", "bob"]);
+    assert_eq!(ended.as_array().unwrap().len(), 1, "{ended}");
+    assert_eq!(house.admin(&["grant", "list", "bob"])[0]["state"], "revoked");
+}
