@@ -3,15 +3,14 @@
 
 use unicode_normalization::UnicodeNormalization;
 
+use crate::name::is_kebab;
+
 /// Longest name, in bytes.
 pub const MAX_LEN: usize = 64;
 
 /// Whether `name` matches `^[a-z0-9]+(-[a-z0-9]+)*$` and is at most [`MAX_LEN`] long.
 pub fn is_client_name(name: &str) -> bool {
-    name.len() <= MAX_LEN
-        && name.split('-').all(|part| {
-            !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
-        })
+    name.len() <= MAX_LEN && is_kebab(name)
 }
 
 /// The nearest valid name: accents dropped, case lowered (`AWSPenTest` stays one word,

@@ -335,35 +335,48 @@ mod tests {
     }
 
     proptest! {
-            #[test]
-            fn no_text_breaks_out(description in any::<String>(), feature in any::<String>(), creator in any::<String>(), noise in "[-#>`~*_\\[\\]()!<&|=+0-9. \n\r\ta]{0,60}", at in 0..6usize) {
-                let description = format!("{description}{noise}");
-                let features = [feature, noise];
-                let stub = stub(&StubInput { description: &description, features: &features, creator: &creator, ..input(StubReason::ALL[at]) });
-                for file in &stub.files {
-                    let content = text(&stub, &file.path);
-                    prop_assert!(content.chars().all(|c| c == '\n' || !is_unprintable(c)));
-                    if content.starts_with('{') {
-                        let value: Value = serde_json::from_str(content).unwrap();
-                        prop_assert_eq!(value["name"].as_str(), Some("lint-pro"));
-                        prop_assert_eq!(value["version"].as_str().map(str::to_owned), Some(stub.version.to_string()));
-                        continue;
-                    }
-                    let page = frontmatter::read(content.as_bytes());
-                    prop_assert!(page.remarks.is_empty());
-                    if let Some(field) = page.fields.iter().find(|field| field.key == "description") {
-                        prop_assert_eq!(page.fields.len(), 2);
-                        prop_assert!(utf16_len(&field.value.flat_text()) <= skill_md::MAX_DESCRIPTION);
-                    }
-                    // Every heading, fence and address is ours.
-                    let ours = ["# lint-pro", "## Features", "## How to get access", "## For the agent"];
-                    for row in page.body.lines() {
-
-    let is_ours = ours.contains(&row);
-                                            prop_assert!(is_ours || !row.trim_start_matches(['>', ' ', '-']).starts_with(['#', '`', '<', '~', '|', '=']), "{}", row);
-                        prop_assert!(!row.contains("://") || row.trim() == "https://skaas.example/buy/lint-pro", "{}", row);
-                    }
+        #[test]
+        fn no_text_breaks_out(
+            description in any::<String>(),
+            feature in any::<String>(),
+            creator in any::<String>(),
+            noise in "[-#>`~*_\\[\\]()!<&|=+0-9. \n\r\ta]{0,60}",
+            at in 0..6usize,
+        ) {
+            let description = format!("{description}{noise}");
+            let features = [feature, noise];
+            let hostile = StubInput {
+                description: &description,
+                features: &features,
+                creator: &creator,
+                ..input(StubReason::ALL[at])
+            };
+            let stub = stub(&hostile);
+            for file in &stub.files {
+                let content = text(&stub, &file.path);
+                prop_assert!(content.chars().all(|c| c == '\n' || !is_unprintable(c)));
+                if content.starts_with('{') {
+                    let value: Value = serde_json::from_str(content).unwrap();
+                    prop_assert_eq!(value["name"].as_str(), Some("lint-pro"));
+                    prop_assert!(value["version"] == stub.version.to_string());
+                    continue;
+                }
+                let page = frontmatter::read(content.as_bytes());
+                prop_assert!(page.remarks.is_empty());
+                if let Some(field) = page.fields.iter().find(|field| field.key == "description") {
+                    prop_assert_eq!(page.fields.len(), 2);
+                    prop_assert!(utf16_len(&field.value.flat_text()) <= skill_md::MAX_DESCRIPTION);
+                }
+                // Every heading, fence and address is ours.
+                let ours = ["# lint-pro", "## Features", "## How to get access", "## For the agent"];
+                for row in page.body.lines() {
+                    let begins = row.trim_start_matches(['>', ' ', '-']);
+                    let is_markup = begins.starts_with(['#', '`', '<', '~', '|', '=']);
+                    prop_assert!(ours.contains(&row) || !is_markup, "{}", row);
+                    let is_our_page = row.trim() == "https://skaas.example/buy/lint-pro";
+                    prop_assert!(is_our_page || !row.contains("://"), "{}", row);
                 }
             }
         }
+    }
 }
