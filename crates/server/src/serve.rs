@@ -43,6 +43,7 @@ pub(crate) async fn run(place: &Place, options: &Serve) -> anyhow::Result<()> {
     let tidying = tokio::spawn(tidy(app.clone()));
     let patience =
         Patience { head: HEAD_PATIENCE, stall, grace: Duration::from_secs(settings.grace_seconds) };
+    make_room_for_files(u64::from(settings.limits.connections));
     let terms =
         Terms { patience, proxies: settings.proxies()?, connections: settings.limits.connections as usize };
     let finished = serve(listener, router, terms, told_to_stop()).await;
@@ -55,6 +56,21 @@ pub(crate) async fn run(place: &Place, options: &Serve) -> anyhow::Result<()> {
     }
     tracing::info!(event = "stopped", finished_everything = finished);
     Ok(())
+}
+
+/// Each connection is a file to the system, and 1 024 of them are what many a shell allows at first.
+fn make_room_for_files(connections: u64) {
+    // Beside the connections: databases, objects, packs under way.
+    let wanted = connections + 1024;
+    let allowed = rlimit::increase_nofile_limit(wanted).unwrap_or_default();
+    if allowed < wanted {
+        tracing::warn!(
+            event = "few_files",
+            allowed,
+            wanted,
+            "raise the limit of open files (ulimit -n), or lower limits.connections (SKAAS_CONNECTIONS)"
+        );
+    }
 }
 
 fn overrides(options: &Serve) -> Vec<(&'static str, String)> {
