@@ -131,9 +131,9 @@ impl App {
         work(&mut **rng)
     }
 
-    /// The one way out, for foreign documents; none where nothing outside is configured.
-    pub fn http(&self) -> Option<&skaas_outbound::Http> {
-        self.outside.http.as_ref()
+    /// The way to addresses that strangers name; none where nothing outside is configured.
+    pub(crate) fn documents(&self) -> Option<&skaas_outbound::Http> {
+        self.outside.documents.as_ref()
     }
 
     /// Random numbers of their own for work that waits in between.

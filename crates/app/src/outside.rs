@@ -14,8 +14,8 @@ pub struct Outside {
     pub mailer: Option<Mailer>,
     /// Who may vouch for a person, in the order of their buttons.
     pub providers: Vec<IdentityProvider>,
-    /// The one way out for everything else.
-    pub http: Option<Http>,
+    /// The way to addresses that strangers name.
+    pub documents: Option<Http>,
 }
 
 /// One configured identity provider.

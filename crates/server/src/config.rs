@@ -48,6 +48,7 @@ const VARIABLES: &[(&str, &str)] = &[
     ("mail.from", "SKAAS_MAIL_FROM"),
     ("mail.folder", "SKAAS_MAIL_FOLDER"),
     ("egress.allow", "SKAAS_EGRESS_ALLOW"),
+    ("egress.allow_for_clients", "SKAAS_EGRESS_ALLOW_FOR_CLIENTS"),
     ("log.level", "SKAAS_LOG"),
     ("log.format", "SKAAS_LOG_FORMAT"),
 ];
@@ -102,6 +103,7 @@ pub(crate) struct Mail {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Egress {
     pub(crate) allow: String,
+    pub(crate) allow_for_clients: String,
 }
 
 #[derive(Clone, Deserialize)]
@@ -311,6 +313,7 @@ impl fmt::Display for Settings {
         let m = &self.mail;
         writeln!(f, "\n[mail]\nsmtp = {}\nfrom = {:?}", show("mail.smtp", &m.smtp), m.from)?;
         writeln!(f, "folder = {:?}\n\n[egress]\nallow = {:?}", m.folder, self.egress.allow)?;
+        writeln!(f, "allow_for_clients = {:?}", self.egress.allow_for_clients)?;
         for provider in &self.identity_provider {
             writeln!(f, "\n[[identity_provider]]\nkind = {:?}", provider.kind)?;
             writeln!(f, "name = {:?}\nissuer = {:?}", provider.name, provider.issuer)?;

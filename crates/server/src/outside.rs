@@ -162,6 +162,13 @@ pub(crate) fn outside(settings: &Settings, public_url: &str) -> anyhow::Result<O
     let egress: Egress =
         settings.egress.allow.parse().context("egress.allow (SKAAS_EGRESS_ALLOW) is wrong")?;
     let http = Http::new(egress)?;
+    // What an operator lets us reach for signing in, no stranger may have us call.
+    let for_clients: Egress = settings
+        .egress
+        .allow_for_clients
+        .parse()
+        .context("egress.allow_for_clients (SKAAS_EGRESS_ALLOW_FOR_CLIENTS) is wrong")?;
+    let documents = Some(Http::new(for_clients)?);
     let mut providers: Vec<IdentityProvider> = Vec::new();
     for one in &settings.identity_provider {
         let provider = one.build(&http, public_url).context("an identity provider is set up wrongly")?;
@@ -170,7 +177,7 @@ pub(crate) fn outside(settings: &Settings, public_url: &str) -> anyhow::Result<O
         }
         providers.push(provider);
     }
-    Ok(Outside { mailer: Some(mailer(settings)?), providers, http: Some(http) })
+    Ok(Outside { mailer: Some(mailer(settings)?), providers, documents })
 }
 
 fn mailer(settings: &Settings) -> anyhow::Result<Mailer> {

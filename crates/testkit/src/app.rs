@@ -193,7 +193,7 @@ impl TestApp {
             IdentityProvider { kind, way }
         };
         let providers = [ProviderKind::Github, ProviderKind::Oidc("forge".to_owned())].map(provider).into();
-        self.node_with(PUBLIC_URL, Outside { providers, http: Some(http), ..self.outside() })
+        self.node_with(PUBLIC_URL, Outside { providers, ..self.outside() })
     }
 
     fn node_with(&self, public_url: &str, outside: Outside) -> Arc<Node> {

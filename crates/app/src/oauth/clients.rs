@@ -178,8 +178,9 @@ async fn described(
         return Ok(known.clone());
     }
     let refuse = |why: String| Refused::said(ErrorCode::InvalidClient, why);
-    let http =
-        app.http().ok_or_else(|| refuse("this server looks up no addresses; register instead".into()))?;
+    let http = app
+        .documents()
+        .ok_or_else(|| refuse("this server looks up no addresses; register instead".into()))?;
     let host = address.host_str().unwrap_or_default().to_owned();
     accounts::spend(app, &[(&LOOK_UPS_FOR, place.network()), (&LOOK_UPS, host)]).await?;
     let said = client_metadata::fetch(http, client_id)

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use skaas_app::devices::{self, Ask};
 use skaas_domain::device::Place;
 use skaas_testkit::app::{Site, story};
+use skaas_testkit::process::Installation;
 use skaas_testkit::wire::Answer;
 
 use crate::browser::{Browser, answers, post, refusal};
@@ -142,6 +143,23 @@ fn a_description_that_is_anothers_or_none_at_all_lets_nobody_in() {
             page.text()
         );
     });
+}
+
+#[test]
+fn what_is_permitted_for_signing_in_is_not_permitted_for_what_strangers_name() {
+    let bait = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    bait.set_nonblocking(true).unwrap();
+    let id = format!("https://{}/client.json", bait.local_addr().unwrap());
+    let asked = |variable: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let installation = Installation::new(env!("CARGO_BIN_EXE_skaas-server"), folder.path().join("data"));
+        let server = installation.with_variable(variable, "127.0.0.0/8").serve();
+        let mut ann = Browser::signed_up(server.port(), "ann");
+        assert_eq!(ann.opens(&question(&id, &[])).status, 400, "it is no client's document");
+        bait.accept().is_ok()
+    };
+    assert!(!asked("SKAAS_EGRESS_ALLOW"), "a stranger had us call into our own network");
+    assert!(asked("SKAAS_EGRESS_ALLOW_FOR_CLIENTS"));
 }
 
 #[test]

@@ -98,7 +98,7 @@ impl TestApp {
             ..HttpOptions::default()
         };
         let http = Http::with(egress, options).expect("a client can be made");
-        self.node_with(PUBLIC_URL, Outside { http: Some(http), ..self.outside() })
+        self.node_with(PUBLIC_URL, Outside { documents: Some(http), ..self.outside() })
     }
 }
 
