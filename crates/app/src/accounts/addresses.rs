@@ -52,23 +52,34 @@ pub enum ChangeOfAddress {
     Same,
 }
 
-/// Prepares what asks the owner of `to` whether it is theirs: a link, or, where it is another account's, a
-/// word to that account's owner. The person who typed it sees no difference.
-pub(super) async fn ask(app: &App, tx: &mut Tx, user: &User, to: &str) -> Result<Ready> {
+/// A new link for `user`, to be mailed to `to` and to work for so long.
+pub(super) async fn mailed_link(
+    app: &App,
+    tx: &mut Tx,
+    kind: CodeKind,
+    user: &User,
+    to: &str,
+    works_for: SignedDuration,
+) -> Result<Secret> {
     let now = app.now();
     let (secret, id) = app.with_rng(|rng| (Secret::generate(SecretKind::Link, rng), CodeId::new(now, rng)));
-    let expires_at = now.saturating_add(CONFIRMABLE).unwrap_or(now);
-    let sent_to = to.to_owned();
     let code = Code {
         id,
-        kind: CodeKind::Verify,
+        kind,
         user: user.id,
-        sent_to,
+        sent_to: to.to_owned(),
         created_at: now,
-        expires_at,
+        expires_at: now.saturating_add(works_for).unwrap_or(now),
         used_at: None,
     };
     codes::add(tx, &code, &secret.hash()).await?;
+    Ok(secret)
+}
+
+/// Prepares what asks the owner of `to` whether it is theirs: a link, or, where it is another account's, a
+/// word to that account's owner. The person who typed it sees no difference.
+pub(super) async fn ask(app: &App, tx: &mut Tx, user: &User, to: &str) -> Result<Ready> {
+    let secret = mailed_link(app, tx, CodeKind::Verify, user, to, CONFIRMABLE).await?;
     let message = match users::find_by_email(tx, to).await? {
         Some(owner) if owner.id != user.id => mails::already_taken(app, to, &owner.username),
         _ => mails::confirm(app, to, &user.username, &secret),

@@ -4,7 +4,7 @@
 use jiff::SignedDuration;
 use skaas_domain::{
     device::Place,
-    id::{CodeId, UserId},
+    id::UserId,
     password,
     secret::{Secret, SecretKind},
     user::{User, check_email},
@@ -12,11 +12,15 @@ use skaas_domain::{
 use skaas_store::{
     Tx,
     budgets::Budget,
-    codes::{self, Code, CodeKind},
+    codes::{self, CodeKind},
     passwords, sessions as stored, users,
 };
 
-use super::{Rejected, address, addresses::stale_link, hashing, mails, spend};
+use super::{
+    Rejected, address,
+    addresses::{mailed_link, stale_link},
+    hashing, mails, spend,
+};
 use crate::{
     app::App,
     error::Result,
@@ -51,23 +55,10 @@ pub async fn ask_reset(app: &App, email: &str, place: &Place) -> Result<(), Reje
 }
 
 async fn mail_reset(app: &App, email: &str) -> Result<()> {
-    let now = app.now();
-    let (secret, id) = app.with_rng(|rng| (Secret::generate(SecretKind::Link, rng), CodeId::new(now, rng)));
     let mut tx = app.store.begin().await?;
     let Some(user) = users::find_by_email(&mut tx, email).await? else { return Ok(()) };
     let Some(to) = address(&user) else { return Ok(()) };
-    let expires_at = now.saturating_add(RESETTABLE).unwrap_or(now);
-    let sent_to = to.to_owned();
-    let code = Code {
-        id,
-        kind: CodeKind::Reset,
-        user: user.id,
-        sent_to,
-        created_at: now,
-        expires_at,
-        used_at: None,
-    };
-    codes::add(&mut tx, &code, &secret.hash()).await?;
+    let secret = mailed_link(app, &mut tx, CodeKind::Reset, &user, to, RESETTABLE).await?;
     tx.commit().await?;
     post(app, user.id, mails::reset(app, to, &user.username, &secret));
     Ok(())
