@@ -9,10 +9,11 @@ set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
-chromium() { command -v chromium-headless-shell || command -v chromium; }
+# Not named after the program: `command -v` finds functions, too.
+installed_browser() { type -P chromium-headless-shell || type -P chromium; }
 
-chromium >/dev/null || "$root/scripts/debian-packages.sh" -:chromium-headless-shell -:fonts-dejavu-core
+installed_browser >/dev/null || "$root/scripts/debian-packages.sh" -:chromium-headless-shell -:fonts-dejavu-core
 dir=$("$root/scripts/npm-modules.sh" browser "$root/tests/browser" 'what drives the browser (150 MB)')
 
-printf 'export SKAAS_TEST_BROWSER=%q\n' "$(chromium)"
+printf 'export SKAAS_TEST_BROWSER=%q\n' "$(installed_browser)"
 printf 'export SKAAS_TEST_BROWSER_MODULES=%q\n' "$dir/node_modules"

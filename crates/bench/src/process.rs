@@ -13,6 +13,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::meter::Meter;
 
@@ -24,7 +25,7 @@ const TRIES: usize = 6_000;
 #[derive(Debug)]
 struct Leftovers {
     /// First processes of process groups.
-    started: Vec<u32>,
+    started: Vec<Pid>,
     /// Folders, of files or of control groups.
     made: Vec<PathBuf>,
 }
@@ -40,7 +41,7 @@ pub(crate) fn goes_with_the_run(folder: &Path) {
 pub(crate) fn end_everything() {
     let leftovers = LEFTOVERS.lock().expect("no one panics with it");
     for pid in &leftovers.started {
-        signal("-KILL", &format!("-{pid}"));
+        drop(kill_process_group(*pid, Signal::KILL));
     }
     // The run itself goes on until the process ends, and may write once more.
     for _ in 0..20 {
@@ -57,10 +58,6 @@ pub(crate) fn end_everything() {
     }
 }
 
-fn signal(name: &str, to: &str) {
-    drop(Command::new("kill").args([name, "--", to]).stderr(Stdio::null()).status());
-}
-
 /// A running server, with everything it starts in a process group of its own.
 pub(crate) struct Running {
     child: Child,
@@ -74,7 +71,7 @@ impl Running {
         command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).process_group(0);
         let child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
         meter.started(child.id());
-        LEFTOVERS.lock().expect("no one panics with it").started.push(child.id());
+        LEFTOVERS.lock().expect("no one panics with it").started.push(Pid::from_child(&child));
         Ok(Self { child, log: log.to_owned() })
     }
 
@@ -112,16 +109,20 @@ impl Drop for Running {
     fn drop(&mut self) {
         // The first process alone is asked: a master ends its workers in order. Whoever is left of the
         // group after that is ended by force.
-        signal("-TERM", &self.child.id().to_string());
+        drop(kill_process(Pid::from_child(&self.child), Signal::TERM));
         for _ in 0..500 {
             if matches!(self.child.try_wait(), Ok(Some(_)) | Err(_)) {
                 break;
             }
             sleep(PAUSE);
         }
-        signal("-KILL", &format!("-{}", self.child.id()));
+        drop(kill_process_group(Pid::from_child(&self.child), Signal::KILL));
         drop(self.child.wait());
-        LEFTOVERS.lock().expect("no one panics with it").started.retain(|pid| *pid != self.child.id());
+        LEFTOVERS
+            .lock()
+            .expect("no one panics with it")
+            .started
+            .retain(|pid| *pid != Pid::from_child(&self.child));
     }
 }
 

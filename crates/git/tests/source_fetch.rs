@@ -185,8 +185,10 @@ fn a_shallow_copy_deepens_pulls_and_becomes_whole() {
         let (work, server) = history(12);
         let local = format!("file://{}", work.path().display());
         let theirs = Work::empty();
-        theirs.git(["clone", "-q", "--depth", "1", &local, "."]);
-        let copy = clone(&server, version, &["--depth", "1"]);
+        // Without tags: git 2.39 over v0 stores a tag that came with a deepening only at the next fetch, and
+        // then asks for that tag alone, of git's own server as well.
+        theirs.git(["clone", "-q", "--no-tags", "--depth", "1", &local, "."]);
+        let copy = clone(&server, version, &["--no-tags", "--depth", "1"]);
         let step = |args: &[&str]| {
             theirs.git(args);
             copy.git(args);

@@ -9,6 +9,7 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
 use skaas_testkit::git::Ran;
 use story::{SKILL, Sight, full, sight};
 
@@ -66,8 +67,7 @@ fn the_commands_it_prints_can_be_typed_while_it_stays_up() {
     }
     assert_eq!(seen, [Sight::Stub, full("1.2.0"), Sight::Stub]);
 
-    let asked = Command::new("kill").arg(child.id().to_string()).status().unwrap();
-    assert!(asked.success());
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
     assert!(output.any(|line| line.unwrap().contains("Stopped.")));
     assert!(child.wait().unwrap().success());
     assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err(), "the server outlived the demo");

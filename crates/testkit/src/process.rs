@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use skaas_store::{DatabaseConfig, ObjectsConfig, StoreConfig};
 
@@ -210,9 +211,8 @@ impl Server {
     /// If it cannot be signalled, or has not stopped within a minute.
     #[track_caller]
     pub fn stop(mut self) -> Option<i32> {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("kill can be run");
-        assert!(sent.success(), "the server cannot be signalled; its log:\n{}", self.log());
+        let sent = kill_process(Pid::from_child(&self.child), Signal::TERM);
+        assert!(sent.is_ok(), "the server cannot be signalled; its log:\n{}", self.log());
         for _ in 0..TRIES {
             if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
                 return status.code();

@@ -1,10 +1,8 @@
 //! Signing in and out, as a person lives through it.
 
-use std::{
-    process::Command,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use skaas_api::OAuthErrorCode::{AccessDenied, AuthorizationPending, ExpiredToken, SlowDown};
 
 use crate::{
@@ -87,7 +85,7 @@ fn an_interrupted_sign_in_says_so_and_changes_nothing() {
         assert!(Instant::now() < deadline, "it never polled");
         std::thread::yield_now();
     }
-    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     ended(child).ends_with(130).says("interrupted");
     assert_eq!(desk.everything(), "");
 }
@@ -108,7 +106,7 @@ fn an_interrupted_set_up_leaves_a_sign_in_that_works_and_is_known() {
         assert!(Instant::now() < deadline, "it never ran the agent's line");
         std::thread::yield_now();
     }
-    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     // What the agent holds open is let go.
     std::fs::write(&gate, "").unwrap();
     ended(child).ends_with(130).says("you are signed in");

@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+#[cfg(unix)]
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::line::{Line, short};
 use super::screen::Screen;
@@ -25,8 +27,7 @@ impl Stopper {
     /// Asks the server to stop and waits; one that does not is killed.
     pub(super) fn stop(&self) {
         let Some(mut child) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
-        let asked = Command::new("kill").arg(child.id().to_string()).stderr(Stdio::null()).status();
-        if asked.is_ok_and(|status| status.success()) {
+        if asked_to_stop(&child) {
             for _ in 0..TRIES {
                 if child.try_wait().is_ok_and(|ended| ended.is_some()) {
                     return;
@@ -34,10 +35,18 @@ impl Stopper {
                 std::thread::sleep(PAUSE);
             }
         }
-        // Both fail only for a process that has ended by itself.
+        // Both fail only for a process that has already ended.
         drop(child.kill());
         drop(child.wait());
     }
+}
+
+/// Sends SIGTERM; `false` where there are no signals, or nobody to receive one.
+fn asked_to_stop(child: &Child) -> bool {
+    #[cfg(unix)]
+    return kill_process(Pid::from_child(child), Signal::TERM).is_ok();
+    #[cfg(not(unix))]
+    return false;
 }
 
 /// The running demo.

@@ -116,7 +116,8 @@ fn check_date(date: &[u8]) -> Result<(), Fault> {
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
-    use std::process::{Command, Stdio};
+    use std::path::Path;
+    use std::process::{Command, Output, Stdio};
 
     use super::super::check_object;
     use super::*;
@@ -180,22 +181,35 @@ mod tests {
             cases.push((Kind::Commit, commit(person, ANN)));
             cases.push((Kind::Commit, commit(ANN, person)));
         }
-        for (kind, text) in cases {
-            assert!(check_object(kind, text.as_bytes()).is_err(), "{text:?}");
-            assert!(!git_takes(kind, &text), "git takes {text:?}");
+        let folder = tempfile::tempdir().unwrap();
+        git(folder.path(), &["init", "--quiet"], "");
+        git(folder.path(), &["mktree"], "");
+        let written: Vec<String> = cases
+            .iter()
+            .map(|(kind, text)| {
+                let write = ["hash-object", "--stdin", "-w", "--literally", "-t", kind.name()];
+                String::from_utf8(git(folder.path(), &write, text).stdout).unwrap().trim().to_owned()
+            })
+            .collect();
+        let found = git(folder.path(), &["fsck", "--strict"], "").stderr;
+        let found = String::from_utf8(found).unwrap();
+        for ((kind, text), id) in cases.iter().zip(&written) {
+            assert!(check_object(*kind, text.as_bytes()).is_err(), "{text:?}");
+            let refused = found.lines().any(|line| line.starts_with("error") && line.contains(id));
+            assert!(refused, "fsck says nothing against {text:?}\n{found}");
         }
     }
 
-    /// `git hash-object` checks as strictly as fsck does, kinds of errors and warnings alike.
-    fn git_takes(kind: Kind, text: &str) -> bool {
+    fn git(folder: &Path, arguments: &[&str], input: &str) -> Output {
         let mut child = Command::new("git")
-            .args(["hash-object", "--stdin", "-t", kind.name()])
+            .args(arguments)
+            .current_dir(folder)
             .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-        child.wait().unwrap().success()
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
     }
 }
