@@ -21,9 +21,9 @@ pub const CODE_LIFETIME: SignedDuration = SignedDuration::from_mins(1);
 pub const ACCESS_LIFETIME: SignedDuration = SignedDuration::from_hours(1);
 /// How long a refresh token works; each use gives one that works as long again.
 pub const REFRESH_LIFETIME: SignedDuration = SignedDuration::from_hours(30 * 24);
-/// How long after its use a refresh token may be used once more, if what it gave was never used: the answer
-/// was lost.
-pub const RETRY_WINDOW: SignedDuration = SignedDuration::from_mins(1);
+/// How long after its first use a refresh token still gives tokens: to another process of the same client, or to one
+/// whose answer was lost. Kept short, since a thief who is quick enough goes unnoticed.
+pub const REFRESH_OVERLAP: SignedDuration = SignedDuration::from_secs(30);
 /// The longest `client_id`: it may be the URL of a metadata document.
 pub const MAX_CLIENT_ID: usize = 2000;
 
@@ -225,7 +225,7 @@ pub struct OauthCode {
 pub enum OauthTokenKind {
     /// Opens things, for [`ACCESS_LIFETIME`].
     Access,
-    /// Gives the next two, once.
+    /// Exchanged for the next two tokens.
     Refresh,
 }
 
@@ -267,11 +267,11 @@ pub struct OauthToken {
     pub created_at: Timestamp,
     /// The first moment at which it no longer works.
     pub expires_at: Timestamp,
-    /// Access: when it was last used, to within a minute. Refresh: when it gave the next.
+    /// Access: when it was last used, to within a minute. Refresh: when it was first exchanged.
     pub used_at: Option<Timestamp>,
     /// Since when it has been refused.
     pub revoked_at: Option<Timestamp>,
-    /// Refresh: the refresh token that it gave.
+    /// Refresh: the refresh token that the first exchange returned.
     pub replaced_by: Option<OauthTokenId>,
 }
 

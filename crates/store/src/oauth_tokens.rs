@@ -1,14 +1,15 @@
-//! Owns the rows of OAuth's access and refresh tokens, and the rule of rotation. Refuses to hold a token:
-//! what is stored and looked up is its hash.
+//! The rows of OAuth access and refresh tokens, and the rule of rotation. A token itself is never stored: rows
+//! hold its hash.
 //!
-//! A refresh token works once and gives the next (OAuth 2.1, section 4.3.1). If the answer was lost, it works
-//! once more within [`RETRY_WINDOW`], as long as nothing of what it gave was ever used: that is revoked then,
-//! and given anew. Any other second use shows that two hold it, and takes the whole grant back.
+//! Each use of a refresh token returns a new one (OAuth 2.1, section 4.3.1). Two processes of one client may refresh
+//! the same token at the same moment, and an answer may get lost on the way. So for [`REFRESH_OVERLAP`] after its
+//! first use, a refresh token gives every caller a working pair of its own. A use after that means that somebody
+//! else has a copy, and revokes the grant with all its tokens (RFC 9700, section 4.14.2).
 
 use jiff::Timestamp;
 use skaas_domain::{
     id::{OauthGrantId, OauthTokenId, UserId},
-    oauth::{OauthGrant, OauthToken, OauthTokenKind, RETRY_WINDOW},
+    oauth::{OauthGrant, OauthToken, OauthTokenKind, REFRESH_OVERLAP},
     scope::Scopes,
     secret::SecretHash,
     user::User,
@@ -19,7 +20,7 @@ use crate::{
     connection::{Conn, Tx},
     error::Result,
     oauth_grants,
-    statement::{execute, fetch_one, fetch_optional, sql},
+    statement::{execute, fetch_optional, sql},
 };
 
 macro_rules! columns {
@@ -37,15 +38,9 @@ sql! {
             u.id AS user_id, u.username, u.email, u.created_at AS user_created_at, u.revision
         FROM oauth_tokens AS t JOIN oauth_grants AS g ON g.id = t.grant_id JOIN users AS u ON u.id = g.user_id
         WHERE t.hash = $1 AND t.kind = 'access' AND u.deleted_at IS NULL";
-    FIND_REFRESH = concat!("SELECT ", columns!(), ", retried_at FROM oauth_tokens
-        WHERE hash = $1 AND kind = 'refresh'");
+    FIND_REFRESH = concat!("SELECT ", columns!(), " FROM oauth_tokens WHERE hash = $1 AND kind = 'refresh'");
     GRANT_OF = "SELECT grant_id AS value FROM oauth_tokens WHERE hash = $1";
     USE_REFRESH = "UPDATE oauth_tokens SET used_at = $2, replaced_by = $3 WHERE id = $1";
-    RETRY_REFRESH = "UPDATE oauth_tokens SET retried_at = $2, replaced_by = $3 WHERE id = $1";
-    COUNT_USED = "SELECT count(*) AS value FROM oauth_tokens
-        WHERE family = $1 AND generation = $2 AND (used_at IS NOT NULL OR revoked_at IS NOT NULL)";
-    REVOKE_GENERATION = "UPDATE oauth_tokens SET revoked_at = $3
-        WHERE family = $1 AND generation = $2 AND revoked_at IS NULL";
     REVOKE_ACCESS = "UPDATE oauth_tokens SET revoked_at = $2
         WHERE hash = $1 AND kind = 'access' AND revoked_at IS NULL";
     /// A refresh token's use is its rotation, which writes for itself.
@@ -115,17 +110,6 @@ impl Record for OauthBearer {
     }
 }
 
-struct Refresh {
-    token: OauthToken,
-    retried_at: Option<Timestamp>,
-}
-
-impl Record for Refresh {
-    fn read(row: &impl Fields) -> sqlx::Result<Self> {
-        Ok(Self { token: OauthToken::read(row)?, retried_at: row.get("retried_at")? })
-    }
-}
-
 /// A token to be given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NewToken {
@@ -146,17 +130,16 @@ pub struct NewTokens {
     pub refresh: Option<NewToken>,
 }
 
-/// What became of a refresh token that was presented.
+/// The outcome of presenting a refresh token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rotation {
-    /// The new tokens stand.
+    /// Its first use: the new tokens are stored.
     Rotated(OauthGrant),
-    /// The new tokens stand, in place of those that the client never received.
-    Retried(OauthGrant),
-    /// Two hold it. The grant is taken back with all its tokens; the transaction must be committed for that
-    /// to last.
+    /// Another use within [`REFRESH_OVERLAP`] of the first: the new tokens are stored beside those of the first.
+    Overlapped(OauthGrant),
+    /// A use after that. The grant and all its tokens are revoked; commit the transaction to keep it that way.
     Reused(OauthGrantId),
-    /// There is none for this client, or it is too old, or its grant was taken back.
+    /// This client has no such token, or the token has expired, or its grant was revoked.
     Unknown,
 }
 
@@ -205,19 +188,8 @@ async fn grant_of(tx: &mut Tx, hash: &SecretHash, client_id: &str) -> Result<Opt
     oauth_grants::find(tx, id).await
 }
 
-/// Whether nothing that `refresh` gave has been used or revoked, and it may be given anew.
-async fn may_retry(tx: &mut Tx, refresh: &Refresh, at: Timestamp) -> Result<bool> {
-    let Refresh { token, retried_at: None } = refresh else { return Ok(false) };
-    let lately = token.used_at.is_some_and(|used| at.duration_since(used) <= RETRY_WINDOW);
-    if !lately || token.revoked_at.is_some() {
-        return Ok(false);
-    }
-    let Value(used): Value<i64> = fetch_one!(tx, COUNT_USED, [token.family, token.generation + 1])?;
-    Ok(used == 0)
-}
-
-/// Gives `tokens` for the refresh token of this hash: see the head of this file. All presentations of one
-/// user's tokens happen one after the other.
+/// Stores `tokens` in return for the refresh token with this hash, as the module documentation describes. Concurrent
+/// calls for one user run one after the other.
 pub async fn rotate(
     tx: &mut Tx,
     hash: &SecretHash,
@@ -226,27 +198,27 @@ pub async fn rotate(
     at: Timestamp,
 ) -> Result<Rotation> {
     let Some(grant) = grant_of(tx, hash, client_id).await? else { return Ok(Rotation::Unknown) };
-    let refresh: Option<Refresh> = fetch_optional!(tx, FIND_REFRESH, [hash])?;
-    let Some(refresh) = refresh else { return Ok(Rotation::Unknown) };
-    let token = &refresh.token;
+    let token: Option<OauthToken> = fetch_optional!(tx, FIND_REFRESH, [hash])?;
+    let Some(token) = token else { return Ok(Rotation::Unknown) };
     if grant.revoked_at.is_some() || at >= token.expires_at {
         return Ok(Rotation::Unknown);
     }
     let next = (token.family, token.generation + 1);
-    let replaced_by = tokens.refresh.map(|refresh| refresh.id);
-    if token.works(at) {
-        execute!(tx, USE_REFRESH, [token.id, at, replaced_by])?;
-        add(tx, grant.id, next, tokens, at).await?;
-        return Ok(Rotation::Rotated(grant));
+    match token.used_at {
+        None if token.revoked_at.is_none() => {
+            execute!(tx, USE_REFRESH, [token.id, at, tokens.refresh.map(|refresh| refresh.id)])?;
+            add(tx, grant.id, next, tokens, at).await?;
+            Ok(Rotation::Rotated(grant))
+        }
+        Some(used) if token.revoked_at.is_none() && at.duration_since(used) <= REFRESH_OVERLAP => {
+            add(tx, grant.id, next, tokens, at).await?;
+            Ok(Rotation::Overlapped(grant))
+        }
+        _ => {
+            oauth_grants::revoke(tx, grant.user, grant.id, at).await?;
+            Ok(Rotation::Reused(grant.id))
+        }
     }
-    if may_retry(tx, &refresh, at).await? {
-        execute!(tx, REVOKE_GENERATION, [next.0, next.1, at])?;
-        execute!(tx, RETRY_REFRESH, [token.id, at, replaced_by])?;
-        add(tx, grant.id, next, tokens, at).await?;
-        return Ok(Rotation::Retried(grant));
-    }
-    oauth_grants::revoke(tx, grant.user, grant.id, at).await?;
-    Ok(Rotation::Reused(grant.id))
 }
 
 /// Revokes the token of this hash if it is this client's (RFC 7009): a refresh token with its whole grant, an
@@ -258,7 +230,7 @@ pub async fn revoke(
     at: Timestamp,
 ) -> Result<Option<UserId>> {
     let Some(grant) = grant_of(tx, hash, client_id).await? else { return Ok(None) };
-    let refresh: Option<Refresh> = fetch_optional!(tx, FIND_REFRESH, [hash])?;
+    let refresh: Option<OauthToken> = fetch_optional!(tx, FIND_REFRESH, [hash])?;
     if refresh.is_some() {
         oauth_grants::revoke(tx, grant.user, grant.id, at).await?;
     } else {

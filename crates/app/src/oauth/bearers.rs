@@ -18,7 +18,7 @@ use crate::{
     limits::CountedAs,
 };
 
-/// A token's last use is written down to within this time.
+/// The precision of a token's recorded last use.
 const GRAIN: SignedDuration = SignedDuration::from_mins(1);
 
 /// Whether `text` claims to be an access token of an OAuth client; whether it is one is not asked.
@@ -70,7 +70,7 @@ async fn open(
     if !bearer.grant.scopes.permits(need) {
         return Err(Error::Forbidden(bearer.grant.scopes.refusal(need)));
     }
-    note_use(app, &bearer, now).await?;
+    note_use(app, &bearer, now).await;
     Ok(bearer)
 }
 
@@ -81,25 +81,17 @@ async fn find(app: &App, token: &str) -> Result<Option<OauthBearer>> {
     Ok(oauth_tokens::find_access(&mut conn, &secret.hash()).await?)
 }
 
-/// Writes down that it was used. The first time must be known before anything is answered: by it a lost
-/// answer is told from a stolen refresh token. Later ones are for the person's eyes.
-async fn note_use(app: &App, bearer: &OauthBearer, now: Timestamp) -> Result<()> {
-    let before = bearer.token.used_at;
-    if before.is_some_and(|used| now.duration_since(used) < GRAIN) {
-        return Ok(());
+/// Records the use of a token for its owner to see. A failure is logged and does not fail the request.
+async fn note_use(app: &App, bearer: &OauthBearer, now: Timestamp) {
+    if bearer.token.used_at.is_some_and(|used| now.duration_since(used) < GRAIN) {
+        return;
     }
     let noted = async {
         let mut tx = app.store.begin().await?;
         oauth_tokens::touch(&mut tx, &[(bearer.token.id, now)]).await?;
         tx.commit().await
     };
-    match noted.await {
-        Err(error) if before.is_none() => Err(error.into()),
-        Err(error) => {
-            // A full disk keeps nobody from reading; the next request notes it again.
-            tracing::warn!(event = "oauth_use_not_noted", reason = %error);
-            Ok(())
-        }
-        Ok(()) => Ok(()),
+    if let Err(error) = noted.await {
+        tracing::warn!(event = "oauth_use_not_noted", reason = %error);
     }
 }

@@ -131,8 +131,8 @@ pub async fn exchange(
     Err(refused)
 }
 
-/// A refresh token for the next two (RFC 6749, section 6). One used twice takes its grant back, but for the
-/// one retry of who lost the answer.
+/// Exchanges a refresh token for the next two tokens (RFC 6749, section 6). For 30 seconds after the first exchange,
+/// others who present it get tokens as well; after that, presenting it revokes the grant.
 ///
 /// # Errors
 /// `invalid_grant`, `invalid_client`, `invalid_scope`, `invalid_target`.
@@ -151,7 +151,11 @@ pub async fn refresh(
     let mut tx = app.store.begin().await?;
     let rotation = oauth_tokens::rotate(&mut tx, &secret.hash(), client_id, &tokens, app.now()).await?;
     let grant = match rotation {
-        Rotation::Rotated(grant) | Rotation::Retried(grant) => grant,
+        Rotation::Rotated(grant) => grant,
+        Rotation::Overlapped(grant) => {
+            tracing::info!(event = "oauth_refresh_overlapped", grant_id = %grant.id);
+            grant
+        }
         Rotation::Reused(grant) => {
             tx.commit().await?;
             tracing::warn!(event = "oauth_refresh_reused", grant_id = %grant);

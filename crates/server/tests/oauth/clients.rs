@@ -292,7 +292,7 @@ fn a_code_is_for_who_asked_and_for_once() {
 }
 
 #[test]
-fn a_refresh_token_works_once_and_once_more_for_who_lost_the_answer() {
+fn a_refresh_token_gives_tokens_to_both_holders_for_30_seconds_and_then_ends_them_all() {
     story(|app| {
         let (port, second) = (app.node().port(), app.another_node().port());
         let (client, other) = (client(port), client(port));
@@ -300,14 +300,46 @@ fn a_refresh_token_works_once_and_once_more_for_who_lost_the_answer() {
         let code = code(&mut ann, &question(&client, &[]));
         let (_, first) = pair(exchange(port, &client, &code, &[]));
         assert_eq!(refusal(refresh(port, &other, &first)), "invalid_grant");
-        let (lost, _) = pair(refresh(port, &client, &first));
-        let (access, next) = pair(refresh(second, &client, &first));
-        assert_eq!((call(port, &lost).status, call(port, &access).status), (401, 200));
+        let (access, next) = pair(refresh(port, &client, &first));
+        assert_eq!(call(port, &access).status, 200, "the answer was not lost");
+        app.pass(SignedDuration::from_secs(30));
+        let (beside, _) = pair(refresh(second, &client, &first));
+        assert_eq!((call(second, &access).status, call(port, &beside).status), (200, 200));
         let (_, newest) = pair(refresh(port, &client, &next));
-        // An old one again: two hold it, and all of them end, on every node.
+        app.pass(SignedDuration::from_secs(1));
+        // Two parties hold the first one: all tokens end, on every node.
         assert_eq!(refusal(refresh(port, &client, &first)), "invalid_grant");
         assert_eq!(refusal(refresh(second, &client, &newest)), "invalid_grant");
-        assert_eq!(call(second, &access).status, 401);
+        assert_eq!((call(second, &access).status, call(port, &beside).status), (401, 401));
+    });
+}
+
+#[test]
+fn fifty_processes_that_refresh_one_token_at_once_on_two_nodes_all_stay_signed_in() {
+    story(|app| {
+        let ports = [app.node().port(), app.another_node().port()];
+        let client = client(ports[0]);
+        let mut ann = Browser::signed_up(ports[0], "ann");
+        let code = code(&mut ann, &question(&client, &[]));
+        let (_, first) = pair(exchange(ports[0], &client, &code, &[]));
+        let ready = std::sync::Barrier::new(50);
+        let pairs: Vec<(String, String)> = std::thread::scope(|scope| {
+            let refreshed: Vec<_> = (0..50)
+                .map(|process| {
+                    let (ready, client, first) = (&ready, &client, &first);
+                    scope.spawn(move || {
+                        ready.wait();
+                        refresh(ports[process % 2], client, first)
+                    })
+                })
+                .collect();
+            refreshed.into_iter().map(|process| pair(process.join().unwrap())).collect()
+        });
+        for (process, (access, next)) in pairs.iter().enumerate() {
+            assert_eq!(call(ports[(process + 1) % 2], access).status, 200, "{process}");
+            let (newer, _) = pair(refresh(ports[process % 2], &client, next));
+            assert_eq!(call(ports[process % 2], &newer).status, 200, "{process}");
+        }
     });
 }
 
