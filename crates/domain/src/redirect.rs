@@ -9,29 +9,6 @@ pub const MAX_LEN: usize = 2000;
 /// The most addresses of one client.
 pub const MAX_REDIRECTS: usize = 20;
 
-/// Schemes that a browser runs, shows or saves itself, or that leave no trace of where they lead.
-const FORBIDDEN_SCHEMES: &[&str] = &[
-    "about",
-    "blob",
-    "chrome",
-    "data",
-    "file",
-    "filesystem",
-    "ftp",
-    "http",
-    "intent",
-    "javascript",
-    "mailto",
-    "ms-appx",
-    "resource",
-    "sms",
-    "tel",
-    "vbscript",
-    "view-source",
-    "ws",
-    "wss",
-];
-
 /// Why an address cannot be a client's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRedirect {
@@ -44,10 +21,10 @@ pub enum InvalidRedirect {
     /// `user@host` is made to deceive.
     #[error("a redirect URI has no user name or password in it")]
     Userinfo,
-    /// Readable on the way, or run by the browser.
+    /// Readable on the way, run by the browser, or claimed by any app that likes the word.
     #[error(
-        "a redirect URI begins with https://, with http:// for 127.0.0.1, [::1] or localhost, or with a \
-         scheme of the client's own"
+        "a redirect URI starts with https://, with http:// for 127.0.0.1, [::1] or localhost, or with a \
+         private-use scheme that is a reversed domain name, like com.example.app: (RFC 8252, section 7.1)"
     )]
     Scheme,
 }
@@ -70,10 +47,15 @@ pub fn check(text: &str) -> Result<(), InvalidRedirect> {
     match url.scheme() {
         "https" if url.host().is_some() => Ok(()),
         "http" if loopback_without_port(text).is_some() => Ok(()),
-        // The browser's own schemes, and everything under them.
-        scheme if scheme == "https" || FORBIDDEN_SCHEMES.contains(&scheme) => Err(InvalidRedirect::Scheme),
-        _ => Ok(()),
+        scheme if is_private_use(scheme) => Ok(()),
+        _ => Err(InvalidRedirect::Scheme),
     }
+}
+
+/// Whether `scheme` is a reversed domain name, like `com.example.app` (RFC 8252, section 7.1). The dot rules out every
+/// scheme that a browser or an operating system handles itself: `javascript`, `data`, `file`, `intent` and the like.
+fn is_private_use(scheme: &str) -> bool {
+    scheme.contains('.') && scheme.split('.').all(|label| !label.is_empty())
 }
 
 /// Host and everything after the port, where `text` is plain http to this very machine. Read from the text
@@ -134,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clients_register_https_loopback_and_schemes_of_their_own() {
+    fn clients_register_https_loopback_and_schemes_that_are_reversed_domain_names() {
         for good in [
             "https://app.example/callback?x=1",
             "http://127.0.0.1/cb",
@@ -142,8 +124,7 @@ mod tests {
             "http://[::1]:1/",
             "http://localhost:8080/callback",
             "com.example.app:/oauth",
-            "cursor://anysphere.cursor-retrieval/oauth/callback",
-            "vscode://vscode.github-authentication/did-authenticate",
+            "com.example.my-app://oauth/callback",
         ] {
             assert_eq!(check(good), Ok(()), "{good}");
         }
@@ -167,6 +148,12 @@ mod tests {
             ("JavaScript:alert(1)", InvalidRedirect::Scheme),
             ("data:text/html,x", InvalidRedirect::Scheme),
             ("file:///etc/passwd", InvalidRedirect::Scheme),
+            ("myapp:/callback", InvalidRedirect::Scheme),
+            ("myapp://callback", InvalidRedirect::Scheme),
+            ("web+app:callback", InvalidRedirect::Scheme),
+            ("a.:/callback", InvalidRedirect::Scheme),
+            ("a..b:/callback", InvalidRedirect::Scheme),
+            ("https:", InvalidRedirect::Form),
         ] {
             assert_eq!(check(bad), Err(why), "{bad}");
         }
@@ -192,6 +179,8 @@ mod tests {
             ("http://127.0.0.1/cb", "http://127.0.0.1:99999/cb", false),
             ("http://127.0.0.1/cb", "https://127.0.0.1:5/cb", false),
             ("javascript:x", "javascript:x", false),
+            // Registered before schemes needed a dot.
+            ("myapp:/cb", "myapp:/cb", false),
         ] {
             assert_eq!(matches(registered, requested), fits, "{registered} {requested}");
         }
@@ -202,7 +191,7 @@ mod tests {
         assert_eq!(shown("https://app.example:8443/cb"), "app.example:8443");
         assert_eq!(shown("https://xn--80ak6aa92e.com/"), "xn--80ak6aa92e.com");
         assert_eq!(shown("http://127.0.0.1:5/cb"), "an app on this computer");
-        assert_eq!(shown("cursor://x/y"), "the app behind cursor:");
+        assert_eq!(shown("com.example.app://x/y"), "the app behind com.example.app:");
     }
 
     proptest! {
