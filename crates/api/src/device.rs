@@ -104,6 +104,8 @@ pub struct RevocationRequest {
 pub struct CliStart {
     /// The handle, minted by the server; one made up by a client never yields a token.
     pub session: Secret,
+    /// Collects the token: sent to `/auth/cli/status` as `Authorization: Bearer`. It belongs into no address.
+    pub secret: Secret,
     /// The page to open.
     pub url: String,
     /// For how long the handle holds, in seconds.
@@ -113,7 +115,7 @@ pub struct CliStart {
     pub interval: u64,
 }
 
-/// How a login by `/auth/cli` stands.
+/// The state of a login by `/auth/cli`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]

@@ -60,9 +60,9 @@ pub struct Ask<'a> {
 /// Codes at the one moment at which they are known.
 #[derive(Debug)]
 pub struct Started {
-    /// What the device polls with.
+    /// What the device polls with; nobody else may see it.
     pub device_code: Secret,
-    /// What the browser-opening form is named by; to be shown in that form only.
+    /// The name of this login in the address that a browser is opened with. It collects nothing by itself.
     pub handle: Secret,
     /// What the person types or compares.
     pub user_code: UserCode,

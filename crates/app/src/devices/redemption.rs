@@ -34,14 +34,14 @@ pub enum Handed {
     Tokens(Given),
 }
 
-/// How a login by `/auth/cli` stands.
+/// The state of a login by `/auth/cli`.
 #[derive(Debug)]
 pub enum Status {
     /// Nobody has answered.
     Pending,
     /// This is the token; no other answer will hold it.
     Completed(Box<Handed>),
-    /// Too late, refused, handed out before, or never made here.
+    /// Too late, refused, handed out before, never made here, or started by another program.
     Expired,
 }
 
@@ -86,12 +86,17 @@ pub async fn redeem(app: &App, client_id: &str, device_code: &str) -> Result<Han
     }
 }
 
-/// How the login of this handle stands; the token comes with one answer only.
-pub async fn status(app: &App, handle: &str) -> Result<Status> {
-    let Ok(handle) = Secret::parse(SecretKind::Handle, handle) else { return Ok(Status::Expired) };
+/// The state of the login with this handle, for the program that started it: only that one has the device code.
+/// Exactly one answer contains the token.
+pub async fn status(app: &App, handle: &str, device_code: &str) -> Result<Status> {
+    let handle = Secret::parse(SecretKind::Handle, handle);
+    let code = Secret::parse(SecretKind::DeviceCode, device_code);
+    let (Ok(handle), Ok(code)) = (handle, code) else { return Ok(Status::Expired) };
     let mut conn = app.store.read().await?;
-    let device = rows::find_by_handle(&mut conn, &handle.hash()).await?;
+    let by_handle = rows::find_by_handle(&mut conn, &handle.hash()).await?;
+    let by_code = rows::find_by_device_code(&mut conn, &code.hash()).await?;
     drop(conn);
+    let device = by_handle.filter(|device| by_code.is_some_and(|by_code| by_code.id == device.id));
     let Some(device) = device else { return Ok(Status::Expired) };
     match device.state {
         _ if device.is_expired(app.now()) => Ok(Status::Expired),

@@ -2,19 +2,21 @@
 //! that is a person's, on a page.
 
 use axum::{
-    extract::{Query, State},
+    extract::{RawQuery, State},
     response::{IntoResponse as _, Response},
 };
 use http::{HeaderMap, StatusCode, header};
-use serde::Deserialize;
 use serde_json::{Value, json};
 use skaas_app::{
     App, accounts,
     devices::{self, Ask, CLI_CLIENT_ID, Handed, Status},
+    oauth::Refused,
 };
+use skaas_domain::oauth::ErrorCode;
 
 use super::{
     answer::{NotGiven, json_once},
+    bearer::bearer,
     form::{Form, Posted},
 };
 use crate::client_address::place;
@@ -42,7 +44,8 @@ pub(super) async fn authorize(State(app): State<App>, posted: Posted) -> Result<
     Ok(json_once(StatusCode::OK, &body))
 }
 
-/// `POST /auth/cli`: a handle for a browser to be opened with. A form may say `scope` and `device_name`.
+/// `POST /auth/cli`: a handle to open a browser with, and the secret that collects the token. A form may say `scope`
+/// and `device_name`.
 pub(super) async fn start_cli(
     State(app): State<App>,
     headers: HeaderMap,
@@ -61,6 +64,7 @@ pub(super) async fn start_cli(
     let (base, handle, code) = (&app.voice().public_url, started.handle.reveal(), &started.user_code);
     let body = json!({
         "session": handle,
+        "secret": started.device_code.reveal(),
         "url": format!("{base}/auth/cli?session={handle}&code={code}"),
         "user_code": code.to_string(),
         "expires_in": started.expires_in,
@@ -69,19 +73,22 @@ pub(super) async fn start_cli(
     Ok(json_once(StatusCode::OK, &body))
 }
 
-/// Which login is asked about.
-#[derive(Deserialize)]
-pub(super) struct Which {
-    #[serde(default)]
-    session: String,
-}
-
-/// `GET /auth/cli/status`: the token comes with one answer only. A handle that was not made here is expired.
+/// `GET /auth/cli/status`: the state of a login, and once, its token. The handle is in addresses that a browser
+/// keeps, so it alone gives nothing: the secret that only the program got goes beside it, as `Authorization: Bearer`.
 pub(super) async fn cli_status(
     State(app): State<App>,
-    Query(Which { session }): Query<Which>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
 ) -> Result<Response, NotGiven> {
-    let body = match devices::status(&app, &session).await? {
+    let form = Form::parse(query.unwrap_or_default().as_bytes());
+    if let Some(name) = form.doubled() {
+        return Err(
+            Refused::said(ErrorCode::InvalidRequest, format!("{name} is given more than once")).into()
+        );
+    }
+    let missing = "send the secret that POST /auth/cli answered with as Authorization: Bearer";
+    let secret = bearer(&headers).ok_or_else(|| Refused::said(ErrorCode::InvalidRequest, missing))?;
+    let body = match devices::status(&app, form.get("session").unwrap_or_default(), secret).await? {
         Status::Pending => json!({ "status": "pending" }),
         Status::Expired => json!({ "status": "expired" }),
         Status::Completed(handed) => completed(&handed),

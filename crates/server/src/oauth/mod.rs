@@ -1,9 +1,10 @@
 //! Owns the endpoints of the authorization server that programs speak to: device login (RFC 8628), tokens,
 //! registration, revocation, metadata, and the MCP endpoint that they are for; and the two questions that a
-//! person is asked on the way. Refuses cookies everywhere but on those two pages: scripts of any site may call
-//! the rest.
+//! person is asked on the way. Only those two pages read cookies. Scripts of any site may call the rest, except
+//! the MCP endpoint.
 
 mod answer;
+mod bearer;
 mod cors;
 mod device;
 mod discovery;
@@ -60,7 +61,6 @@ pub(crate) fn routes(app: App) -> Router {
         .route("/.well-known/oauth-protected-resource/api", get(discovery::api))
         .route("/.well-known/oauth-protected-resource/mcp", get(discovery::mcp))
         .route("/.well-known/openid-configuration", get(discovery::authorization_server))
-        .route("/mcp", any(mcp::handle))
         .merge(asked.route_layer(by_address.clone()))
         .merge(ended)
         .layer(middleware::from_fn(cors::around));
@@ -68,7 +68,9 @@ pub(crate) fn routes(app: App) -> Router {
         .route("/auth/cli", post(device::start_cli))
         .route("/auth/cli/status", get(device::cli_status).head(device::only_get))
         .route_layer(by_address);
-    open.merge(ours).with_state(app)
+    // Outside of `open`: a page of another site may not speak to it.
+    let mcp = Router::new().route("/mcp", any(mcp::handle));
+    open.merge(ours).merge(mcp).with_state(app)
 }
 
 /// The layer around what a client asks for before it has a token.

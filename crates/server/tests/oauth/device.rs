@@ -228,11 +228,12 @@ fn codes_are_guessed_so_often_and_no_more_on_all_nodes_together() {
 }
 
 #[test]
-fn a_handle_gives_its_token_once_and_a_made_up_one_never() {
+fn a_handle_gives_its_token_once_to_the_program_that_started_it_and_a_made_up_one_never() {
     story(|app| {
         let port = app.node().port();
-        let status = |handle: &str| {
-            let answer = Connection::open(port).get(&format!("/auth/cli/status?session={handle}"));
+        let asks = |handle: &str, secret: &str| {
+            let path = format!("/auth/cli/status?session={handle}");
+            let answer = Connection::open(port).bearer(secret).get(&path);
             assert_eq!((answer.status, answer.header("cache-control")), (200, Some("no-store")));
             json(&answer)
         };
@@ -249,7 +250,9 @@ fn a_handle_gives_its_token_once_and_a_made_up_one_never() {
         };
         let (code, body) = post(port, "/auth/cli", &[("device_name", "ann on laptop")]);
         assert_eq!(code, 200, "{body}");
-        let handle = body["session"].as_str().unwrap();
+        let (handle, secret) = (body["session"].as_str().unwrap(), body["secret"].as_str().unwrap());
+        let status = |handle: &str| asks(handle, secret);
+        assert!(!body["url"].as_str().unwrap().contains(secret), "a browser keeps what it opened");
         assert_eq!(body["url"].as_str().unwrap(), format!("https://skaas.test{}", path(&body, &body)));
         assert_eq!(status(handle)["status"], "pending");
         assert_eq!(ann.opens(&path(&body, &other)).status, 404, "the code is another's");
@@ -263,17 +266,27 @@ fn a_handle_gives_its_token_once_and_a_made_up_one_never() {
         let looked =
             Connection::open(port).send("HEAD", &format!("/auth/cli/status?session={handle}"), &[], b"");
         assert_eq!(looked.status, 405, "a look without a body does not take the token");
+        // The handle alone, which stands in the browser's history, collects nothing.
+        let expired = serde_json::json!({ "status": "expired" });
+        let path = format!("/auth/cli/status?session={handle}");
+        let alone = Connection::open(port).get(&path);
+        assert_eq!((alone.status, json(&alone)["error"].clone()), (400, "invalid_request".into()));
+        for stolen in [other["secret"].as_str().unwrap(), handle, "sk_device_0"] {
+            assert_eq!(asks(handle, stolen), expired, "{stolen}");
+        }
+        assert_eq!(asks(other["session"].as_str().unwrap(), secret), expired);
+        let twice = Connection::open(port).bearer(secret).get(&format!("{path}&session={handle}"));
+        assert_eq!((twice.status, json(&twice)["error"].clone()), (400, "invalid_request".into()));
         let completed = status(handle);
         assert_eq!((&completed["status"], &completed["username"]), (&"completed".into(), &"ann".into()));
         let token = completed["token"].as_str().unwrap();
         let mut program = Connection::open(port).bearer(token);
         assert_eq!(program.get("/me/marketplace.git/info/refs?service=git-upload-pack").status, 200);
-        let expired = serde_json::json!({ "status": "expired" });
         for gone in [handle, made_up, "", "sk_handle_0"] {
             assert_eq!(status(gone), expired, "{gone}");
         }
         pass(app, 900);
-        assert_eq!(status(other["session"].as_str().unwrap()), expired);
+        assert_eq!(asks(other["session"].as_str().unwrap(), other["secret"].as_str().unwrap()), expired);
     });
 }
 

@@ -60,7 +60,7 @@ fn no_secret_of_a_sign_in_is_found_in_the_log_the_metrics_or_the_database() {
     let opened =
         format!("/auth/cli?session={}&code={}", text(&handle, "session"), text(&handle, "user_code"));
     assert_eq!(ann.opens(&opened).status, 200);
-    secrets.extend([token, text(&handle, "session"), text(&handle, "user_code")]);
+    secrets.extend([token, text(&handle, "session"), text(&handle, "secret"), text(&handle, "user_code")]);
     for device in [&begun, &waiting] {
         secrets.extend(["device_code", "user_code"].map(|key| text(device, key)));
     }
@@ -113,7 +113,8 @@ fn who_deletes_their_account_leaves_nothing_behind_that_opens_it() {
         assert_eq!(refusal(exchange(port, &client, &unused, &[])), "invalid_grant");
         assert_eq!(Connection::open(port).bearer(&token).get("/api/me").status, 401);
         assert_eq!(polls(port, &approved).0, 400, "a device that was let in and has not asked since");
-        let status = json(&Connection::open(port).get(&format!("/auth/cli/status?session={session}")));
+        let status = format!("/auth/cli/status?session={session}");
+        let status = json(&Connection::open(port).bearer(&text(&handle, "secret")).get(&status));
         assert_eq!((&status["status"], status.get("token")), (&"expired".into(), None));
         assert_eq!(phone.opens(&link).status, 404);
     });
