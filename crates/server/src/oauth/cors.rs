@@ -17,14 +17,14 @@ pub(super) async fn around(request: Request, next: Next) -> Response {
     let mut set = |name, value| headers.insert(name, HeaderValue::from_static(value));
     set(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*");
     if asks {
-        set(header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, DELETE");
+        set(header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST");
         set(
             header::ACCESS_CONTROL_ALLOW_HEADERS,
-            "Authorization, Content-Type, Accept, Mcp-Protocol-Version, Mcp-Session-Id, Last-Event-Id",
+            "Authorization, Content-Type, Accept, Mcp-Protocol-Version",
         );
         set(header::ACCESS_CONTROL_MAX_AGE, "86400");
     } else {
-        set(header::ACCESS_CONTROL_EXPOSE_HEADERS, "WWW-Authenticate, Retry-After, Mcp-Session-Id");
+        set(header::ACCESS_CONTROL_EXPOSE_HEADERS, "WWW-Authenticate, Retry-After");
     }
     response
 }

@@ -10,8 +10,9 @@ use axum::{
 use http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde_json::{Value, json};
 use skaas_app::{App, Error, oauth};
+use url::Url;
 
-use super::answer::json_once;
+use super::{answer::json_once, bearer::bearer};
 use crate::{
     client_address::ClientAddress,
     problem::{problem, problem_saying},
@@ -24,6 +25,10 @@ const VERSIONS: [&str; 3] = ["2025-03-26", "2025-06-18", "2025-11-25"];
 const NOBODY: &str = "sign in through your MCP client: it finds out where by the header WWW-Authenticate, and sends \
                       the access token that it is given for this address; there was none, or it works no more";
 
+/// What a page of another site is told.
+const FOREIGN: &str = "this request comes from a page of another site (its Origin is not this server's), and such \
+                       pages may not use the MCP endpoint; call it from a program, which sends no Origin";
+
 /// Any request to `/mcp`.
 pub(super) async fn handle(
     State(app): State<App>,
@@ -32,11 +37,10 @@ pub(super) async fn handle(
     extensions: Extensions,
     body: Bytes,
 ) -> Response {
-    let presented = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let token = presented.and_then(|value| {
-        let (scheme, token) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-    });
+    if is_foreign(&headers, &app.voice().public_url) {
+        return problem(&Error::Forbidden(FOREIGN.to_owned()));
+    }
+    let token = bearer(&headers);
     let outcome = match token {
         Some(token) => oauth::open_mcp(&app, token, ClientAddress::of(&extensions)).await,
         None => Err(Error::Unauthenticated),
@@ -46,6 +50,15 @@ pub(super) async fn handle(
         Ok(_) => (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "POST")]).into_response(),
         Err(error) => refuse(&app, &error, token.is_some()),
     }
+}
+
+/// Whether a browser says that a page of another site sent this. The MCP specification requires the check against
+/// DNS rebinding ("Security Warning" of the Streamable HTTP transport), so `Host` proves nothing here: only the
+/// configured address counts. Programs send no `Origin`.
+fn is_foreign(headers: &HeaderMap, public_url: &str) -> bool {
+    let ours = Url::parse(public_url).map(|url| url.origin().ascii_serialization());
+    let is_ours = |origin: &HeaderValue| ours.as_ref().is_ok_and(|ours| origin == ours.as_str());
+    !headers.get_all(header::ORIGIN).iter().all(is_ours)
 }
 
 /// Says where to ask for a token, beside the usual words.
