@@ -1,11 +1,11 @@
-//! Use cases about grants: give access, list it, take it back.
+//! Use cases about grants: give access, keep what is free, list it, revoke it.
 
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use skaas_domain::{
-    entitlement::{Access, Grant, GrantKind, ReleaseRef, decide},
-    id::{GrantId, SkillId},
+    entitlement::{Access, Grant, GrantKind, ReleaseRef, decide, may_keep_free},
+    id::{GrantId, SkillId, UserId},
     listing::Listing,
 };
 use skaas_store::{Conn, grants, grants::GrantRecord, listings, releases};
@@ -69,6 +69,61 @@ pub async fn add(app: &App, new: NewGrant) -> Result<Named> {
     let grant = &record.grant;
     tracing::info!(event = "grant_added", user_id = %user.id, skill_id = %grant.skill, grant_id = %grant.id);
     Ok(Named { record, skill: listing.name })
+}
+
+/// What became of adding a free skill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FreeSkill {
+    /// It is the user's from now on.
+    Added,
+    /// They had it before: nothing was written.
+    AlreadyTheirs,
+}
+
+/// Adds a free skill to what `user` has: a later price or withdrawal does not take it away again.
+///
+/// # Errors
+/// [`Error::NotFound`] in the same words for a skill that does not exist and one that this user may not know of,
+/// [`Error::Conflict`] for one that is not free.
+pub async fn add_free(app: &App, user: UserId, skill: &str) -> Result<FreeSkill> {
+    let mut conn = app.store.snapshot().await?;
+    let absent = || Error::NotFound("there is no such skill on offer".into());
+    let listing = listings::find_by_name(&mut conn, skill).await?.ok_or_else(absent)?;
+    let grants = grants::list_for(&mut conn, user, listing.skill).await?;
+    let releases = release_refs(&mut conn, listing.skill).await?;
+    drop(conn);
+    let terms = listing.terms();
+    match decide(user, &terms, &grants, &releases, app.now()).access {
+        Access::Hidden => Err(absent()),
+        _ if may_keep_free(user, &terms, &grants) => keep_free(app, user, listing.skill).await,
+        Access::Full { .. } => Ok(FreeSkill::AlreadyTheirs),
+        Access::Stub { .. } => {
+            Err(Error::Conflict(format!("{} is not free; nothing was added", listing.name)))
+        }
+    }
+}
+
+/// Writes down that `user` keeps a skill that was free when they added or fetched it; once, ever.
+pub(crate) async fn keep_free(app: &App, user: UserId, skill: SkillId) -> Result<FreeSkill> {
+    let now = app.now();
+    let grant = Grant {
+        id: app.with_rng(|rng| GrantId::new(now, rng)),
+        user,
+        skill,
+        kind: GrantKind::Free,
+        starts_at: now,
+        until: None,
+        updates_until: None,
+        revoked_at: None,
+    };
+    let record = GrantRecord { grant, note: String::new(), created_at: now };
+    let mut tx = app.store.begin().await?;
+    if !grants::add_free(&mut tx, &record).await? {
+        return Ok(FreeSkill::AlreadyTheirs);
+    }
+    tx.commit().await?;
+    tracing::info!(event = "grant_added", user_id = %user, skill_id = %skill, grant_id = %record.grant.id);
+    Ok(FreeSkill::Added)
 }
 
 fn trial_end(listing: &Listing, now: Timestamp) -> Result<Timestamp> {
@@ -137,10 +192,12 @@ pub async fn access(app: &App, username: &str, skill: &str) -> Result<Access> {
     let mut conn = app.store.snapshot().await?;
     let listing = listings::find_by_name(&mut conn, skill).await?.ok_or_else(|| absent(skill))?;
     let grants = grants::list_for(&mut conn, user.id, listing.skill).await?;
-    let releases: Vec<ReleaseRef> = releases::list(&mut conn, listing.skill)
-        .await?
-        .into_iter()
-        .map(|release| ReleaseRef { id: release.id, published_at: release.published_at })
-        .collect();
+    let releases = release_refs(&mut conn, listing.skill).await?;
     Ok(decide(user.id, &listing.terms(), &grants, &releases, app.now()).access)
+}
+
+async fn release_refs(conn: &mut Conn, skill: SkillId) -> Result<Vec<ReleaseRef>> {
+    let released = releases::list(conn, skill).await?;
+    let refs = released.into_iter();
+    Ok(refs.map(|release| ReleaseRef { id: release.id, published_at: release.published_at }).collect())
 }

@@ -30,9 +30,22 @@ pub enum GrantKind {
     Seat,
     /// The user made the skill.
     Ownership,
+    /// The skill was free when the user added or fetched it: one per user and skill, ever.
+    Free,
 }
 
 impl GrantKind {
+    /// Every kind there is.
+    pub const ALL: [Self; 7] = [
+        Self::Purchase,
+        Self::Subscription,
+        Self::Trial,
+        Self::Gift,
+        Self::Seat,
+        Self::Ownership,
+        Self::Free,
+    ];
+
     /// The word used in columns, options and JSON.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -42,6 +55,7 @@ impl GrantKind {
             Self::Gift => "gift",
             Self::Seat => "seat",
             Self::Ownership => "ownership",
+            Self::Free => "free",
         }
     }
 }
@@ -50,13 +64,10 @@ impl FromStr for GrantKind {
     type Err = UnknownWord;
 
     fn from_str(text: &str) -> Result<Self, UnknownWord> {
-        [Self::Purchase, Self::Subscription, Self::Trial, Self::Gift, Self::Seat, Self::Ownership]
-            .into_iter()
-            .find(|kind| kind.as_str() == text)
-            .ok_or_else(|| UnknownWord {
-                text: text.chars().take(64).collect(),
-                expected: "purchase, subscription, trial, gift, seat, ownership",
-            })
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| UnknownWord {
+            text: text.chars().take(64).collect(),
+            expected: "purchase, subscription, trial, gift, seat, ownership, free",
+        })
     }
 }
 
@@ -294,6 +305,15 @@ pub fn permitted_releases(access: Access, releases: &[ReleaseRef]) -> &[ReleaseR
 /// Whether a trial may begin: one per user and skill, ever.
 pub fn may_start_trial(user: UserId, skill: SkillId, grants: &[Grant]) -> bool {
     !grants.iter().any(|g| g.user == user && g.skill == skill && g.kind == GrantKind::Trial)
+}
+
+/// Whether `user` gains a lasting grant by adding or fetching the skill: it is free for everyone now, and they
+/// never had such a grant. A revoked one is not given again.
+pub fn may_keep_free(user: UserId, terms: &Terms, grants: &[Grant]) -> bool {
+    terms.free
+        && terms.state == ListingState::Published
+        && user != terms.creator
+        && !grants.iter().any(|g| g.user == user && g.skill == terms.skill && g.kind == GrantKind::Free)
 }
 
 #[cfg(test)]

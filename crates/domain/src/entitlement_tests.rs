@@ -135,6 +135,25 @@ fn a_free_skill_is_everybodys_once_published() {
 }
 
 #[test]
+fn a_free_skill_is_kept_once_by_everyone_but_its_creator() {
+    let mut world = World::new();
+    let free = |state| Terms { free: true, ..world.terms(state) };
+    assert!(may_keep_free(world.buyer, &free(Published), &[]));
+    assert!(!may_keep_free(world.creator, &free(Published), &[]));
+    assert!(!may_keep_free(world.buyer, &world.terms(Published), &[]), "it has a price");
+    for state in [Draft, Withdrawn, Quarantined] {
+        assert!(!may_keep_free(world.buyer, &free(state), &[]), "{state:?}");
+    }
+    let terms = free(Published);
+    let purchase = world.grant(GrantKind::Purchase, 1, None);
+    assert!(may_keep_free(world.buyer, &terms, std::slice::from_ref(&purchase)), "a refund may end it");
+    let mut kept = world.grant(GrantKind::Free, 2, None);
+    assert!(!may_keep_free(world.buyer, &terms, std::slice::from_ref(&kept)));
+    kept.revoked_at = Some(day(3));
+    assert!(!may_keep_free(world.buyer, &terms, &[purchase, kept]), "a revocation lasts");
+}
+
+#[test]
 fn a_trial_is_once_per_user_and_skill_ever() {
     let mut world = World::new();
     assert!(may_start_trial(world.buyer, world.skill, &[]));

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops where it is surprised")]
 
-use skaas_app::Error;
+use skaas_app::{Error, grants, grants::FreeSkill};
 use skaas_domain::entitlement::GrantKind;
 use skaas_testkit::app::{Given, story};
 use skaas_testkit::git::Protocol;
@@ -40,6 +40,7 @@ fn every_kind_of_grant_gives_the_whole_skill_until_it_ends() {
             GrantKind::Gift,
             GrantKind::Seat,
             GrantKind::Ownership,
+            GrantKind::Free,
         ];
         let copies = kinds.map(|kind| {
             let holder = app.buyer(kind.as_str());
@@ -207,20 +208,80 @@ fn a_withdrawn_skill_becomes_a_stub_when_the_access_to_it_ends() {
 }
 
 #[test]
-fn a_free_skill_is_whole_for_everybody_until_it_gets_a_price() {
+fn a_free_skill_that_was_fetched_is_kept_when_it_gets_a_price_or_is_withdrawn() {
     story(|app| {
         let ann = app.creator("ann");
         let offer = ann.publishes(SKILL).free();
-        let bob = app.buyer("bob");
+        let (bob, market_only) = (app.buyer("bob"), app.buyer("mia"));
         let (copy, market) = (bob.clones(SKILL), bob.clones("marketplace"));
         copy.sees_full("1.0.0");
         market.lists_owned(SKILL, "1.0.0");
+        // Neither a marketplace that lists it nor a look at its refs is a fetch of the skill.
+        market_only.clones("marketplace").lists_owned(SKILL, "1.0.0");
+        market_only.git().run(market_only.folder(), &["ls-remote", &market_only.url(SKILL)]).expect_success();
         ann.releases(SKILL, "1.0.1");
         copy.pulls().sees_full("1.0.1");
         market.pulls().lists_owned(SKILL, "1.0.1");
+
         offer.priced(500);
-        copy.pulls().sees_stub();
-        market.pulls().lists_locked(SKILL);
+        ann.releases(SKILL, "1.1.0");
+        copy.pulls().sees_full("1.1.0");
+        market.pulls().lists_owned(SKILL, "1.1.0");
+        bob.clones(SKILL).sees_full("1.1.0");
+        for stranger in [&market_only, &app.buyer("strange")] {
+            stranger.clones(SKILL).sees_stub().holds_nothing_paid();
+            stranger.clones("marketplace").lists_locked(SKILL);
+        }
+
+        offer.withdrawn();
+        ann.releases(SKILL, "1.2.0");
+        copy.pulls().sees_full("1.2.0");
+        market.pulls().lists_owned(SKILL, "1.2.0");
+        market_only.cannot_clone(SKILL);
+    });
+}
+
+#[test]
+fn a_free_skill_that_was_added_is_kept_and_is_added_once() {
+    story(|app| {
+        let offer = app.creator("ann").publishes(SKILL).free();
+        let bob = app.buyer("bob");
+        assert_eq!(bob.tries_to_add(SKILL).unwrap(), FreeSkill::Added);
+        assert_eq!(bob.tries_to_add(SKILL).unwrap(), FreeSkill::AlreadyTheirs);
+        assert_eq!(app.creator("ann").tries_to_add(SKILL).unwrap(), FreeSkill::AlreadyTheirs);
+        bob.clones(SKILL).sees_full("1.0.0");
+        offer.withdrawn();
+        bob.clones(SKILL).sees_full("1.0.0");
+        bob.clones("marketplace").lists_owned(SKILL, "1.0.0");
+        assert_eq!(bob.tries_to_add(SKILL).unwrap(), FreeSkill::AlreadyTheirs);
+        let strange = app.buyer("strange");
+        assert!(matches!(strange.tries_to_add(SKILL), Err(Error::NotFound(_))), "withdrawn is unknown");
+        assert!(matches!(strange.tries_to_add("no-such-skill"), Err(Error::NotFound(_))));
+        offer.published().priced(500);
+        assert!(matches!(strange.tries_to_add(SKILL), Err(Error::Conflict(_))), "it has a price");
+    });
+}
+
+#[test]
+fn fetching_a_free_skill_again_writes_nothing() {
+    story(|app| {
+        app.creator("ann").publishes(SKILL).free();
+        let bob = app.buyer("bob");
+        bob.clones(SKILL).sees_full("1.0.0");
+        let grants = || app.run(grants::list(app.operator(), "bob", Some(SKILL))).unwrap();
+        let first = grants();
+        assert_eq!(first.iter().map(|named| named.record.grant.kind).collect::<Vec<_>>(), [GrantKind::Free]);
+        let before = app.revision_of("bob");
+        app.pass_days(1);
+        for _ in 0..3 {
+            bob.clones(SKILL).sees_full("1.0.0");
+        }
+        assert_eq!(app.revision_of("bob"), before);
+        // What the operator revokes does not come back with the next fetch.
+        bob.is_refunded(SKILL);
+        bob.clones(SKILL).sees_full("1.0.0");
+        assert_eq!(grants().len(), 1);
+        app.offer(SKILL).priced(500);
         bob.clones(SKILL).sees_stub().holds_nothing_paid();
     });
 }

@@ -68,6 +68,25 @@ impl Record for GrantRecord {
 /// [`Conflict::TrialUsed`] when it is a trial and the user has had one of this skill, however it ended.
 /// [`StoreError::Missing`] when there is no such user.
 pub async fn add(tx: &mut Tx, record: &GrantRecord) -> Result<()> {
+    match (insert(tx, record).await?, record.grant.kind) {
+        (true, _) => Ok(()),
+        (_, GrantKind::Trial) => Err(Conflict::TrialUsed.into()),
+        _ => Err(StoreError::Database("a grant of this id exists".into())),
+    }
+}
+
+/// Adds a grant of the kind [`GrantKind::Free`]; whether it is new. A user has at most one per skill, ever; when
+/// it was there before, the transaction need not be committed.
+///
+/// # Errors
+/// [`StoreError::Missing`] when there is no such user.
+pub async fn add_free(tx: &mut Tx, record: &GrantRecord) -> Result<bool> {
+    debug_assert_eq!(record.grant.kind, GrantKind::Free);
+    insert(tx, record).await
+}
+
+/// Inserts a grant unless an index forbids it; whether it did.
+async fn insert(tx: &mut Tx, record: &GrantRecord) -> Result<bool> {
     let Grant { id, user, skill, kind, starts_at, until, updates_until, revoked_at } = &record.grant;
     tx.bump_user(*user).await?;
     let added = execute!(
@@ -75,11 +94,7 @@ pub async fn add(tx: &mut Tx, record: &GrantRecord) -> Result<()> {
         ADD,
         [id, user, skill, kind, starts_at, until, updates_until, revoked_at, record.note, record.created_at]
     )?;
-    match (added, kind) {
-        (1, _) => Ok(()),
-        (_, GrantKind::Trial) => Err(Conflict::TrialUsed.into()),
-        _ => Err(StoreError::Database("a grant of this id exists".into())),
-    }
+    Ok(added == 1)
 }
 
 /// The grant of this id.

@@ -18,6 +18,7 @@ use crate::{
 const MIGRATIONS: &[(&str, &str)] = &[
     ("0001_supply", include_str!("../migrations/0001_supply.sql")),
     ("0002_identity", include_str!("../migrations/0002_identity.sql")),
+    ("0003_free_grants", include_str!("../migrations/0003_free_grants.sql")),
 ];
 
 /// The columns that hold JSON: `{json:name}` in a migration's text.
@@ -122,10 +123,14 @@ async fn migrate_to(tx: &mut Tx, migrations: &[(&str, &str)]) -> Result<Migrated
 
 #[cfg(test)]
 mod tests {
-    use skaas_domain::{scope::Scopes, token::TokenHash};
+    use skaas_domain::{
+        entitlement::{Grant, GrantKind},
+        scope::Scopes,
+        token::TokenHash,
+    };
 
     use super::*;
-    use crate::{Store, testing::TestDatabase, tokens};
+    use crate::{Store, grants, testing::TestDatabase, tokens};
 
     #[test]
     fn no_token_is_left_in_either_dialect() {
@@ -155,7 +160,8 @@ mod tests {
         tx.commit().await.unwrap();
 
         let done = store.migrate().await.unwrap();
-        assert_eq!((done.already, done.applied.as_slice()), (1, ["0002_identity".to_owned()].as_slice()));
+        let later: Vec<String> = MIGRATIONS[1..].iter().map(|(name, _)| (*name).to_owned()).collect();
+        assert_eq!((done.already, done.applied.as_slice()), (1, later.as_slice()));
         let mut conn = store.read().await.unwrap();
         let bearer = tokens::find_by_hash(&mut conn, &TokenHash([0xab; 32])).await.unwrap().unwrap();
         assert_eq!(bearer.token.scopes, Scopes::full(), "a token from before keeps what it could do");
@@ -166,6 +172,68 @@ mod tests {
         let again = again.replace("ann", "bob").replace("abcdefgh", "ijklmnop");
         run(&mut tx, &again).await.unwrap();
         tx.commit().await.unwrap();
+    }
+
+    /// Ann made two skills, one of them free. Bob paid for the other and fetched both; ann fetched her own.
+    const FETCHED: &str = r#"
+        INSERT INTO users (id, username, email, email_key, created_at) VALUES
+            ('ANN', 'ann', 'ann@example.com', 'ann@example.com', 1),
+            ('BOB', 'bob', 'bob@example.com', 'bob@example.com', 1);
+        INSERT INTO sources (id, creator_id, name, problems, created_at) VALUES ('SOURCE', 'ANN', 's', '[]', 1);
+        INSERT INTO skills (id, name, creator_id, source_id, folder, position, state, description, features,
+            tags, price_minor, price_currency, price_interval, trial_days, problems, created_at, published_at,
+            updated_at) VALUES
+            ('FREE', 'free', 'ANN', 'SOURCE', '', 0, 'published', '', '[]',
+                '[]', 0, NULL, NULL, 0, '[]', 1, 1, 1),
+            ('PAID', 'paid', 'ANN', 'SOURCE', '', 1, 'published', '', '[]',
+                '[]', 900, 'USD', 'once', 0, '[]', 1, 1, 1);
+        INSERT INTO grants (id, user_id, skill_id, kind, starts_at, note, created_at)
+            VALUES ('grt_01jbx9m5q0e8w8x3x5v2k7n4zz', 'BOB', 'PAID', 'purchase', 2, 'paid', 2);
+        INSERT INTO steps (user_id, repo, seq, commit_id, commit_raw, tree, state, created_at) VALUES
+            ('BOB', 'FREE', 0, OID, OID, OID, '{"stub":"not_purchased"}', 3),
+            ('BOB', 'FREE', 1, OID, OID, OID, '{"release":"rel_x"}', 4),
+            ('BOB', 'PAID', 0, OID, OID, OID, '{"release":"rel_x"}', 5),
+            ('ANN', 'FREE', 0, OID, OID, OID, '{"release":"rel_x"}', 6)"#;
+
+    const ANN: &str = "usr_01jbx9m5q0e8w8x3x5v2k7n4rt";
+    const BOB: &str = "usr_01jbx9m5q0e8w8x3x5v2k7n4rv";
+    const FREE: &str = "skl_01jbx9m5q0e8w8x3x5v2k7n4rt";
+    const PAID: &str = "skl_01jbx9m5q0e8w8x3x5v2k7n4rv";
+
+    async fn granted(conn: &mut Conn, user: &str) -> Vec<(String, GrantKind, i64)> {
+        let grants = grants::list(conn, user.parse().unwrap()).await.unwrap();
+        let told = |grant: Grant| (grant.skill.to_string(), grant.kind, grant.starts_at.as_microsecond());
+        grants.into_iter().map(told).collect()
+    }
+
+    async fn whoever_fetched_what_is_free_keeps_it(database: TestDatabase) {
+        let store = Store::open(database.config().clone()).await.unwrap();
+        let mut tx = store.begin().await.unwrap();
+        migrate_to(&mut tx, &MIGRATIONS[..2]).await.unwrap();
+        let hex = "ab".repeat(20);
+        let oid = if tx.is_pg() { format!("'\\x{hex}'") } else { format!("x'{hex}'") };
+        let words = [("OID", oid.as_str()), ("ANN", ANN), ("BOB", BOB), ("FREE", FREE), ("PAID", PAID)];
+        let rows = words.iter().fold(FETCHED.to_owned(), |text, (word, value)| text.replace(word, value));
+        run(&mut tx, &rows.replace("SOURCE", "src_01jbx9m5q0e8w8x3x5v2k7n4rt")).await.unwrap();
+        tx.commit().await.unwrap();
+
+        store.migrate().await.unwrap();
+        let mut conn = store.read().await.unwrap();
+        let kept = [(PAID.to_owned(), GrantKind::Purchase, 2), (FREE.to_owned(), GrantKind::Free, 4)];
+        assert_eq!(granted(&mut conn, BOB).await, kept);
+        assert_eq!(granted(&mut conn, ANN).await, [], "a creator needs no grant");
+    }
+
+    #[tokio::test]
+    async fn whoever_fetched_what_is_free_keeps_it_on_sqlite() {
+        whoever_fetched_what_is_free_keeps_it(TestDatabase::sqlite()).await;
+    }
+
+    #[tokio::test]
+    async fn whoever_fetched_what_is_free_keeps_it_on_postgresql() {
+        if let Some(database) = TestDatabase::postgres() {
+            whoever_fetched_what_is_free_keeps_it(database).await;
+        }
     }
 
     #[tokio::test]

@@ -56,6 +56,8 @@ pub struct Grant {
     pub skill: String,
     /// Whether it was a trial.
     pub trial: bool,
+    /// Whether it came from adding or fetching what was free.
+    pub free: bool,
     /// From when on.
     pub from: Timestamp,
     /// Until when.
@@ -123,6 +125,24 @@ impl World {
 
     fn of<'a>(&'a self, user: &'a str, name: &'a str) -> impl Iterator<Item = &'a Grant> {
         self.grants.iter().filter(move |grant| grant.user == user && grant.skill == name)
+    }
+
+    /// Lets `user` keep the skill `name`, as adding it or fetching it does: only while it is free, and once.
+    pub fn keep_free(&mut self, user: &str, name: &str) {
+        let skill = &self.skills[name];
+        let is_free = skill.price == Some(0) && skill.state == State::Published && skill.creator != user;
+        if is_free && !self.of(user, name).any(|grant| grant.free) {
+            self.grants.push(Grant {
+                user: user.to_owned(),
+                skill: name.to_owned(),
+                trial: false,
+                free: true,
+                from: self.now,
+                until: None,
+                updates_until: None,
+                revoked: None,
+            });
+        }
     }
 
     /// What `user` is shown of the skill `name` now.

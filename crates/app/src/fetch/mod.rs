@@ -7,7 +7,7 @@ mod skill_pack;
 use std::{collections::HashSet, sync::Arc};
 
 use bytes::Bytes;
-use skaas_domain::scope::Need;
+use skaas_domain::{entitlement::may_keep_free, scope::Need};
 use skaas_git::{
     ObjectId,
     pack::Pack,
@@ -22,8 +22,9 @@ use skaas_store::steps::Repo;
 use crate::{
     app::App,
     error::{Error, Result},
+    grants,
     limits::PackSlot,
-    lineage::{Past, Served, State, served},
+    lineage::{Past, Served, SkillState, State, served},
     oid::oid,
     viewer::Viewer,
 };
@@ -198,6 +199,9 @@ fn parentless(id: ObjectId, tree: ObjectId) -> Commit {
 /// Makes the body of an answer that holds a pack.
 async fn send(app: &App, opened: &Opened, known: &Known, plan: &Plan) -> Result<Reply> {
     let slot = PackSlot::new(app.packs.take(opened.viewer.user().id).await?);
+    if let State::Skill(state) = opened.served.state() {
+        keep_what_is_free(app, &opened.viewer, state).await?;
+    }
     let made = match opened.served.state() {
         State::Skill(state) => skill_pack::make(app, state, known, plan).await?,
         State::Marketplace(state) => marketplace_pack::make(app, state, opened, known, plan).await?,
@@ -207,6 +211,17 @@ async fn send(app: &App, opened: &Opened, known: &Known, plan: &Plan) -> Result<
     };
     metrics::counter!("skaas_git_sent_bytes_total").increment(pack.len());
     Ok(Reply { body: body(plan, &pack), slot: Some(slot) })
+}
+
+/// Whoever fetches a skill while it is free keeps it. Written before the content is sent, and once: later fetches
+/// find the grant among the viewer's.
+async fn keep_what_is_free(app: &App, viewer: &Viewer, state: &SkillState) -> Result<()> {
+    let (user, terms) = (viewer.user().id, state.offered.listing.terms());
+    if may_keep_free(user, &terms, viewer.grants(terms.skill)) {
+        // In a box: it happens once, and every fetch would pay for its size.
+        Box::pin(grants::keep_free(app, user, terms.skill)).await?;
+    }
+    Ok(())
 }
 
 fn body(plan: &Plan, pack: &Pack) -> Rope {

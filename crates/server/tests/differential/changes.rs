@@ -32,6 +32,14 @@ fn writes(source: &Source<'_>, skill: &str, version: &str) {
         .writes("references/licence.md", "Do what you like.\n");
 }
 
+fn everybody() -> impl Iterator<Item = &'static str> {
+    BUYERS.iter().chain(&CREATORS).copied()
+}
+
+fn keep_free(world: &mut World, skill: &str) {
+    everybody().for_each(|user| world.keep_free(user, skill));
+}
+
 impl Stage<'_> {
     /// One change, whatever it is.
     pub(crate) fn change(&self, rng: &mut StdRng) {
@@ -142,6 +150,7 @@ impl Stage<'_> {
                 user: user.to_owned(),
                 skill: skill.to_owned(),
                 trial: kind == GrantKind::Trial,
+                free: false,
                 from: now,
                 until,
                 updates_until,
@@ -191,8 +200,24 @@ impl Stage<'_> {
             State::Withdrawn => ListingState::Withdrawn,
             State::Quarantined => ListingState::Quarantined,
         };
-        let next = self.next(|world| world.skills.get_mut(skill).unwrap().state = state);
-        self.timeline.change(next, || self.app.offer(skill).in_state(real));
+        let next = self.next(|world| {
+            world.skills.get_mut(skill).unwrap().state = state;
+            keep_free(world, skill);
+        });
+        self.timeline.change(next, || {
+            self.app.offer(skill).in_state(real);
+            self.everybody_adds(skill);
+        });
+    }
+
+    /// Everybody adds what is free at once, so that the model need not know whose fetch came first.
+    fn everybody_adds(&self, skill: &str) {
+        let world = self.timeline.world();
+        if world.skills[skill].price == Some(0) && world.skills[skill].state == State::Published {
+            for user in everybody() {
+                self.app.person(user).tries_to_add(skill).unwrap();
+            }
+        }
     }
 
     fn offers(&self, skill: &str, world: &World, rng: &mut StdRng) {
@@ -202,8 +227,14 @@ impl Stage<'_> {
         match rng.random_range(0..10) {
             0..3 => self.is_published(skill, rng.random_range(1..50) * 100),
             3 => {
-                let next = self.next(|world| world.skills.get_mut(skill).unwrap().price = Some(0));
-                self.timeline.change(next, || self.app.offer(skill).free());
+                let next = self.next(|world| {
+                    world.skills.get_mut(skill).unwrap().price = Some(0);
+                    keep_free(world, skill);
+                });
+                self.timeline.change(next, || {
+                    self.app.offer(skill).free();
+                    self.everybody_adds(skill);
+                });
             }
             4..6 => {
                 let category = *["testing", "writing", "data"].choose(rng).unwrap();

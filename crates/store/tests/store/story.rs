@@ -10,7 +10,8 @@ both!(every_function_does_what_it_says, every_statement_is_understood);
 async fn every_function_does_what_it_says(database: TestDatabase) {
     let mut world = World::new(database.store().await);
     let again = world.store.migrate().await.unwrap();
-    assert_eq!(again, Migrated { applied: vec![], already: 2, unknown: vec![] });
+    let Migrated { applied, already, unknown } = again;
+    assert!(applied.is_empty() && unknown.is_empty() && already > 0, "{applied:?} {unknown:?}");
     story_of_people::tell(&mut world).await;
     story_of_identity::tell(&mut world).await;
     story_of_oauth::tell(&mut world).await;
@@ -21,7 +22,7 @@ async fn every_function_does_what_it_says(database: TestDatabase) {
     assert_eq!(about.kind, if database.is_postgres() { "postgresql" } else { "sqlite" });
     assert!(about.version.starts_with(|c: char| c.is_ascii_digit()), "{about:?}");
     assert!(about.database_bytes > 100_000 && about.objects.starts_with("folder /"), "{about:?}");
-    assert_eq!(about.counts.schema_version, 2);
+    assert_eq!(about.counts.schema_version, i64::try_from(already).unwrap());
     let counts = about.counts;
     assert!(
         counts.users >= 4 && counts.steps == 3 && counts.releases == 2 && counts.content_bytes > 0,

@@ -314,6 +314,14 @@ async fn grants_end_once(world: &mut World, pro: &Listing, owner: UserId) {
     assert_eq!(ends, [Some(at(30)), Some(at(40)), None]);
     assert_eq!(world.store.revisions(bob.id).await.unwrap().user, 4);
 
+    // What was free is kept once, whatever became of the grant.
+    let free = [(); 2].map(|()| world.grant(bob.id, pro.skill, GrantKind::Free));
+    let mut tx = world.store.begin().await.unwrap();
+    assert!(grants::add_free(&mut tx, &free[0]).await.unwrap());
+    grants::revoke(&mut tx, free[0].grant.id, at(50)).await.unwrap().unwrap();
+    assert!(!grants::add_free(&mut tx, &free[1]).await.unwrap());
+    drop(tx);
+
     let nobody = UserId::new(at(0), &mut world.rng);
     let stray = world.grant(nobody, pro.skill, GrantKind::Gift);
     let mut tx = world.store.begin().await.unwrap();

@@ -198,6 +198,13 @@ impl TestApp {
         steps.expect("they can be listed").iter().map(pair).collect()
     }
 
+    /// A number that moves whenever something of somebody's tokens, grants or steps is written.
+    #[track_caller]
+    pub fn revision_of(&self, username: &str) -> i64 {
+        let user = self.run(users::find(&self.operator, username)).expect("they are there").id;
+        self.run(self.beside.revisions(user)).expect("it can be read").user
+    }
+
     /// How many packs a source consists of.
     #[track_caller]
     pub fn packs_of(&self, source: skaas_domain::id::SourceId) -> usize {

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
-use skaas_app::{tokens, users};
+use skaas_app::{Error, grants, grants::FreeSkill, tokens, users};
 
 use super::{Copy, Node, Source, TestApp};
 use crate::app::operator::Given;
@@ -163,6 +163,15 @@ impl<'a> Person<'a> {
     #[track_caller]
     pub fn buys(&self, skill: &str) {
         self.gets(skill, Given::of(GrantKind::Purchase));
+    }
+
+    /// Adds a free skill to what they have.
+    ///
+    /// # Errors
+    /// The use case's.
+    pub fn tries_to_add(&self, skill: &str) -> Result<FreeSkill, Error> {
+        let user = self.app.run(users::find(self.app.operator(), self.name()))?;
+        self.app.run(grants::add_free(self.app.operator(), user.id, skill))
     }
 
     /// Is given access.
