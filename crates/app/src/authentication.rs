@@ -124,7 +124,7 @@ async fn fresh_viewer(app: &App, hash: TokenHash) -> Result<Option<Arc<Known>>> 
     // The mark comes first: whatever is committed after it makes the next mark differ.
     let mark = app.store.mark();
     let Some(known) = app.authentication.viewers.get(&hash) else {
-        return load(app, hash, mark).await;
+        return Box::pin(load(app, hash, mark)).await;
     };
     let viewer = &known.viewer;
     if mark.is_some() && viewer.seen() == mark {
@@ -132,7 +132,7 @@ async fn fresh_viewer(app: &App, hash: TokenHash) -> Result<Option<Arc<Known>>> 
     }
     let revisions = app.store.revisions(viewer.user().id).await?;
     if revisions.user != viewer.revision() {
-        return load(app, hash, mark).await;
+        return Box::pin(load(app, hash, mark)).await;
     }
     app.catalogues.reach(revisions.catalogue).await?;
     viewer.see(mark);

@@ -134,6 +134,11 @@ impl Catalogues {
         if self.current.load().revision >= revision {
             return Ok(());
         }
+        Box::pin(self.follow_to(revision)).await
+    }
+
+    /// Reads what has changed, or everything where nothing was read before.
+    async fn follow_to(&self, revision: i64) -> Result<()> {
         let _one_at_a_time = self.loading.lock().await;
         let known = self.current();
         if known.revision >= revision {

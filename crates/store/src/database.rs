@@ -119,11 +119,14 @@ impl Store {
     pub async fn revisions(&self, user: UserId) -> Result<Revisions> {
         match &self.db {
             Db::Lite { watcher, .. } => watcher.revisions(user),
-            Db::Pg(_) => {
-                let mut conn = self.read().await?;
-                fetch_one!(&mut conn, REVISIONS, [user])
-            }
+            // Boxed: a connection on its way would make every request's future larger, on SQLite as well.
+            Db::Pg(_) => Box::pin(self.asked_revisions(user)).await,
         }
+    }
+
+    async fn asked_revisions(&self, user: UserId) -> Result<Revisions> {
+        let mut conn = self.read().await?;
+        fetch_one!(&mut conn, REVISIONS, [user])
     }
 
     /// Ends all connections in good order. Later calls fail with [`StoreError::Unavailable`].

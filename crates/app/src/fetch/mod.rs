@@ -115,7 +115,7 @@ pub async fn upload_pack(app: &App, opened: &Opened, version: Version, body: &[u
         },
         Version::V0 | Version::V1 => parse_v0(body, &limits).map_err(malformed)?,
     };
-    fetch(app, opened, &request).await
+    Box::pin(fetch(app, opened, &request)).await
 }
 
 async fn fetch(app: &App, opened: &Opened, request: &FetchRequest) -> Result<Reply> {

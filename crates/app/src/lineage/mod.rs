@@ -66,7 +66,17 @@ impl Served {
 /// Decides the state of `repo` for `viewer` and advances the lineage to it; `None` when there is nothing
 /// that this user may know of.
 pub(crate) async fn served(app: &App, viewer: &Arc<Viewer>, repo: Repo) -> Result<Option<Arc<Served>>> {
-    let (mut viewer, mut now) = (Arc::clone(viewer), app.now());
+    if let Some(served) = viewer.served(repo)
+        && served.decided.holds(app.catalogues.current().revision, app.now())
+    {
+        return Ok(Some(served));
+    }
+    // Boxed: deciding is rare, and would make every request's future larger.
+    Box::pin(decided_anew(app, Arc::clone(viewer), repo)).await
+}
+
+async fn decided_anew(app: &App, mut viewer: Arc<Viewer>, repo: Repo) -> Result<Option<Arc<Served>>> {
+    let mut now = app.now();
     for _ in 0..TRIES {
         let catalogue = app.catalogues.current();
         if let Some(served) = viewer.served(repo)

@@ -57,7 +57,7 @@ pub(crate) async fn handle(State(state): State<GitState>, request: Request) -> R
     };
     if answer.is_err() {
         // What is left unread would cost the client its connection.
-        drain(&mut body, state.stall).await;
+        Box::pin(drain(&mut body, state.stall)).await;
     }
     let response = answer.unwrap_or_else(|error| sentence(&error));
     let status = status_word(response.status());
@@ -77,7 +77,8 @@ async fn route(state: &GitState, parts: &Parts, git: GitPath<'_>, body: &mut Bod
     match (git.repo, git.endpoint) {
         (_, Endpoint::Dumb) => Err(Error::Forbidden(DUMB.into())),
         (Repo::Source { creator, source }, endpoint) => {
-            source_route(state, parts, viewer, (creator, source), endpoint, body).await
+            // Boxed, as all that is rare: axum copies what is not at every request, a push as a whole.
+            Box::pin(source_route(state, parts, viewer, (creator, source), endpoint, body)).await
         }
         (repo, endpoint) => personal_route(state, parts, viewer, repo, endpoint, body).await,
     }
@@ -262,5 +263,21 @@ const fn status_word(status: StatusCode) -> &'static str {
         503 => "503",
         400..500 => "4xx",
         _ => "5xx",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The size of what a function's future holds while it waits.
+    fn size_of_future<A, B, F: Future>(_: impl Fn(A, B) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn no_request_carries_the_future_of_a_rare_one() {
+        let size = size_of_future(handle);
+        assert!(size <= 2048, "{size} bytes are moved into a box at every request");
     }
 }
