@@ -57,9 +57,9 @@ impl Voice {
         format!("{}/me/skills/{name}.git", self.public_url)
     }
 
-    /// The address that a user adds to their agents: in their own name, and without any secret.
-    pub fn marketplace_url(&self, username: &str) -> String {
-        format!("{}/u/{username}/marketplace.git", self.public_url)
+    /// The address that a user adds to their agents: the same for everyone, and without any secret.
+    pub fn marketplace_url(&self) -> String {
+        format!("{}/me/marketplace.git", self.public_url)
     }
 
     /// Where a skill is bought.

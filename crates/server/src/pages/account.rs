@@ -1,5 +1,4 @@
-//! Owns the account page: who one is here, address, password, the way to the marketplace, the end. Refuses to
-//! change anything dangerous without the password.
+//! The profile page: username, email address, how to add the marketplace, and deleting the account.
 
 use askama::Template;
 use axum::{extract::State, response::Response};
@@ -14,16 +13,15 @@ use super::{
     taken_apart, with_patience,
 };
 
-/// The forms of the page: which of them was not taken.
+/// The form of the page that was rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     None,
     Email,
-    Password,
     Delete,
 }
 
-/// What was typed into a form that was not taken, and why it was not.
+/// What was typed into a rejected form, and why it was rejected.
 struct Refused {
     form: Form,
     fault: Fault,
@@ -36,12 +34,10 @@ struct Account {
     frame: Frame,
     overview: Overview,
     since: Moment,
-    password_changed: Option<Moment>,
     marketplace: String,
     sign_in_command: String,
     email: String,
     email_fault: Fault,
-    password_fault: Fault,
     delete_fault: Fault,
 }
 
@@ -60,13 +56,11 @@ async fn render(
     let page = Account {
         frame,
         since: Moment::new(overview.user.created_at, now),
-        password_changed: Moment::maybe(overview.password_changed_at, now),
         overview,
-        marketplace: state.app.voice().marketplace_url(&member.signed_in.user.username),
+        marketplace: state.app.voice().marketplace_url(),
         sign_in_command: sign_in_command(url),
         email,
         email_fault: of(Form::Email),
-        password_fault: of(Form::Password),
         delete_fault: of(Form::Delete),
     };
     show_as(status, &page)
@@ -79,16 +73,14 @@ pub(super) async fn page(
 ) -> Result<Response, PageError> {
     let frame = member.browser.frame("account");
     let frame = match query.get("done") {
-        "signed-up" => frame.noting(
-            "good",
-            "Welcome. We mailed a link to the address you gave: open it to confirm that it is yours.",
-        ),
-        "confirmed" => frame.noting("good", "The address is confirmed."),
-        "email" => {
-            frame.noting("good", "We mailed a link to that address: open it to confirm that it is yours.")
+        "signed-up" => {
+            frame.noting("good", "Welcome. Check your email: open the link we sent to confirm your address.")
         }
-        "same-email" => frame.noting("care", "That is your address already."),
-        "password" => frame.noting("good", "The password is changed, and every other browser is signed out."),
+        "confirmed" => frame.noting("good", "Your email address is confirmed."),
+        "email" => {
+            frame.noting("good", "Check your email: open the link we sent to confirm the new address.")
+        }
+        "same-email" => frame.noting("care", "That is already your email address."),
         _ => frame,
     };
     let refused = Refused { form: Form::None, fault: Fault::default(), email: String::new() };
@@ -105,19 +97,6 @@ pub(super) async fn change_email(
         Ok(ChangeOfAddress::Asked) => Ok(go("/account?done=email", [])),
         Ok(ChangeOfAddress::Same) => Ok(go("/account?done=same-email", [])),
         Err(rejected) => refuse(&state, &member, Form::Email, rejected, email).await,
-    }
-}
-
-pub(super) async fn change_password(
-    State(state): State<PagesState>,
-    member: Member,
-    Submitted(fields): Submitted,
-) -> Result<Response, PageError> {
-    let (current, new) = (fields.get("current"), fields.get("password"));
-    let place = &member.browser.place;
-    match accounts::change_password(&state.app, &member.signed_in, place, current, new).await {
-        Ok(opened) => Ok(go("/account?done=password", [state.cookies.session(&opened)])),
-        Err(rejected) => refuse(&state, &member, Form::Password, rejected, "").await,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Owns the list of applications that a person let in. Refuses to let one in: that is the consent page's.
+//! The apps that a person authorized, and revoking their access. The consent page is where they are authorized.
 
 use askama::Template;
 use axum::{extract::State, response::Response};
@@ -11,7 +11,9 @@ use skaas_app::{
     },
 };
 
-use super::{Frame, Member, Moment, PageError, PagesState, Query, Submitted, frame::show, go};
+use super::{
+    Frame, Member, Moment, PageError, PagesState, Query, Submitted, confirm::Confirm, frame::show, go,
+};
 
 /// One application.
 struct Row {
@@ -35,11 +37,11 @@ struct Applications {
 fn row(state: &PagesState, application: Application) -> Row {
     let now = state.app.now();
     let resource = match application.resource {
-        mcp if mcp == mcp_resource(&state.app) => "our MCP tools".to_owned(),
-        api if api == api_resource(&state.app) => "our REST interface".to_owned(),
-        // From before a client that named none got what the REST interface takes.
-        none if none.is_empty() => "nothing any more".to_owned(),
-        // An address that this installation had before.
+        mcp if mcp == mcp_resource(&state.app) => "MCP tools".to_owned(),
+        api if api == api_resource(&state.app) => "REST API".to_owned(),
+        // Authorized before apps had to name a resource: its tokens are accepted nowhere.
+        none if none.is_empty() => "nothing".to_owned(),
+        // This installation had another address then.
         other => other,
     };
     Row {
@@ -63,11 +65,36 @@ pub(super) async fn page(
     let frame = browser.frame("applications");
     let frame = match query.get("done") {
         "disconnected" => {
-            frame.noting("good", "Disconnected: it is refused from now on. To come in again it must ask you.")
+            frame.noting("good", "Access revoked. The app must ask you before it can act for you again.")
         }
         _ => frame,
     };
     show(&Applications { frame, mcp: mcp_resource(&state.app), rows })
+}
+
+/// `GET /account/applications/disconnect?grant=…`
+pub(super) async fn ask(
+    State(state): State<PagesState>,
+    Member { browser, signed_in }: Member,
+    Query(query): Query,
+) -> Result<Response, PageError> {
+    let id = query.get("grant").to_owned();
+    let all = applications::list(&state.app, signed_in.user.id).await?;
+    let app = all.into_iter().find(|app| app.id.to_string() == id);
+    let app = app.ok_or_else(|| Error::NotFound("you have no authorized app with this ID".into()))?;
+    Confirm {
+        frame: browser.frame("applications"),
+        question: format!("Revoke access of {}?", app.name),
+        consequences: vec![
+            format!("The app at {} can no longer act for you, starting with its next request.", app.place),
+            "It must ask you again before it can come back.".to_owned(),
+        ],
+        action: "/account/applications/disconnect",
+        fields: vec![("grant", id)],
+        verb: "Revoke access",
+        back: "/account/applications",
+    }
+    .show()
 }
 
 pub(super) async fn disconnect(
@@ -75,7 +102,7 @@ pub(super) async fn disconnect(
     Member { signed_in, .. }: Member,
     Submitted(fields): Submitted,
 ) -> Result<Response, PageError> {
-    let absent = || Error::NotFound("you have no such connected application".into());
+    let absent = || Error::NotFound("you have no authorized app with this ID".into());
     let id = fields.get("grant").parse().map_err(|_| absent())?;
     applications::revoke(&state.app, signed_in.user.id, id).await?;
     Ok(go("/account/applications?done=disconnected", []))

@@ -1,40 +1,157 @@
-//! Owns the one stylesheet and the one script. Refuses anything that a page would need to work.
+//! The static files that pages link to, and `robots.txt`. Each is compressed once per process; nothing a page
+//! needs to work is among them.
 
 use std::sync::LazyLock;
 
-use axum::response::{IntoResponse as _, Response};
-use http::header;
+use axum::{
+    body::Bytes,
+    response::{IntoResponse as _, Response},
+};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use skaas_domain::secret::SecretHash;
 
-const CSS: &str = include_str!("../../assets/app.css");
-const JS: &str = include_str!("../../assets/app.js");
-
-/// Changes with the content, so that browsers may keep it for ever.
-fn address(path: &str, content: &str) -> String {
-    let hash = SecretHash::of(content).0;
-    format!("{path}?v={:02x}{:02x}{:02x}{:02x}", hash[0], hash[1], hash[2], hash[3])
+/// A static file, ready to be served.
+struct Asset {
+    kind: &'static str,
+    content: &'static str,
+    /// The content in gzip format (RFC 1952).
+    gzipped: Bytes,
+    /// Changes with the content.
+    fingerprint: String,
+    cached: &'static str,
 }
 
-pub(super) fn stylesheet() -> &'static str {
-    static ADDRESS: LazyLock<String> = LazyLock::new(|| address("/assets/app.css", CSS));
+/// An address with a fingerprint never changes what it serves.
+const IMMUTABLE: &str = "public, max-age=31536000, immutable";
+const FOR_A_DAY: &str = "public, max-age=86400";
+
+static STYLESHEET: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("text/css; charset=utf-8", include_str!("../../assets/app.css"), IMMUTABLE));
+static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new("text/javascript; charset=utf-8", include_str!("../../assets/app.js"), IMMUTABLE)
+});
+static ICON: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("image/svg+xml", include_str!("../../assets/favicon.svg"), IMMUTABLE));
+static ROBOTS: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new("text/plain; charset=utf-8", include_str!("../../assets/robots.txt"), FOR_A_DAY)
+});
+
+impl Asset {
+    fn new(kind: &'static str, content: &'static str, cached: &'static str) -> Self {
+        let hash = SecretHash::of(content).0;
+        let fingerprint = format!("{:02x}{:02x}{:02x}{:02x}", hash[0], hash[1], hash[2], hash[3]);
+        Self { kind, content, gzipped: gzipped(content), fingerprint, cached }
+    }
+
+    /// The file, compressed if the browser takes that; 304 if the browser already has it.
+    fn serve(&self, asked: &HeaderMap) -> Response {
+        let is_gzipped = accepts_gzip(asked);
+        let tag = format!("\"{}{}\"", self.fingerprint, if is_gzipped { "-gzip" } else { "" });
+        let known = asked.get(header::IF_NONE_MATCH).and_then(|tags| tags.to_str().ok()).unwrap_or_default();
+        let is_known = known.split(',').any(|known| known.trim().trim_start_matches("W/") == tag);
+        let mut response = if is_known {
+            StatusCode::NOT_MODIFIED.into_response()
+        } else if is_gzipped {
+            ([(header::CONTENT_ENCODING, "gzip")], self.gzipped.clone()).into_response()
+        } else {
+            self.content.into_response()
+        };
+        let headers = response.headers_mut();
+        if !is_known {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.kind));
+        }
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(self.cached));
+        headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+        headers.insert(header::ETAG, HeaderValue::from_str(&tag).expect("hex digits in quotation marks"));
+        response
+    }
+}
+
+fn gzipped(content: &str) -> Bytes {
+    use std::io::Write as _;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(content.as_bytes()).expect("memory takes everything");
+    encoder.finish().expect("memory takes everything").into()
+}
+
+/// Whether `Accept-Encoding` (RFC 9110, section 12.5.3) names gzip and does not refuse it with `q=0`.
+fn accepts_gzip(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| line.split(',')).any(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+        let weight = weight.trim().strip_prefix("q=").map_or(Ok(1.0), str::parse::<f32>);
+        name.trim().eq_ignore_ascii_case("gzip") && weight.is_ok_and(|weight| weight > 0.0)
+    })
+}
+
+/// The address of the stylesheet.
+pub(super) fn stylesheet_address() -> &'static str {
+    static ADDRESS: LazyLock<String> =
+        LazyLock::new(|| format!("/assets/app.css?v={}", STYLESHEET.fingerprint));
     &ADDRESS
 }
 
-pub(super) fn script() -> &'static str {
-    static ADDRESS: LazyLock<String> = LazyLock::new(|| address("/assets/app.js", JS));
+/// The address of the script.
+pub(super) fn script_address() -> &'static str {
+    static ADDRESS: LazyLock<String> = LazyLock::new(|| format!("/assets/app.js?v={}", SCRIPT.fingerprint));
     &ADDRESS
 }
 
-pub(super) async fn css() -> Response {
-    kept("text/css; charset=utf-8", CSS)
+/// The address of the icon.
+pub(super) fn icon_address() -> &'static str {
+    static ADDRESS: LazyLock<String> =
+        LazyLock::new(|| format!("/assets/favicon.svg?v={}", ICON.fingerprint));
+    &ADDRESS
 }
 
-pub(super) async fn js() -> Response {
-    kept("text/javascript; charset=utf-8", JS)
+pub(super) async fn stylesheet(headers: HeaderMap) -> Response {
+    STYLESHEET.serve(&headers)
 }
 
-fn kept(kind: &'static str, content: &'static str) -> Response {
-    let forever = "public, max-age=31536000, immutable";
-    let nosniff = (header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, forever), nosniff], content).into_response()
+pub(super) async fn script(headers: HeaderMap) -> Response {
+    SCRIPT.serve(&headers)
+}
+
+pub(super) async fn icon(headers: HeaderMap) -> Response {
+    ICON.serve(&headers)
+}
+
+pub(super) async fn robots(headers: HeaderMap) -> Response {
+    ROBOTS.serve(&headers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asking(pairs: &[(header::HeaderName, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect()
+    }
+
+    #[test]
+    fn a_file_is_compressed_for_those_who_accept_it_and_for_nobody_else() {
+        for yes in ["gzip", "br, GZIP;q=0.5, *", "deflate,gzip"] {
+            assert!(accepts_gzip(&asking(&[(header::ACCEPT_ENCODING, yes)])), "{yes}");
+        }
+        for no in ["", "br", "gzip;q=0", "gzip; q=0.0", "x-gzipped", "gzip;q=no"] {
+            assert!(!accepts_gzip(&asking(&[(header::ACCEPT_ENCODING, no)])), "{no}");
+        }
+        let zipped = STYLESHEET.serve(&asking(&[(header::ACCEPT_ENCODING, "gzip, br")]));
+        assert_eq!(zipped.headers()[header::CONTENT_ENCODING], "gzip");
+        assert_eq!(zipped.headers()[header::VARY], "accept-encoding");
+        assert!(STYLESHEET.gzipped.len() * 3 < STYLESHEET.content.len());
+        let plain = STYLESHEET.serve(&HeaderMap::new());
+        assert!(!plain.headers().contains_key(header::CONTENT_ENCODING));
+        assert_ne!(plain.headers()[header::ETAG], zipped.headers()[header::ETAG]);
+    }
+
+    #[test]
+    fn what_the_browser_has_is_not_sent_again() {
+        let tag = STYLESHEET.serve(&HeaderMap::new()).headers()[header::ETAG].clone();
+        let mut again = HeaderMap::new();
+        again.insert(header::IF_NONE_MATCH, tag);
+        assert_eq!(STYLESHEET.serve(&again).status(), StatusCode::NOT_MODIFIED);
+        again.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        assert_eq!(STYLESHEET.serve(&again).status(), StatusCode::OK, "another encoding is another body");
+    }
 }

@@ -73,6 +73,10 @@ pub(crate) struct Known {
     pub(crate) place: Place,
     /// Path and query of the page, to come back to.
     pub(crate) path: String,
+    /// Whether the request sent a form from that page, rather than asking for it.
+    pub(crate) sent_a_form: bool,
+    /// The public address of this installation, without a slash at the end.
+    pub(crate) origin: String,
 }
 
 impl std::ops::Deref for Browser {
@@ -201,7 +205,7 @@ impl<S: Sync> FromRequestParts<S> for Member {
 
 /// The layer around every page.
 pub(crate) async fn around(State(state): State<PagesState>, mut request: Request, next: Next) -> Response {
-    // What pages are dressed in costs nothing, and is asked for with each of them.
+    // Static files cost next to nothing, and every page asks for them.
     if !request.uri().path().starts_with("/assets/") {
         request = match counted(&state.app, request, CountedAs::Request).await {
             Ok(request) => request,
@@ -239,6 +243,7 @@ struct Seen {
     theme: Option<Theme>,
     place: Place,
     path: String,
+    sent_a_form: bool,
 }
 
 impl Seen {
@@ -256,25 +261,28 @@ impl Seen {
             theme: theme.and_then(|text| Theme::parse(&text)),
             place: place(headers, &request.extensions),
             path: path.to_owned(),
+            sent_a_form: request.method == Method::POST,
         }
     }
 
     async fn recognise(self, state: &PagesState) -> Result<Browser, skaas_app::Error> {
-        let Self { cookie, secret, theme, place, path } = self;
+        let Self { cookie, secret, theme, place, path, sent_a_form } = self;
         let secret = secret.unwrap_or_else(|| sessions::browser_secret(&state.app));
         let session = if cookie.is_empty() { None } else { sessions::find(&state.app, &cookie).await? };
         let csrf = csrf_of(&secret, if session.is_some() { &cookie } else { "" });
-        Ok(Browser(Arc::new(Known { session, csrf, theme, secret, place, path })))
+        let origin = state.app.voice().public_url.clone();
+        Ok(Browser(Arc::new(Known { session, csrf, theme, secret, place, path, sent_a_form, origin })))
     }
 }
 
-/// The page whose form goes to `path`: some addresses take forms, and show nothing to who comes back to them.
+/// The page whose form is sent to `path`: some addresses accept forms and have no page of their own.
 fn page_of(path: &str) -> &str {
     match path {
-        "/account/delete" | "/account/email" | "/account/password" => "/account",
+        "/account/delete" | "/account/email" => "/account",
+        "/account/password" => path,
         "/signout" | "/theme" => "/",
         _ if path.starts_with("/auth/") && path.ends_with("/link") => "/account/identities",
-        // What is done to one of a list.
+        // An action on one entry of a list.
         _ => match path.rsplit_once('/') {
             Some((list, _)) if list.starts_with("/account/") => list,
             _ => path,
@@ -282,11 +290,12 @@ fn page_of(path: &str) -> &str {
     }
 }
 
-/// Renders what went wrong, and sets what no page goes out without.
+/// Renders the error page, if there is one to render, and sets the headers that every page needs.
 fn finish(state: &PagesState, browser: Option<&Browser>, mut response: Response) -> Response {
     if let Some(fault) = response.extensions_mut().remove::<Fault>() {
         let frame = browser.map_or_else(|| Frame::plain(state), |browser| browser.frame(""));
-        response = fault.render(frame, response);
+        let sent_a_form = browser.is_some_and(|browser| browser.sent_a_form);
+        response = fault.render(frame, sent_a_form, response);
     }
     let headers = response.headers_mut();
     for (name, value) in [

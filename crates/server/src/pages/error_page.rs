@@ -1,5 +1,5 @@
-//! Owns how a page says that something went wrong: in the same frame as everything else. Refuses to show a
-//! person what only the operator should see.
+//! Error pages: what happened, why, and a button that leads to what helps. What only the operator should see
+//! stays in the log.
 
 use askama::Template;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -12,11 +12,22 @@ use crate::problem;
 /// Why there is no page. It becomes one in the layer around all pages, which knows the frame.
 pub(crate) struct PageError(Box<Response>);
 
-/// What is to be rendered.
+/// An error page that is still to be rendered.
 #[derive(Clone)]
 pub(crate) struct Fault {
     status: StatusCode,
     sentence: String,
+    /// What helps, where the handler knows it better than the status does.
+    next: Option<Next>,
+}
+
+/// The button of an error page: what to do next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Next {
+    /// What the button says.
+    label: &'static str,
+    /// A path of ours.
+    href: String,
 }
 
 #[derive(Template)]
@@ -26,30 +37,37 @@ struct ErrorPage {
     heading: &'static str,
     sentence: String,
     status: u16,
-    /// What leads to signing in; empty where that would not help.
-    sign_in: &'static str,
+    next: Option<Next>,
 }
 
 impl PageError {
-    /// A sentence under a status.
+    /// An error page with this status and sentence.
     pub(crate) fn new(status: StatusCode, sentence: impl Into<String>) -> Self {
         Self::carrying(status.into_response(), sentence.into())
     }
 
-    /// A mistake of ours.
+    /// A 500 whose cause is only logged.
     pub(crate) fn fault(what: &'static str) -> Self {
         Error::internal(what).into()
     }
 
-    /// Leads to the sign-in page and from there back to `path`.
+    /// A redirect to the sign-in page, which leads back to `path`.
     pub(crate) fn sign_in_first(path: &str) -> Self {
-        let query: String = url::form_urlencoded::byte_serialize(path.as_bytes()).collect();
-        Self(Box::new(Redirect::to(&format!("/signin?return_to={query}")).into_response()))
+        Self(Box::new(Redirect::to(&sign_in_from(path)).into_response()))
+    }
+
+    /// With a button that leads to what helps here.
+    #[must_use]
+    pub(crate) fn offering(mut self, label: &'static str, href: impl Into<String>) -> Self {
+        if let Some(fault) = self.0.extensions_mut().get_mut::<Fault>() {
+            fault.next = Some(Next { label, href: href.into() });
+        }
+        self
     }
 
     fn carrying(mut response: Response, sentence: String) -> Self {
         let status = response.status();
-        response.extensions_mut().insert(Fault { status, sentence });
+        response.extensions_mut().insert(Fault { status, sentence, next: None });
         Self(Box::new(response))
     }
 }
@@ -72,26 +90,21 @@ impl IntoResponse for PageError {
 
 impl Fault {
     /// The page, with status and headers of `carrier`.
-    pub(super) fn render(self, frame: Frame, carrier: Response) -> Response {
+    pub(super) fn render(self, frame: Frame, sent_a_form: bool, carrier: Response) -> Response {
         let heading = match self.status.as_u16() {
-            404 => "There is nothing here",
+            404 => "Page not found",
             403 => "Not allowed",
             401 => "Sign in first",
-            405 | 400 | 413 | 415 => "This cannot be taken",
-            409 => "Already there",
-            429 => "Too often",
-            503 => "Not available at the moment",
+            405 | 400 | 413 | 415 => "Invalid request",
+            409 => "Conflict",
+            429 => "Too many requests",
+            503 => "Temporarily unavailable",
             _ => "Something went wrong",
         };
-        let sign_in = match self.status.as_u16() {
-            _ if frame.user.is_some() => "",
-            401 => "Sign in",
-            403 if frame.path.starts_with("/auth/") => "Sign in another way",
-            _ => "",
-        };
+        let next = self.next.or_else(|| next(self.status, &frame, sent_a_form));
         let page = ErrorPage {
             frame,
-            sign_in,
+            next,
             heading,
             sentence: sentence_case(&self.sentence),
             status: self.status.as_u16(),
@@ -107,6 +120,36 @@ impl Fault {
         }
         Response::from_parts(parts, body)
     }
+}
+
+/// What helps, as far as the status and the page tell.
+fn next(status: StatusCode, frame: &Frame, sent_a_form: bool) -> Option<Next> {
+    let path = frame.path.split('?').next().unwrap_or("/");
+    let button = |label, href: &str| Some(Next { label, href: href.to_owned() });
+    let is_signed_in = frame.user.is_some();
+    match status.as_u16() {
+        401 => button("Sign in", &sign_in_from(&frame.path)),
+        400..500 if path == "/auth/cli" => button("Enter a code", "/device"),
+        // A sign-in elsewhere that failed can only be started again.
+        400..500 if path.starts_with("/auth/") && is_signed_in => {
+            button("Back to sign-in methods", "/account/identities")
+        }
+        400..500 if path.starts_with("/auth/") => button("Choose another sign-in method", "/signin"),
+        404 if path.starts_with("/account/") => {
+            button("Back to settings", path.rsplit_once('/').map_or("/account", |(list, _)| list))
+        }
+        404 | 405 => None,
+        // After a form, the path is that of the page that shows it.
+        400 | 403 | 409 | 413 | 415 if sent_a_form && path != "/" => button("Back to the form", path),
+        400 | 403 | 409 | 413 | 415 => None,
+        _ => button("Try again", &frame.path),
+    }
+}
+
+/// The sign-in page that leads back to `path`.
+fn sign_in_from(path: &str) -> String {
+    let query: String = url::form_urlencoded::byte_serialize(path.as_bytes()).collect();
+    format!("/signin?return_to={query}")
 }
 
 /// Our sentences begin small and end without a stop, as they follow `remote: ` and `error: `.

@@ -15,6 +15,17 @@ pub(crate) struct Notice {
     pub(crate) text: String,
 }
 
+/// What a page says about itself in search results and link previews.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Summary {
+    /// The page's own name.
+    pub(crate) title: String,
+    /// One or two sentences.
+    pub(crate) text: String,
+    /// The path under which the page is known, whichever path led to it.
+    pub(crate) path: String,
+}
+
 /// What `base.html` needs; every template has one as `frame`.
 #[derive(Debug, Clone)]
 pub(crate) struct Frame {
@@ -22,8 +33,14 @@ pub(crate) struct Frame {
     pub(crate) theme: Option<&'static str>,
     /// The address of the stylesheet.
     pub(crate) stylesheet: &'static str,
-    /// The address of what makes pages quicker, never possible.
+    /// The address of the script; every page works without it.
     pub(crate) script: &'static str,
+    /// The address of the icon.
+    pub(crate) icon: &'static str,
+    /// The public address of this installation, without a slash at the end.
+    pub(crate) origin: String,
+    /// What search engines and link previews show; none for pages that belong in neither.
+    pub(crate) summary: Option<Summary>,
     /// Who is signed in.
     pub(crate) user: Option<String>,
     /// The current place in the menu.
@@ -40,8 +57,11 @@ impl Frame {
     pub(super) fn new(browser: &Browser, here: &'static str) -> Self {
         Self {
             theme: browser.theme.map(Theme::as_str),
-            stylesheet: assets::stylesheet(),
-            script: assets::script(),
+            stylesheet: assets::stylesheet_address(),
+            script: assets::script_address(),
+            icon: assets::icon_address(),
+            origin: browser.origin.clone(),
+            summary: None,
             user: browser.session.as_ref().map(|signed_in| signed_in.user.username.clone()),
             here,
             csrf: browser.csrf.clone(),
@@ -50,13 +70,16 @@ impl Frame {
         }
     }
 
-    /// Where not even the browser could be looked up.
-    pub(super) fn plain(_: &PagesState) -> Self {
-        let (user, theme, notice) = Default::default();
+    /// The frame of an error page for a browser that could not be looked up.
+    pub(super) fn plain(state: &PagesState) -> Self {
+        let (user, theme, notice, summary) = Default::default();
         Self {
             theme,
-            stylesheet: assets::stylesheet(),
-            script: assets::script(),
+            stylesheet: assets::stylesheet_address(),
+            script: assets::script_address(),
+            icon: assets::icon_address(),
+            origin: state.app.voice().public_url.clone(),
+            summary,
             user,
             here: "",
             csrf: String::new(),
@@ -69,6 +92,17 @@ impl Frame {
     pub(crate) fn noting(mut self, tone: &'static str, text: impl Into<String>) -> Self {
         self.notice = Some(Notice { tone, text: text.into() });
         self
+    }
+
+    /// With what search engines and link previews show of the page.
+    pub(crate) fn described(mut self, title: &str, text: &str, path: String) -> Self {
+        self.summary = Some(Summary { title: title.to_owned(), text: text.to_owned(), path });
+        self
+    }
+
+    /// Whether the page is one of the account's settings.
+    pub(crate) fn is_in_settings(&self) -> bool {
+        matches!(self.here, "account" | "password" | "identities" | "sessions" | "tokens" | "applications")
     }
 
     /// The theme that the switch in the corner leads to.

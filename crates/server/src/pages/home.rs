@@ -1,4 +1,4 @@
-//! Owns the first page: what this is, and what to do next. Refuses to be a brochure.
+//! The home page: what skaas is, and the first three steps.
 
 use askama::Template;
 use axum::{extract::State, response::Response};
@@ -22,14 +22,17 @@ pub(super) async fn page(
     browser: Browser,
     Query(query): Query,
 ) -> Result<Response, PageError> {
-    let frame = browser.frame("home");
+    let about =
+        "One git marketplace for every skill you own, in Claude Code, Codex, Cursor and other agents.";
+    let frame = browser.frame("home").described("Skills for your agents", about, "/".to_owned());
     let frame = match query.get("done") {
-        "deleted" => frame.noting("good", "The account is deleted. What others bought of it stays theirs."),
-        "signed-out" => frame.noting("good", "You are signed out in this browser."),
+        "deleted" => {
+            frame.noting("good", "Your account is deleted. People who bought your skills keep them.")
+        }
+        "signed-out" => frame.noting("good", "You're signed out of this browser."),
         _ => frame,
     };
-    let username = frame.user.as_deref().unwrap_or("YOU");
-    let marketplace = state.app.voice().marketplace_url(username);
+    let marketplace = state.app.voice().marketplace_url();
     let sign_in_command = sign_in_command(&state.app.voice().public_url);
     let marketplace_name = state.app.voice().marketplace_name.clone();
     show(&Home { frame, marketplace, marketplace_name, sign_in_command })

@@ -1,4 +1,4 @@
-//! Owns the list of a person's ways in beside the password. Refuses to take the last one away.
+//! The accounts at identity providers that a person signs in with. The last sign-in method can't be removed.
 
 use askama::Template;
 use axum::{extract::State, response::Response};
@@ -6,7 +6,8 @@ use http::StatusCode;
 use skaas_app::{Error, accounts, identities};
 
 use super::{
-    Fault, Frame, Member, Moment, PageError, PagesState, Query, Submitted, frame::show_as, go, sentence_case,
+    Fault, Frame, Member, Moment, PageError, PagesState, Query, Submitted, confirm::Confirm, frame::show_as,
+    go, sentence_case,
 };
 
 /// One identity.
@@ -67,11 +68,38 @@ pub(super) async fn page(
 ) -> Result<Response, PageError> {
     let frame = member.browser.frame("identities");
     let frame = match query.get("done") {
-        "linked" => frame.noting("good", "Linked: you can sign in with it from now on."),
-        "unlinked" => frame.noting("good", "Unlinked: it does not sign you in any more."),
+        "linked" => frame.noting("good", "Account linked. You can now sign in with it."),
+        "unlinked" => frame.noting("good", "Account unlinked. You can no longer sign in with it."),
         _ => frame,
     };
     render(&state, &member, frame, StatusCode::OK, Fault::default()).await
+}
+
+/// `GET /account/identities/unlink?identity=…`
+pub(super) async fn ask(
+    State(state): State<PagesState>,
+    Member { browser, signed_in }: Member,
+    Query(query): Query,
+) -> Result<Response, PageError> {
+    let id = query.get("identity").to_owned();
+    let all = identities::list(&state.app, &signed_in).await?;
+    let identity = all.into_iter().find(|identity| identity.id.to_string() == id);
+    let absent = || Error::NotFound("you have no linked account with this ID".into());
+    let identity = identity.ok_or_else(absent)?;
+    let provider = identity.provider.label();
+    let who = identity.email.or(identity.name).map_or_else(String::new, |who| format!(" account {who}"));
+    Confirm {
+        frame: browser.frame("identities"),
+        question: format!("Unlink {provider}?"),
+        consequences: vec![format!(
+            "You can no longer sign in with the {provider}{who}, and you lose what its groups give you access to. You can link it again later."
+        )],
+        action: "/account/identities/unlink",
+        fields: vec![("identity", id)],
+        verb: "Unlink",
+        back: "/account/identities",
+    }
+    .show()
 }
 
 pub(super) async fn unlink(
@@ -79,7 +107,7 @@ pub(super) async fn unlink(
     member: Member,
     Submitted(fields): Submitted,
 ) -> Result<Response, PageError> {
-    let absent = || Error::NotFound("you have no such identity".into());
+    let absent = || Error::NotFound("you have no linked account with this ID".into());
     let id = fields.get("identity").parse().map_err(|_| absent())?;
     match identities::unlink(&state.app, &member.signed_in, id).await {
         Ok(_) => Ok(go("/account/identities?done=unlinked", [])),

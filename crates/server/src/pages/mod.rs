@@ -10,6 +10,7 @@ mod account;
 mod applications;
 mod assets;
 mod browser;
+mod confirm;
 mod error_page;
 mod fields;
 mod frame;
@@ -17,6 +18,7 @@ mod home;
 mod identities;
 mod moment;
 mod outside;
+mod password;
 mod profile;
 mod reset;
 mod sessions;
@@ -79,12 +81,14 @@ pub(crate) const ADDRESSES: &[&str] = &[
     "/account/tokens/revoke",
     "/assets/app.css",
     "/assets/app.js",
+    "/assets/favicon.svg",
     "/buy/{name}",
     "/auth/{provider}/callback",
     "/auth/{provider}/link",
     "/auth/{provider}/start",
     "/reset",
     "/reset/new",
+    "/robots.txt",
     "/signin",
     "/signout",
     "/signup",
@@ -101,25 +105,27 @@ pub(crate) fn routes() -> Router<PagesState> {
         .route("/", get(home::page))
         .route("/account", get(account::page))
         .route("/account/applications", get(applications::page))
-        .route("/account/applications/disconnect", post(applications::disconnect))
+        .route("/account/applications/disconnect", get(applications::ask).post(applications::disconnect))
         .route("/account/delete", post(account::delete))
         .route("/account/email", post(account::change_email))
         .route("/account/identities", get(identities::page))
-        .route("/account/identities/unlink", post(identities::unlink))
-        .route("/account/password", post(account::change_password))
+        .route("/account/identities/unlink", get(identities::ask).post(identities::unlink))
+        .route("/account/password", get(password::page).post(password::change))
         .route("/account/sessions", get(sessions::page))
-        .route("/account/sessions/others", post(sessions::revoke_others))
-        .route("/account/sessions/revoke", post(sessions::revoke))
+        .route("/account/sessions/others", get(sessions::ask_others).post(sessions::revoke_others))
+        .route("/account/sessions/revoke", get(sessions::ask).post(sessions::revoke))
         .route("/account/tokens", get(tokens::page).post(tokens::create))
-        .route("/account/tokens/revoke", post(tokens::revoke))
-        .route("/assets/app.css", get(assets::css))
-        .route("/assets/app.js", get(assets::js))
+        .route("/account/tokens/revoke", get(tokens::ask).post(tokens::revoke))
+        .route("/assets/app.css", get(assets::stylesheet))
+        .route("/assets/app.js", get(assets::script))
+        .route("/assets/favicon.svg", get(assets::icon))
         .route("/buy/{name}", get(skill::buy))
         .route("/auth/{provider}/callback", get(outside::callback))
         .route("/auth/{provider}/link", post(outside::link))
         .route("/auth/{provider}/start", get(outside::start))
         .route("/reset", get(reset::page).post(reset::ask))
         .route("/reset/new", get(reset::new_page).post(reset::set))
+        .route("/robots.txt", get(assets::robots))
         .route("/signin", get(sign_in::page).post(sign_in::sign_in))
         .route("/signout", post(sign_in::sign_out))
         .route("/signup", get(sign_up::page).post(sign_up::sign_up))
@@ -138,15 +144,13 @@ pub(crate) fn wrap(pages: Router<PagesState>, state: &PagesState) -> Router {
 
 /// Where no address matches: a page for browsers, a problem for programs.
 pub(crate) async fn nothing_here(request: Request) -> Response {
-    let error = Error::NotFound(
-        "there is nothing at this address: it is mistyped, or what stood here is gone".into(),
-    );
+    let error = Error::NotFound("there is nothing at this address; check it for typos".into());
     if wants_html(&request) { PageError::from(error).into_response() } else { problem(&error) }
 }
 
 async fn not_in_this_way(request: Request) -> Response {
     if wants_html(&request) {
-        let sentence = "this address cannot be asked in this way; go back to the page it belongs to";
+        let sentence = "this address does not accept this kind of request";
         return PageError::new(StatusCode::METHOD_NOT_ALLOWED, sentence).into_response();
     }
     StatusCode::METHOD_NOT_ALLOWED.into_response()

@@ -128,7 +128,7 @@ pub(super) async fn newcomer(
     Query(query): Query,
 ) -> Result<Response, PageError> {
     let pending = query.get("pending").to_owned();
-    let who = identities::newcomer(&state.app, &pending, &browser.secret).await?;
+    let who = identities::newcomer(&state.app, &pending, &browser.secret).await.map_err(again)?;
     let (username, fault) = (who.proposal.clone(), Fault::default());
     show(&Welcome { frame: browser.frame("signup"), pending, who, username, fault })
 }
@@ -146,9 +146,13 @@ pub(super) async fn join(
         Ok((opened, return_to)) => Ok(go(after(&return_to), [state.cookies.session(&opened)])),
         Err(rejected) => {
             let (status, fault) = taken_apart(rejected)?;
-            let who = identities::newcomer(&state.app, &pending, &browser.secret).await?;
+            let who = identities::newcomer(&state.app, &pending, &browser.secret).await.map_err(again)?;
             let frame = browser.frame("signup");
             show_as(status, &Welcome { frame, pending, who, username, fault })
         }
     }
+}
+
+fn again(error: Error) -> PageError {
+    PageError::from(error).offering("Sign in again", "/signin")
 }

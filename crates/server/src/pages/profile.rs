@@ -29,5 +29,11 @@ pub(super) async fn page(
     };
     let profile = users::profile(&state.app, username).await?;
     let since = Moment::new(profile.user.created_at, state.app.now());
-    show(&Page { frame: browser.frame("profile"), profile, since })
+    let name = &profile.user.username;
+    let frame = browser.frame("profile").described(
+        name,
+        &format!("Skills for AI agents by {name}."),
+        format!("/@{name}"),
+    );
+    show(&Page { frame, profile, since })
 }

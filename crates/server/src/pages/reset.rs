@@ -1,9 +1,9 @@
-//! Owns the way back for who forgot a password. Refuses to say whether an address is known here.
+//! Resetting a forgotten password by a mailed link. The pages never tell whether an address has an account.
 
 use askama::Template;
 use axum::{extract::State, response::Response};
 use http::StatusCode;
-use skaas_app::accounts;
+use skaas_app::{Error, accounts};
 
 use super::{
     Browser, Fault, Frame, PageError, PagesState, Query, Submitted, frame::show_as, go, sign_in::patience,
@@ -56,7 +56,7 @@ pub(super) async fn new_page(
     Query(query): Query,
 ) -> Result<Response, PageError> {
     let code = query.get("code").to_owned();
-    let username = accounts::reset_works(&state.app, &code).await?.username;
+    let username = accounts::reset_works(&state.app, &code).await.map_err(expired)?.username;
     let fault = Fault::default();
     show_as(StatusCode::OK, &Choose { frame: browser.frame(""), code, username, fault })
 }
@@ -70,9 +70,18 @@ pub(super) async fn set(
     match accounts::reset_password(&state.app, &code, fields.get("password")).await {
         Ok(_) => Ok(go("/signin?done=reset", [state.cookies.no_session()])),
         Err(rejected) => {
-            let (status, fault) = taken_apart(rejected)?;
-            let username = accounts::reset_works(&state.app, &code).await?.username;
+            let (status, fault) = taken_apart(rejected).map_err(asking_again)?;
+            let username = accounts::reset_works(&state.app, &code).await.map_err(expired)?.username;
             show_as(status, &Choose { frame: browser.frame(""), code, username, fault })
         }
     }
+}
+
+fn expired(error: Error) -> PageError {
+    asking_again(error.into())
+}
+
+/// A link works for an hour and once: whoever comes too late needs another one.
+fn asking_again(error: PageError) -> PageError {
+    error.offering("Request a new link", "/reset")
 }

@@ -1,10 +1,12 @@
-//! Owns the list of browsers one is signed in with. Refuses to end another person's.
+//! The list of browsers a person is signed in with, and signing them out.
 
 use askama::Template;
 use axum::{extract::State, response::Response};
 use skaas_app::{Error, sessions};
 
-use super::{Frame, Member, Moment, PageError, PagesState, Query, Submitted, frame::show, go};
+use super::{
+    Frame, Member, Moment, PageError, PagesState, Query, Submitted, confirm::Confirm, frame::show, go,
+};
 
 /// One browser.
 struct Row {
@@ -47,12 +49,59 @@ pub(super) async fn page(
     show(&Sessions { frame, rows: rows.collect() })
 }
 
+/// `GET /account/sessions/revoke?session=…`
+pub(super) async fn ask(
+    State(state): State<PagesState>,
+    Member { browser, signed_in }: Member,
+    Query(query): Query,
+) -> Result<Response, PageError> {
+    let id = query.get("session").to_owned();
+    let all = sessions::list(&state.app, signed_in.user.id).await?;
+    let session = all.into_iter().find(|session| session.id.to_string() == id);
+    let session = session.ok_or_else(|| Error::NotFound("you have no session with this ID".into()))?;
+    let which = agent(&session.place.agent);
+    let here = if session.id == signed_in.session.id { " This is the browser you're using now." } else { "" };
+    Confirm {
+        frame: browser.frame("sessions"),
+        question: format!("Sign out {which}?"),
+        consequences: vec![format!(
+            "The browser at {} needs your password or another sign-in method to come back.{here}",
+            session.place.address
+        )],
+        action: "/account/sessions/revoke",
+        fields: vec![("session", id)],
+        verb: "Sign out",
+        back: "/account/sessions",
+    }
+    .show()
+}
+
+/// `GET /account/sessions/others`
+pub(super) async fn ask_others(Member { browser, .. }: Member) -> Result<Response, PageError> {
+    Confirm {
+        frame: browser.frame("sessions"),
+        question: "Sign out everywhere else?".to_owned(),
+        consequences: vec![
+            "Every other browser is signed out. This one stays signed in.".to_owned(),
+            "API tokens and authorized apps keep working.".to_owned(),
+        ],
+        action: "/account/sessions/others",
+        fields: Vec::new(),
+        verb: "Sign out everywhere else",
+        back: "/account/sessions",
+    }
+    .show()
+}
+
 pub(super) async fn revoke(
     State(state): State<PagesState>,
     Member { signed_in, .. }: Member,
     Submitted(fields): Submitted,
 ) -> Result<Response, PageError> {
-    let id = fields.get("session").parse().map_err(|_| Error::NotFound("you have no such session".into()))?;
+    let id = fields
+        .get("session")
+        .parse()
+        .map_err(|_| Error::NotFound("you have no session with this ID".into()))?;
     sessions::revoke(&state.app, &signed_in, id).await?;
     let own = id == signed_in.session.id;
     if own {

@@ -39,7 +39,7 @@ pub(super) async fn page(
     let mut frame = browser.frame("signin");
     match query.get("done") {
         "reset" => frame = frame.noting("good", "The password is changed. Sign in with the new one."),
-        "confirmed" => frame = frame.noting("good", "The address is confirmed. Sign in to go on."),
+        "confirmed" => frame = frame.noting("good", "Your email address is confirmed. Sign in to continue."),
         _ => {}
     }
     let login = match &browser.session {

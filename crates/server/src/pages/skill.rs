@@ -67,8 +67,14 @@ async fn offer(
         return Err(nobody().into());
     }
     let price = details.listing.price.map_or_else(|| "not on sale".to_owned(), |price| price.to_string());
+    let listing = &details.listing;
+    let frame = browser.frame("skill").described(
+        &listing.name,
+        &listing.description,
+        format!("/skills/{}", listing.name),
+    );
     show(&Page {
-        frame: browser.frame("skill"),
+        frame,
         version: details.releases.last().map(|release| release.version.clone()),
         price,
         repository: state.app.voice().source_url(&details.listing.name),

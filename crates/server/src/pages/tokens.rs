@@ -15,6 +15,7 @@ use skaas_domain::{
 
 use super::{
     Fault, Fields, Frame, Member, Moment, PageError, PagesState, Query, Submitted,
+    confirm::Confirm,
     frame::{show, show_as, sign_in_command},
     go, sentence_case,
 };
@@ -129,7 +130,7 @@ pub(super) async fn page(
 ) -> Result<Response, PageError> {
     let frame = member.browser.frame("tokens");
     let frame = match query.get("done") {
-        "revoked" => frame.noting("good", "Revoked: it is refused from now on, everywhere."),
+        "revoked" => frame.noting("good", "Token revoked. It no longer works anywhere."),
         _ => frame,
     };
     let form = Form {
@@ -183,7 +184,7 @@ pub(super) async fn create(
             {
                 Ok(created) => {
                     let token = created.token.reveal().to_owned();
-                    let clone = state.app.voice().marketplace_url(&username);
+                    let clone = state.app.voice().marketplace_url();
                     let frame = member.browser.frame("tokens");
                     let sign_in_command = sign_in_command(&state.app.voice().public_url);
                     let name = created.record.name;
@@ -204,6 +205,32 @@ pub(super) async fn create(
     };
     let frame = member.browser.frame("tokens");
     render(&state, &member, frame, StatusCode::UNPROCESSABLE_ENTITY, form).await
+}
+
+/// `GET /account/tokens/revoke?token=…`
+pub(super) async fn ask(
+    State(state): State<PagesState>,
+    Member { browser, signed_in }: Member,
+    Query(query): Query,
+) -> Result<Response, PageError> {
+    let id = query.get("token").to_owned();
+    let all = tokens::list(&state.app, &signed_in.user.username).await?;
+    let token = all.into_iter().find(|token| token.id.to_string() == id && token.works(state.app.now()));
+    let absent = || Error::NotFound("you have no active token with this ID".into());
+    let token = token.ok_or_else(absent)?;
+    Confirm {
+        frame: browser.frame("tokens"),
+        question: format!("Revoke {}?", token.name),
+        consequences: vec![format!(
+            "Whatever uses the token sk_live_{}… can no longer sign in. This can't be undone.",
+            token.id_part
+        )],
+        action: "/account/tokens/revoke",
+        fields: vec![("token", id)],
+        verb: "Revoke token",
+        back: "/account/tokens",
+    }
+    .show()
 }
 
 pub(super) async fn revoke(

@@ -1,9 +1,12 @@
-//! Owns the page behind a mailed link that confirms an address. Refuses to confirm on a mere GET: mail
-//! programs open links by themselves.
+//! The page behind a mailed link that confirms an email address. Opening it confirms nothing, since mail programs
+//! open links on their own.
 
 use askama::Template;
 use axum::{extract::State, response::Response};
-use skaas_app::accounts::{self, Confirmation};
+use skaas_app::{
+    Error,
+    accounts::{self, Confirmation},
+};
 
 use super::{Browser, Frame, PageError, PagesState, Query, Submitted, frame::show, go};
 
@@ -21,7 +24,7 @@ pub(super) async fn page(
     Query(query): Query,
 ) -> Result<Response, PageError> {
     let code = query.get("code").to_owned();
-    let asked = accounts::unconfirmed_address(&state.app, &code).await?;
+    let asked = accounts::unconfirmed_address(&state.app, &code).await.map_err(another)?;
     show(&Verify { frame: browser.frame(""), code, asked })
 }
 
@@ -30,7 +33,12 @@ pub(super) async fn confirm(
     browser: Browser,
     Submitted(fields): Submitted,
 ) -> Result<Response, PageError> {
-    let user = accounts::confirm_address(&state.app, fields.get("code")).await?;
+    let user = accounts::confirm_address(&state.app, fields.get("code")).await.map_err(another)?;
     let theirs = browser.session.as_ref().is_some_and(|signed_in| signed_in.user.id == user.id);
     Ok(go(if theirs { "/account?done=confirmed" } else { "/signin?done=confirmed" }, []))
+}
+
+/// The profile page sends new links.
+fn another(error: Error) -> PageError {
+    PageError::from(error).offering("Send a new link", "/account")
 }

@@ -35,7 +35,7 @@ pub(crate) async fn me(State(app): State<App>, caller: Caller) -> Answer<Json<Me
         created_at: user.created_at,
         token: caller.token().map(|token| info(token, Some(token.id))),
         links: Links {
-            marketplace: app.voice().marketplace_url(&user.username),
+            marketplace: app.voice().marketplace_url(),
             account: format!("{}/account", app.voice().public_url),
         },
     }))

@@ -106,7 +106,7 @@ fn a_session_ends_unused_after_14_days_used_after_90_and_when_told_to() {
         signs_in(&mut ann, "ann", PASSWORD);
         let cookie = ann.cookie("__Host-skaas").unwrap().to_owned();
         let page = ann.open("/account");
-        ann.submit(&page, "/signout", &[]).says("You are signed out");
+        ann.submit(&page, "/signout", &[]).says("signed out of this browser");
         assert_eq!(ann.cookie("__Host-skaas"), None);
         let other = app.another_node();
         let mut thief = app.browser_at(&other);
@@ -144,14 +144,15 @@ fn one_sees_ones_own_browsers_and_signs_them_out_and_nobody_elses() {
         signs_in(&mut phone, "ann", PASSWORD);
         let mut eve = signs_up(app, "eve");
         let page = ann.open("/account/sessions");
-        page.says("Firefox on Linux").says("this one").says("127.0.0.1").says("Sign out everywhere else");
-        assert_eq!(page.html().matches("name=\"session\"").count(), 2, "two browsers of Ann's");
-        let anns = page.html().split("name=\"session\" value=\"").nth(1).unwrap()[..30].to_owned();
+        page.says("Firefox on Linux").says("this browser").says("127.0.0.1").says("Sign out everywhere else");
+        assert_eq!(page.html().matches("revoke?session=").count(), 2, "two browsers of Ann's");
+        let anns = page.html().split("revoke?session=").nth(1).unwrap()[..30].to_owned();
         assert!(anns.starts_with("ses_"), "{anns}");
         let hers = eve.open("/account/sessions");
         let csrf = hers.hidden_fields("/signout").remove(0).1;
         let fields = [("csrf", csrf.as_str()), ("session", anns.as_str())];
         assert_eq!(eve.post("/account/sessions/revoke", &fields, &[]).status(), 404);
+        let page = ann.open(&page.link_to("/account/sessions/others"));
         ann.submit(&page, "/account/sessions/others", &[]).says("Every other browser is signed out");
         assert!(is_in(&mut ann) && !is_in(&mut phone) && is_in(&mut eve));
     });
@@ -170,7 +171,7 @@ fn an_account_is_deleted_by_typing_its_name_and_the_password_and_its_name_stays_
             page.says(says);
         }
         let done = ann.submit(&page, "/account/delete", &[("username", "ann"), ("current", PASSWORD)]);
-        done.says("The account is deleted");
+        done.says("Your account is deleted");
         assert!(!is_in(&mut ann));
         signs_in(&mut ann, "ann", PASSWORD).says("No account has this name");
         assert_eq!(ann.open("/@ann").status(), 404);

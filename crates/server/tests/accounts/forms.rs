@@ -205,7 +205,7 @@ fn an_error_is_a_page_for_browsers_and_a_problem_for_programs() {
     story(|app| {
         let page = app.browser().open("/nothing/here");
         assert_eq!(page.status(), 404);
-        page.says("<h1>There is nothing here</h1>").says("Sign in</a>");
+        page.says("<h1>Page not found</h1>").says("Sign in</a>");
         let mut program = skaas_testkit::wire::Connection::open(app.node().port());
         let answer = program.get("/nothing/here");
         assert_eq!((answer.status, answer.header("content-type")), (404, Some("application/problem+json")));
@@ -260,7 +260,7 @@ fn whoever_is_led_to_sign_in_by_a_form_comes_back_to_a_page() {
             assert_eq!(ann.visit(&back).status(), 200, "{path} leads back to {back}");
         }
         // So it is with the theme, from a page that stands where its form was sent.
-        let page = ann.open("/account");
+        let page = ann.open("/account/password");
         let page = ann.submit(&page, "/account/password", &[("current", "wrong"), ("password", "x")]);
         assert_eq!(page.status(), 422);
         assert_eq!(ann.submit(&page, "/theme", &[("theme", "dark")]).status(), 200);

@@ -115,8 +115,8 @@ fn a_stranger_chooses_a_name_once_and_is_known_from_then_on() {
         assert_eq!(taken.status(), 422);
         taken.says("id=\"username-fault\"");
         let page = bob.submit(&taken, "/signup/identity", &[("username", "bob")]);
-        page.says("github:7").says("This is your only way in");
-        bob.open("/account").says("bob@example.test").says("no password");
+        page.says("github:7").says("This is your only sign-in method");
+        bob.open("/account").says("bob@example.test").says("No password");
         let mut again = app.browser_at(&node);
         let back = github.agrees(&begins(&mut again), 7, "moved@example.test");
         again.open(&back).says(">bob</a>");
@@ -137,7 +137,7 @@ fn an_address_never_links_accounts_by_itself() {
         page.says(">eve</a>");
         eve.open("/account").says("None yet").omits("ann@example.test");
         ann = ann.at(&node);
-        ann.open("/account/identities").says("No identity is linked");
+        ann.open("/account/identities").says("No linked accounts");
         // An address that GitHub did not check is not even spoken of.
         let mut carl = app.browser_at(&node);
         let back = github.agrees(&begins(&mut carl), 67, "?ann@example.test");
@@ -201,7 +201,7 @@ fn what_began_at_one_provider_ends_at_no_other() {
         let mut ann = joins(app, "ann").at(&node);
         let back = github.agrees(&begins_to_link(&mut ann), 1, "ann@example.test");
         assert_eq!(ann.open(&back.replace("/auth/github/", "/auth/forge/")).status(), 403);
-        ann.open("/account/identities").says("No identity is linked");
+        ann.open("/account/identities").says("No linked accounts");
     });
 }
 
@@ -220,7 +220,7 @@ fn who_began_to_link_ends_it_and_nobody_else_and_never_the_last_way_in_is_taken_
         let page = eve.open(&back);
         assert_eq!(page.status(), 403);
         page.says("Another person began to link this");
-        ann.open("/account/identities").says("No identity is linked");
+        ann.open("/account/identities").says("No linked accounts");
         let back = github.agrees(&begins_to_link(&mut ann), 1, "ann@example.test");
         ann.open(&back).says("Linked").says("github:1");
         // The same identity for another user is refused.
@@ -231,12 +231,17 @@ fn who_began_to_link_ends_it_and_nobody_else_and_never_the_last_way_in_is_taken_
         page.says("linked to another user");
         // Ann has a password: it may go.
         let page = ann.open("/account/identities");
-        ann.submit(&page, "/account/identities/unlink", &[]).says("Unlinked");
+        let page = ann.open(&page.link_to("/account/identities/unlink"));
+        ann.submit(&page, "/account/identities/unlink", &[]).says("Account unlinked");
         // Dora has none: it may not.
         let mut dora = app.browser_at(&node);
         let back = github.agrees(&begins(&mut dora), 4, "dora@example.test");
         let page = dora.open(&back);
         let page = dora.submit(&page, "/signup/identity", &[("username", "dora")]);
+        page.omits("/account/identities/unlink");
+        let row = page.html().split("<tr role=\"row\" id=\"").nth(1).unwrap().to_owned();
+        let id = row.split('"').next().unwrap();
+        let page = dora.open(&format!("/account/identities/unlink?identity={id}"));
         let refused = dora.submit(&page, "/account/identities/unlink", &[]);
         assert_eq!(refused.status(), 409);
         refused.says("only way to sign in").says("github:4");
@@ -251,7 +256,7 @@ fn linking_asks_who_signed_in_long_ago_to_sign_in_again() {
         app.pass(jiff::SignedDuration::from_mins(15));
         let page = ann.open("/account/identities");
         let page = ann.submit(&page, "/auth/github/link", &[]);
-        page.says("Sign in once more");
+        page.says("Sign in again");
         let page = ann.submit(&page, "/signin", &[("login", "ann"), ("password", PASSWORD)]);
         assert_eq!(page.path, "/account/identities");
         begins_to_link(&mut ann);

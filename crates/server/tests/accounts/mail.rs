@@ -27,11 +27,11 @@ fn an_address_counts_once_its_owner_says_so_and_not_because_a_link_was_opened() 
         // In whatever browser it is confirmed: it signs nobody in.
         let mut phone = app.browser();
         let page = phone.open(&link);
-        phone.submit(&page, "/verify", &[]).says("The address is confirmed. Sign in");
+        phone.submit(&page, "/verify", &[]).says("Your email address is confirmed. Sign in");
         assert!(!is_in(&mut phone));
         ann.open("/account").says("ann@example.test").says("confirmed");
         assert_eq!(phone.open(&link).status(), 404, "a link works once");
-        signs_in(&mut other, "Ann@Example.Test", PASSWORD).says("Account");
+        signs_in(&mut other, "Ann@Example.Test", PASSWORD).says("Profile");
         assert!(is_in(&mut other));
     });
 }
@@ -121,7 +121,7 @@ fn a_changed_address_waits_for_its_link_and_the_old_one_is_told() {
         let bad = ann.submit(&page, "/account/email", &[("email", "not an address")]);
         assert_eq!(bad.status(), 422);
         bad.says("value=\"not an address\"").says("id=\"email-fault\"");
-        ann.submit(&page, "/account/email", &[("email", "ann@new.test")]).says("We mailed a link");
+        ann.submit(&page, "/account/email", &[("email", "ann@new.test")]).says("Check your email");
         ann.open("/account").says("ann@example.test").omits("ann@new.test");
         let link = app.link_mailed_to("ann@new.test");
         let page = ann.open(&link);
@@ -139,12 +139,12 @@ fn a_changed_password_needs_the_old_one_and_signs_every_other_browser_out() {
         let mut ann = joins(app, "ann");
         let mut phone = app.browser();
         signs_in(&mut phone, "ann", PASSWORD);
-        let page = ann.open("/account");
+        let page = ann.open("/account/password");
         let wrong = [("current", "not it at all"), ("password", NEW_PASSWORD)];
         ann.submit(&page, "/account/password", &wrong).says("This is not your password");
         let before = ann.cookie("__Host-skaas").unwrap().to_owned();
         let right = [("current", PASSWORD), ("password", NEW_PASSWORD)];
-        ann.submit(&page, "/account/password", &right).says("every other browser is signed out");
+        ann.submit(&page, "/account/password", &right).says("signed out of every other browser");
         assert!(is_in(&mut ann) && !is_in(&mut phone));
         let mut thief = app.browser();
         thief.put_cookie("__Host-skaas", &before);
@@ -190,7 +190,7 @@ fn a_mailbox_is_not_flooded_by_way_of_us_and_its_owner_signs_up_all_the_same() {
         app.pass(SignedDuration::from_hours(1));
         let mut bob = app.browser();
         let page = signs_in(&mut bob, "bob", PASSWORD);
-        bob.submit(&page, "/account/email", &[("email", "bob@example.test")]).says("We mailed a link");
+        bob.submit(&page, "/account/email", &[("email", "bob@example.test")]).says("Check your email");
         assert_eq!(to_bob(), 6);
     });
 }
@@ -202,10 +202,10 @@ fn the_address_is_changed_by_who_signed_in_just_now_and_by_nobody_with_an_old_se
         app.pass(SignedDuration::from_mins(15));
         let page = ann.open("/account");
         let page = ann.submit(&page, "/account/email", &[("email", "ann@new.test")]);
-        page.says("Sign in once more");
+        page.says("Sign in again");
         assert!(!app.mails().iter().any(|mail| mail.contains("To: ann@new.test")));
         let page = ann.submit(&page, "/signin", &[("login", "ann"), ("password", PASSWORD)]);
-        ann.submit(&page, "/account/email", &[("email", "ann@new.test")]).says("We mailed a link");
+        ann.submit(&page, "/account/email", &[("email", "ann@new.test")]).says("Check your email");
         app.link_mailed_to("ann@new.test");
     });
 }
@@ -224,7 +224,7 @@ fn no_mailed_link_outlives_the_password_or_the_address_it_was_mailed_under() {
         let mut thief = app.browser();
         thief.put_cookie("__Host-skaas", ann.cookie("__Host-skaas").unwrap());
         let page = thief.open("/account");
-        thief.submit(&page, "/account/email", &[("email", "thief@evil.test")]).says("We mailed a link");
+        thief.submit(&page, "/account/email", &[("email", "thief@evil.test")]).says("Check your email");
         let stolen = app.link_mailed_to("thief@evil.test");
         assert_eq!(thief.visit(&stolen).status(), 200);
         let link = asks_reset("ann@example.test");
@@ -232,15 +232,16 @@ fn no_mailed_link_outlives_the_password_or_the_address_it_was_mailed_under() {
         ann.submit(&page, "/reset/new", &[("password", NEW_PASSWORD)]).says("The password is changed");
         assert_eq!(thief.visit(&stolen).status(), 404, "the owner chose a new password");
 
-        let page = signs_in(&mut ann, "ann", NEW_PASSWORD);
+        signs_in(&mut ann, "ann", NEW_PASSWORD);
+        let page = ann.open("/account/password");
         let (old, fields) =
             (asks_reset("ann@example.test"), [("current", NEW_PASSWORD), ("password", PASSWORD)]);
-        ann.submit(&page, "/account/password", &fields).says("every other browser is signed out");
+        ann.submit(&page, "/account/password", &fields).says("signed out of every other browser");
         assert_eq!(thief.visit(&old).status(), 404, "the owner changed it themselves");
 
         let old = asks_reset("ann@example.test");
         let page = ann.open("/account");
-        ann.submit(&page, "/account/email", &[("email", "ann@new.test")]).says("We mailed a link");
+        ann.submit(&page, "/account/email", &[("email", "ann@new.test")]).says("Check your email");
         assert_eq!(thief.visit(&old).status(), 200, "until the new address is confirmed");
         let page = ann.open(&app.link_mailed_to("ann@new.test"));
         ann.submit(&page, "/verify", &[]).says("ann@new.test");

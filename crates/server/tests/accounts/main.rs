@@ -7,6 +7,7 @@ mod forms;
 mod identities;
 mod mail;
 mod rest;
+mod settings;
 mod tokens;
 
 use skaas_testkit::app::{Browser, Page, TestApp};
@@ -32,7 +33,7 @@ fn joins(app: &TestApp, name: &str) -> Browser {
     let mut browser = signs_up(app, name);
     let link = app.link_mailed_to(&format!("{name}@example.test"));
     let page = browser.open(&link);
-    browser.submit(&page, "/verify", &[]).says("The address is confirmed.");
+    browser.submit(&page, "/verify", &[]).says("Your email address is confirmed.");
     browser
 }
 

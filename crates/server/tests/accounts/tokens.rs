@@ -29,13 +29,16 @@ fn a_token_is_shown_once_opens_git_and_is_refused_from_the_moment_it_is_revoked(
         // Another's form names it: nothing happens.
         let mut eve = signs_up(app, "eve");
         let csrf = eve.open("/account/tokens").hidden_fields("/signout").remove(0).1;
-        let id = list.html().split("name=\"token\" value=\"").nth(1).unwrap()[..30].to_owned();
+        let id = list.html().split("revoke?token=").nth(1).unwrap()[..30].to_owned();
         assert!(id.starts_with("tok_"), "{id}");
         let sent = eve.post("/account/tokens/revoke", &[("csrf", &csrf), ("token", &id)], &[]);
         assert_eq!(sent.status(), 404);
         sent.omits("skaas-server");
         assert_eq!(open.get(REFS).status, 200);
-        ann.submit(&list, "/account/tokens/revoke", &[]).says("Revoked: it is refused").says(">revoked<");
+        let asked = ann.open(&list.link_to("/account/tokens/revoke"));
+        asked.says("Revoke laptop?").says("Cancel");
+        assert_eq!(open.get(REFS).status, 200, "asking revokes nothing");
+        ann.submit(&asked, "/account/tokens/revoke", &[]).says("Token revoked").says(">revoked<");
         assert_eq!(open.get(REFS).status, 401, "on the connection that was open");
         // To keep the file's other side: the page itself never opens for a token.
         assert_eq!(open.get("/account").status, 303);

@@ -22,10 +22,7 @@ fn says(answer: &Answer, texts: &[&str]) {
 /// The ids of the grants on the page, from the top.
 fn ids(page: &Answer) -> Vec<String> {
     let html = page.text();
-    html.split("name=\"grant\" value=\"")
-        .skip(1)
-        .map(|rest| rest.split('"').next().unwrap().to_owned())
-        .collect()
+    html.split("disconnect?grant=").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
 }
 
 #[test]
@@ -33,14 +30,11 @@ fn a_disconnected_application_is_refused_at_its_next_request_on_every_node() {
     story(|app| {
         let (port, second) = (app.node().port(), app.another_node().port());
         let mut ann = Browser::signed_up(port, "ann");
-        says(&ann.opens(PAGE), &["No application is connected.", "https://skaas.test/mcp"]);
+        says(&ann.opens(PAGE), &["No authorized apps.", "https://skaas.test/mcp"]);
         let client = client(port);
         let code = code(&mut ann, &question(&client, &[]));
         let (access, next) = pair(exchange(port, &client, &code, &[]));
-        says(
-            &ann.opens(PAGE),
-            &["Inspector", "an app on this computer", "our MCP tools", "never", "just now"],
-        );
+        says(&ann.opens(PAGE), &["Inspector", "an app on this computer", "MCP tools", "never", "just now"]);
         assert_eq!((call(port, &access).status, call(second, &access).status), (200, 200));
         app.pass(SignedDuration::from_mins(10));
         assert_eq!(call(second, &access).status, 200);
@@ -62,7 +56,7 @@ fn a_disconnected_application_is_refused_at_its_next_request_on_every_node() {
         assert_eq!(done.header("location"), Some("/account/applications?done=disconnected"));
         says(
             &ann.opens("/account/applications?done=disconnected"),
-            &["Disconnected", "No application is connected."],
+            &["Access revoked", "No authorized apps."],
         );
         assert_eq!((call(port, &access).status, call(second, &access).status), (401, 401));
         assert_eq!(refusal(refresh(second, &client, &next)), "invalid_grant");
@@ -131,6 +125,6 @@ fn programs_see_and_take_back_what_the_page_shows() {
         assert_eq!(refusal(refresh(port, &client, &next)), "invalid_grant");
         assert_eq!(ask(port, &first, "DELETE", &path, "").status, 204, "itself");
         assert_eq!(ask(port, &first, "GET", "/api/me", "").status, 401);
-        says(&ann.opens(PAGE), &["No application is connected."]);
+        says(&ann.opens(PAGE), &["No authorized apps."]);
     });
 }

@@ -205,6 +205,18 @@ impl Page {
         self
     }
 
+    /// Where the page's first link to `path` leads, with its query.
+    ///
+    /// # Panics
+    /// If there is no such link.
+    #[track_caller]
+    pub fn link_to(&self, path: &str) -> String {
+        let html = self.html();
+        let links = html.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next());
+        let mut links = links.filter(|link| link.split('?').next() == Some(path));
+        links.next().unwrap_or_else(|| panic!("no link to {path} on {}:\n{html}", self.path)).to_owned()
+    }
+
     /// The hidden fields of the form that goes to `action`.
     ///
     /// # Panics

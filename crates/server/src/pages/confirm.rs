@@ -1,0 +1,33 @@
+//! The page that asks before something is taken away. It works without JavaScript: the link in a list leads
+//! here, and the form here does it.
+
+use askama::Template;
+use axum::response::Response;
+
+use super::{Frame, PageError, frame::show};
+
+/// A question with two answers: do it, or go back.
+#[derive(Template)]
+#[template(path = "confirm.html")]
+pub(super) struct Confirm {
+    pub(super) frame: Frame,
+    /// What is about to happen, as a question that names the thing.
+    pub(super) question: String,
+    /// What the reader should know first, one paragraph each.
+    pub(super) consequences: Vec<String>,
+    /// Where the form is sent.
+    pub(super) action: &'static str,
+    /// What the form carries besides its CSRF token.
+    pub(super) fields: Vec<(&'static str, String)>,
+    /// The label of the button that does it.
+    pub(super) verb: &'static str,
+    /// Where Cancel leads.
+    pub(super) back: &'static str,
+}
+
+impl Confirm {
+    /// The page.
+    pub(super) fn show(&self) -> Result<Response, PageError> {
+        show(self)
+    }
+}

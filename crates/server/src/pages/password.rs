@@ -1,0 +1,65 @@
+//! The page on which a signed-in person sets or changes their password.
+
+use askama::Template;
+use axum::{extract::State, response::Response};
+use http::StatusCode;
+use skaas_app::accounts::{self, Rejected};
+
+use super::{
+    Fault, Frame, Member, Moment, PageError, PagesState, Query, Submitted, frame::show_as, go,
+    sign_in::patience, taken_apart, with_patience,
+};
+
+#[derive(Template)]
+#[template(path = "password.html")]
+struct Password {
+    frame: Frame,
+    username: String,
+    /// When the password was set; none without a password.
+    changed: Option<Moment>,
+    fault: Fault,
+}
+
+async fn render(
+    state: &PagesState,
+    member: &Member,
+    frame: Frame,
+    status: StatusCode,
+    fault: Fault,
+) -> Result<Response, PageError> {
+    let overview = accounts::overview(&state.app, &member.signed_in).await?;
+    let changed = Moment::maybe(overview.password_changed_at, state.app.now());
+    show_as(status, &Password { frame, username: overview.user.username, changed, fault })
+}
+
+pub(super) async fn page(
+    State(state): State<PagesState>,
+    member: Member,
+    Query(query): Query,
+) -> Result<Response, PageError> {
+    let frame = member.browser.frame("password");
+    let frame = match query.get("done") {
+        "changed" => frame.noting("good", "Password changed. You're signed out of every other browser."),
+        _ => frame,
+    };
+    render(&state, &member, frame, StatusCode::OK, Fault::default()).await
+}
+
+pub(super) async fn change(
+    State(state): State<PagesState>,
+    member: Member,
+    Submitted(fields): Submitted,
+) -> Result<Response, PageError> {
+    let (current, new) = (fields.get("current"), fields.get("password"));
+    let place = &member.browser.place;
+    match accounts::change_password(&state.app, &member.signed_in, place, current, new).await {
+        Ok(opened) => Ok(go("/account/password?done=changed", [state.cookies.session(&opened)])),
+        Err(Rejected::Stale) => Ok(go("/signin?again=1&return_to=%2Faccount%2Fpassword", [])),
+        Err(rejected) => {
+            let wait = patience(&rejected);
+            let (status, fault) = taken_apart(rejected)?;
+            let frame = member.browser.frame("password");
+            Ok(with_patience(wait, render(&state, &member, frame, status, fault).await?))
+        }
+    }
+}
