@@ -126,13 +126,13 @@ fn a_description_that_is_anothers_or_none_at_all_lets_nobody_in() {
             ("redirect_uris", json!([])),
         ] {
             describes(&site, &id, std::slice::from_ref(&changed));
-            refused(&ann.opens(&question), "<h1>This cannot be taken</h1>");
-            refused(&answers(&mut ann, &question, "approve"), "<h1>This cannot be taken</h1>");
+            refused(&ann.opens(&question), "<h1>Invalid request</h1>");
+            refused(&answers(&mut ann, &question, "approve"), "<h1>Invalid request</h1>");
         }
         site.says("<html>");
         refused(&ann.opens(&question), "description cannot be read");
         assert_eq!(refusal(exchange(node.port(), &id, "sk_code_0", &[])), "invalid_client");
-        assert!(ann.opens("/account/applications").text().contains("No application is connected."));
+        assert!(ann.opens("/account/applications").text().contains("No authorized apps."));
         // A name that holds more than a name stays one.
         describes(&site, &id, &[("client_name", json!("Herons\u{202e}<script>alert(1)</script>"))]);
         let page = ann.opens(&question);
