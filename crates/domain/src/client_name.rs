@@ -1,4 +1,4 @@
-//! Names that every agent client accepts (CLIENTS.md 6): the rule, and the mending of what people
+//! Names that every agent client accepts (docs/agents.md, section 2): the rule, and the mending of what people
 //! write. Owns syntax only; reserved names and look-alikes are decided in `name`.
 
 use unicode_normalization::UnicodeNormalization;

@@ -1,4 +1,4 @@
-//! Laying a found skill out into the one form that every client loads (CLIENTS.md 7). Owns which
+//! Laying a found skill out into the one form that every client loads (docs/agents.md, section 1). Owns which
 //! path holds which bytes; refuses unsafe trees.
 //!
 //! ```text

@@ -2,7 +2,7 @@
 //! variant, tail. Owns every byte of it; refuses to know who sees which variant.
 //!
 //! A document is [`head`] + the fragments + [`tail`], where the first fragment present loses the
-//! comma it begins with. CLIENTS.md 5 says what clients want of it.
+//! comma it begins with. See docs/agents.md, section 4, for what clients expect.
 
 use crate::entitlement::StubReason;
 use crate::plain_text::{one_line, shorten, utf16_len};

@@ -4,7 +4,7 @@ use unicode_normalization::UnicodeNormalization;
 
 /// The longest username, in letters.
 pub const MAX_USERNAME: usize = 39;
-/// The longest name of a skill or a source, in letters (CLIENTS.md 6).
+/// The longest name of a skill or a source, in letters (docs/agents.md, section 2).
 pub const MAX_SKILL_NAME: usize = 64;
 
 /// Why a name cannot be taken.

@@ -42,7 +42,7 @@ pub struct StubInput<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stub {
     /// `0.0.0-stub.<first 8 hex digits of the digest of its content>`: one version, one content
-    /// (CLIENTS.md, rule 3).
+    /// (docs/agents.md, section 3).
     pub version: Version,
     /// Its files, sorted by path; every content is made.
     pub files: Vec<LaidFile>,

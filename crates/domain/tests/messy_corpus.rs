@@ -1,5 +1,5 @@
 //! A thousand skills with the defects that public collections have, at the rates measured there
-//! (CLIENTS.md 8): at least 99 of 100 become releases, every key is kept, and a YAML reader that is
+//! (docs/agents.md, section 5): at least 99 of 100 become releases, every key is kept, and a YAML reader that is
 //! not ours takes every SKILL.md.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]

@@ -1,4 +1,4 @@
-//! Which crate may know which: the edges of DESIGN.md, held against what cargo builds.
+//! Which crate may know which: the edges of ARCHITECTURE.md, held against what cargo builds.
 
 #![allow(clippy::unwrap_used, reason = "a test stops where it is surprised")]
 

@@ -1,4 +1,4 @@
-//! What everybody should see: the rules of DESIGN.md written a second time, as plainly as they can be,
+//! What everybody should see: the entitlement rules written a second time, as plainly as they can be,
 //! so that the server is judged by something that shares no code with it.
 //!
 //! Owns: worlds (everything that is true at one moment) and the line of them. Refuses: git, HTTP, ids.

@@ -1,5 +1,5 @@
 //! SKILL.md: what it says, and the form in which every client reads it the same. Owns its mending
-//! (CLIENTS.md 8); refuses to drop a key or a word of the body.
+//! (docs/agents.md, section 5); refuses to drop a key or a word of the body.
 //!
 //! A description longer than clients take is shortened at a word in the frontmatter, and stands in
 //! full as the first paragraph of the body: an agent that loads the skill still reads all of it.
