@@ -17,7 +17,7 @@ use crate::{
     catalogue::Catalogues,
     contents::Contents,
     error::Result,
-    housekeeping,
+    health, housekeeping,
     limits::{Limits, Places, Rates},
     lineage::Histories,
     outside::{Outside, Post},
@@ -69,6 +69,7 @@ pub struct Inner {
     pub(crate) hashing: Hashing,
     pub(crate) outside: Outside,
     pub(crate) post: Post,
+    pub(crate) health: health::Kept,
 }
 
 impl std::ops::Deref for App {
@@ -102,6 +103,7 @@ impl App {
             hashing: Hashing::new(),
             outside,
             post: Post::new(),
+            health: health::Kept::default(),
             rng: Mutex::new(rng),
             config,
             store,

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use moka::future::Cache;
 use skaas_git::{ObjectId, bundle::Bundle};
-use skaas_store::{NewContent, Store, contents};
+use skaas_store::{NewContent, Store, StoreError, contents};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::{Error, Result};
@@ -54,19 +54,25 @@ impl Contents {
         if let Some(bundle) = self.kept.get(&tree).await {
             return Ok(bundle);
         }
-        self.kept.try_get_with(tree, self.load(tree)).await.map_err(|shared: Arc<Error>| match &*shared {
-            // Everybody who waited for the same content is told the same.
-            Error::Busy { retry_after } => Error::Busy { retry_after: *retry_after },
-            _ => Arc::try_unwrap(shared).unwrap_or_else(Error::internal),
-        })
+        // Everyone who waited for the same content gets the same answer: when the storage is away for a moment,
+        // that is "try again" for all of them.
+        let loaded = self.kept.try_get_with(tree, self.load(tree)).await;
+        loaded.map_err(|shared: Arc<Error>| Arc::try_unwrap(shared).unwrap_or_else(|shared| shared.again()))
     }
 
     async fn load(&self, tree: ObjectId) -> Result<Bundle> {
         // Its part of the budget first: whoever waits for that must not hold the bytes already.
         let part = self.reserve(tree).await?;
-        let bytes = self.store.get_content(stored(tree)).await?;
+        let bytes = self.store.get_content(stored(tree)).await.map_err(|error| match error {
+            // Its row exists, so this is our fault and not a wrong address.
+            StoreError::Missing(_) => {
+                Error::internal(format!("the content of {tree} is missing from object storage"))
+            }
+            error => error.into(),
+        })?;
         let bytes = Bytes::from_owner(Held { bytes, _part: part });
-        let bundle = Bundle::decode(bytes).map_err(Error::internal)?;
+        let bundle = Bundle::decode(bytes)
+            .map_err(|error| Error::internal(format!("the content of {tree} is damaged: {error}")))?;
         if bundle.tree() != tree {
             return Err(Error::internal(format!("content of {tree} is that of {}", bundle.tree())));
         }

@@ -4,6 +4,7 @@
 use std::{fmt, time::Duration};
 
 use skaas_store::StoreError;
+pub use skaas_store::causes;
 
 /// Why a use case gave no result. `Display` is fit for the caller; sources are for the log only.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +86,25 @@ impl Error {
     /// An [`Error::Internal`] from anything.
     pub fn internal(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Internal(source.into())
+    }
+
+    /// The same failure for another caller who waited for the same work.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        match self {
+            Self::Unauthenticated => Self::Unauthenticated,
+            Self::Forbidden(text) => Self::Forbidden(text.clone()),
+            Self::NotFound(text) => Self::NotFound(text.clone()),
+            Self::Invalid(text) => Self::Invalid(text.clone()),
+            Self::Conflict(text) => Self::Conflict(text.clone()),
+            Self::TooLarge(text) => Self::TooLarge(text.clone()),
+            Self::RateLimited { counted, retry_after } => {
+                Self::RateLimited { counted: *counted, retry_after: *retry_after }
+            }
+            Self::Busy { retry_after } => Self::Busy { retry_after: *retry_after },
+            Self::Store(fault) => Self::Store(fault.again()),
+            Self::Internal(source) => Self::internal(causes(&**source)),
+        }
     }
 
     /// Whether the operator should be told: it is our fault, not the caller's.

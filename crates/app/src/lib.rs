@@ -35,7 +35,7 @@ pub mod users;
 
 pub use app::{App, AppConfig, Parts};
 pub use authentication::{Presented, authenticate, authenticate_to_revoke};
-pub use error::{Counted, Error, Result, whole_seconds};
+pub use error::{Counted, Error, Result, causes, whole_seconds};
 pub use limits::{CountedAs, Limits, PackSlot, admit};
 pub use outside::Outside;
 pub use render::Voice;
@@ -46,7 +46,7 @@ pub use skaas_git::{
 /// What mail, identity providers and foreign documents are configured with.
 pub use skaas_outbound as outbound;
 pub use skaas_store::{
-    DatabaseConfig, Description, Migrated, ObjectsConfig, S3Config, Store, StoreConfig, StoreError,
-    rate::Rate,
+    DatabaseConfig, Description, Migrated, ObjectsConfig, S3Config, StorageFault, Store, StoreConfig,
+    StoreError, rate::Rate,
 };
 pub use viewer::Viewer;

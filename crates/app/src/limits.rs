@@ -90,6 +90,11 @@ impl Rates {
         }
     }
 
+    /// Whether the one who counts is there.
+    pub(crate) async fn check(&self) -> Result<(), skaas_store::StoreError> {
+        self.rate.check().await
+    }
+
     /// Takes one request of a token, or says when to come back.
     pub(crate) async fn take(&self, subject: Subject, counted: CountedAs, now: Timestamp) -> Result<()> {
         let quota = match counted {

@@ -48,7 +48,7 @@ pub enum Refusal {
 /// One entry of the operator's list that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "SKAAS_EGRESS_ALLOW: {entry:?} is neither an address (10.1.2.3), a range (10.0.0.0/8, fd00::/8), a host \
+    "{entry:?} is neither an address (10.1.2.3), a range (10.0.0.0/8, fd00::/8), a host \
      (idp.corp.example) nor all hosts below one (*.corp.example)"
 )]
 pub struct InvalidAllowance {

@@ -52,8 +52,11 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  skaas-server demo\n  skaas-server demo --exit --data ./demo-data")]
     Demo(Demo),
     /// Look for what is wrong with this installation, and say what to do
-    #[command(after_help = "Examples:\n  skaas-server doctor\n  skaas-server doctor --json")]
+    #[command(after_help = "Examples:\n  skaas-server doctor\n  skaas-server doctor --quick --json")]
     Doctor {
+        /// Do not read every stored content and the whole database file
+        #[arg(long)]
+        quick: bool,
         /// Print one JSON object
         #[arg(long)]
         json: bool,

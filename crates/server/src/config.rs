@@ -1,11 +1,12 @@
 //! Owns the configuration: one commented default file, a file of the operator's, the environment, in that
 //! order. Refuses wrong values at the start, with the name, the reason and an example.
 
+mod checks;
+
 use std::{fmt, net::SocketAddr, path::PathBuf};
 
 use config::{Config, File, FileFormat};
 use serde::Deserialize;
-use skaas_domain::name::check_marketplace_name;
 
 use crate::{
     client_address::{InvalidProxies, TrustedProxies},
@@ -204,56 +205,6 @@ impl Settings {
         Ok(settings)
     }
 
-    fn check(&self) -> Result<(), InvalidSettings> {
-        let url = &self.public_url;
-        let scheme = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-        if url.ends_with('/') {
-            return Err(wrong("public_url", "ends in a slash"));
-        }
-        // Cookies, links and metadata stand at the root of a host.
-        if !url.is_empty()
-            && scheme.is_none_or(|host| host.is_empty() || host.contains(['/', '@', '?', '#', ' ']))
-        {
-            return Err(wrong(
-                "public_url",
-                "not an http(s) address of a host without user, path, query or fragment",
-            ));
-        }
-        check_marketplace_name(&self.marketplace_name)
-            .map_err(|error| wrong("marketplace_name", &error.to_string()))?;
-        let database = &self.database.url;
-        let known = ["postgres://", "postgresql://", "sqlite:"];
-        if !database.is_empty() && !known.iter().any(|scheme| database.starts_with(scheme)) {
-            return Err(wrong("database.url", "begins with none of postgresql://, postgres://, sqlite:"));
-        }
-        for (key, value) in [
-            ("database.connections", self.database.connections),
-            ("limits.token_burst", self.limits.token_burst),
-            ("limits.token_per_second", self.limits.token_per_second),
-            ("limits.address_burst", self.limits.address_burst),
-            ("limits.address_per_second", self.limits.address_per_second),
-            ("limits.connections", self.limits.connections),
-            ("limits.concurrent_packs", self.limits.concurrent_packs),
-            ("limits.concurrent_pushes", self.limits.concurrent_pushes),
-            ("limits.push_mib", self.limits.push_mib),
-        ] {
-            if value == 0 {
-                return Err(wrong(key, "must be at least 1"));
-            }
-        }
-        if self.limits.content_memory_mib < 64 {
-            return Err(wrong("limits.content_memory_mib", "must be at least 64"));
-        }
-        if self.limits.stall_seconds == 0 {
-            return Err(wrong("limits.stall_seconds", "must be at least 1"));
-        }
-        let redis = &self.redis.url;
-        if !redis.is_empty() && !redis.starts_with("redis://") {
-            return Err(wrong("redis.url", "does not begin with redis://"));
-        }
-        self.proxies().map(drop)
-    }
-
     /// Whom to believe about who asks.
     pub(crate) fn proxies(&self) -> Result<TrustedProxies, InvalidSettings> {
         let Server { trusted_proxies, proxy_header } = &self.server;
@@ -382,7 +333,7 @@ fn key_of(error: &config::ConfigError) -> Option<String> {
     }
 }
 
-fn wrong(key: &str, reason: &str) -> InvalidSettings {
+pub(crate) fn wrong(key: &str, reason: &str) -> InvalidSettings {
     let name = match VARIABLES.iter().find(|(k, _)| *k == key) {
         Some((key, variable)) => format!("{key} ({variable})"),
         None => format!("the configuration {key}").trim_end().to_owned(),
@@ -391,6 +342,18 @@ fn wrong(key: &str, reason: &str) -> InvalidSettings {
         "public_url" => "public_url = \"https://skills.example.com\"",
         "marketplace_name" => "marketplace_name = \"acme-skills\"",
         "listen" => "listen = \"0.0.0.0:8080\"",
+        "data_dir" => "SKAAS_DATA_DIR=/var/lib/skaas",
+        "objects.bucket" => "S3_BUCKET=skaas",
+        "objects.endpoint" => "S3_ENDPOINT=https://s3.eu-central-1.amazonaws.com",
+        "objects.region" => "S3_REGION=eu-central-1",
+        "objects.access_key_id" => "S3_ACCESS_KEY_ID=AKIA…",
+        "objects.secret_access_key" => "S3_SECRET_ACCESS_KEY_FILE=/run/secrets/s3",
+        "mail.smtp" => "SKAAS_SMTP_URL=smtp://user:password@mail.example:587",
+        "mail.from" => "SKAAS_MAIL_FROM=\"Acme Skills <skills@example.com>\"",
+        "egress.allow" => "SKAAS_EGRESS_ALLOW=10.1.0.0/16,id.corp.example",
+        "egress.allow_for_clients" => "SKAAS_EGRESS_ALLOW_FOR_CLIENTS=*.corp.example",
+        "log.level" => "SKAAS_LOG=info, or SKAAS_LOG=info,skaas_app=debug",
+        "log.format" => "SKAAS_LOG_FORMAT=json",
         "database.url" => "DATABASE_URL=postgresql://skaas:password@localhost/skaas",
         "redis.url" => "REDIS_URL=redis://:password@localhost:6379/0",
         "server.trusted_proxies" => "SKAAS_TRUSTED_PROXIES=10.0.0.0/8,::1",
@@ -440,9 +403,52 @@ mod tests {
             ("SKAAS_CONCURRENT_PACKS", "0"),
             ("SKAAS_PUSH_MIB", "many"),
             ("SKAAS_LOG_FORMAT", "xml"),
+            ("SKAAS_LOG", "chatty"),
+            ("SKAAS_LOG", "info,chatty"),
+            ("SKAAS_LOG", "skaas_app=loud"),
+            ("SKAAS_LOG", ""),
+            ("SKAAS_DATA_DIR", ""),
+            ("SKAAS_PUBLIC_URL", "http://:80"),
+            ("DATABASE_URL", "postgresql://host:port/name"),
+            ("DATABASE_URL", "sqlite:"),
+            ("REDIS_URL", "redis://"),
+            ("S3_ENDPOINT", "notaurl"),
+            ("S3_ENDPOINT", "ftp://files.example"),
+            ("SKAAS_SMTP_URL", "http://mail.example"),
+            ("SKAAS_MAIL_FROM", "nobody at all"),
+            ("SKAAS_EGRESS_ALLOW", "10.0.0.0/99"),
+            ("SKAAS_EGRESS_ALLOW_FOR_CLIENTS", "300.1.2.3"),
         ] {
             let text = read(&[], &[(name, value)]).err().expect(name).to_string();
-            assert!(text.contains("example:"), "{text}");
+            assert!(text.contains(name) && text.contains("example:"), "{name}: {text}");
+        }
+    }
+
+    #[test]
+    fn half_of_a_setting_is_refused_by_the_name_of_the_other_half() {
+        let bucket = ("S3_BUCKET", "skaas");
+        for (env, says) in [
+            (&[("S3_ENDPOINT", "https://s3.example")][..], "objects.bucket (S3_BUCKET)"),
+            (&[bucket, ("S3_ENDPOINT", "http://s3.example")], "S3_ALLOW_HTTP"),
+            (&[bucket, ("S3_ENDPOINT", "https://me:CANARY@s3.example")], "S3_ENDPOINT"),
+            (&[bucket, ("S3_ACCESS_KEY_ID", "CANARY")], "S3_SECRET_ACCESS_KEY"),
+            (&[bucket, ("S3_SECRET_ACCESS_KEY", "CANARY")], "S3_ACCESS_KEY_ID"),
+            (&[bucket, ("S3_REGION", "")], "S3_REGION"),
+            (&[("SKAAS_GOOGLE_CLIENT_ID", "x")], "SKAAS_GOOGLE_CLIENT_SECRET"),
+            (&[("SKAAS_OIDC_CLIENT_ID", "x")], "SKAAS_OIDC_NAME"),
+            (&[("SKAAS_OIDC_CLIENT_ID", "x"), ("SKAAS_OIDC_NAME", "kc")], "issuer"),
+            (
+                &[
+                    ("SKAAS_ENTRA_CLIENT_ID", "x"),
+                    ("SKAAS_ENTRA_CLIENT_SECRET", "CANARY"),
+                    ("SKAAS_ENTRA_TENANT", "common"),
+                ],
+                "tenant",
+            ),
+        ] {
+            let text = read(&[], env).err().unwrap_or_else(|| panic!("{env:?}")).to_string();
+            assert!(text.contains(says) && text.contains("example:"), "{env:?}: {text}");
+            assert!(!text.contains("CANARY"), "{text}");
         }
     }
 

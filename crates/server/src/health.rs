@@ -1,5 +1,7 @@
 //! Owns what machines ask about this node: alive, ready, metrics. Refuses to say more than that.
 
+use std::fmt::Write as _;
+
 use axum::{
     extract::State,
     response::{IntoResponse, Response},
@@ -13,15 +15,22 @@ pub(crate) async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// `GET /readyz`: the database answers too, and the node is not about to stop.
+/// `GET /readyz`: whether this node should be sent requests, and which of its parts are not well.
 pub(crate) async fn ready(State(app): State<App>) -> Response {
-    match skaas_app::health::ready(&app).await {
-        Ok(()) => "ok\n".into_response(),
-        Err(error) => {
-            let text = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
-            (StatusCode::SERVICE_UNAVAILABLE, text, format!("not ready: {error}\n")).into_response()
+    let readiness = skaas_app::health::ready(&app).await;
+    let (status, first) = if readiness.is_ready() {
+        (StatusCode::OK, "ok")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready")
+    };
+    let mut text = format!("{first}\n");
+    for (word, parts) in [("fault", &readiness.stopped_by), ("degraded", &readiness.degraded_by)] {
+        for part in parts {
+            let _ = writeln!(text, "{word}: {}: {}", part.as_str(), part.trouble());
         }
     }
+    let headers = [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
+    (status, headers, text).into_response()
 }
 
 /// `GET /metrics`: Prometheus text format 0.0.4.

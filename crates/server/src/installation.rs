@@ -58,16 +58,21 @@ pub(crate) async fn store_as_it_is(settings: &Settings) -> anyhow::Result<Option
     {
         return Ok(None);
     }
-    Ok(Some(Store::open(config).await?))
+    Ok(Some(Store::look(config).await?))
 }
 
-fn store_config(settings: &Settings) -> StoreConfig {
+/// Which database is configured.
+pub(crate) fn database_config(settings: &Settings) -> DatabaseConfig {
     let url = &settings.database.url;
-    let database = match url.strip_prefix("sqlite:") {
+    match url.strip_prefix("sqlite:") {
         Some(path) => DatabaseConfig::Sqlite { path: PathBuf::from(path.strip_prefix("//").unwrap_or(path)) },
         None if url.is_empty() => DatabaseConfig::Sqlite { path: settings.data_dir.join("skaas.db") },
         None => DatabaseConfig::Postgres { url: url.clone() },
-    };
+    }
+}
+
+fn store_config(settings: &Settings) -> StoreConfig {
+    let database = database_config(settings);
     let o = &settings.objects;
     let some = |text: &String| (!text.is_empty()).then(|| text.clone());
     let objects = match some(&o.bucket) {

@@ -55,7 +55,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<()> {
         Command::Migrate { json } => installation::migrate(&place, json).await,
         Command::Admin(command) => admin::run(&place, command).await,
         Command::Demo(options) => demo::run(&place, &options).await,
-        Command::Doctor { json } => doctor::run(&place, json).await,
+        Command::Doctor { quick, json } => doctor::run(&place, quick, json).await,
         Command::Openapi => output::json(&rest::document()),
         Command::Config { defaults } => installation::show_config(&place, defaults),
     }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde::Serialize;
-use skaas_app::Error;
+use skaas_app::{Error, StoreError};
 
 use crate::config::InvalidSettings;
 
@@ -61,7 +61,10 @@ pub(crate) fn fail(error: &anyhow::Error) -> ExitCode {
 }
 
 fn code_of(error: &anyhow::Error) -> u8 {
-    if error.downcast_ref::<InvalidSettings>().is_some() {
+    let is_setting = |error: &StoreError| matches!(error, StoreError::Config(_));
+    if error.downcast_ref::<InvalidSettings>().is_some()
+        || error.downcast_ref::<StoreError>().is_some_and(is_setting)
+    {
         return 3;
     }
     match error.downcast_ref::<Error>() {

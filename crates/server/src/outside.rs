@@ -2,12 +2,15 @@
 //! guard. Refuses to speak to any of them at the start: one that is down does not keep the server from
 //! starting.
 
+use std::path::PathBuf;
+
 use anyhow::{Context as _, bail};
 use serde::Deserialize;
 use skaas_app::{
     Outside,
     outbound::{
-        Egress, Http, SecretString,
+        Egress, Error as MailError, Http, SecretString,
+        egress::InvalidAllowance,
         github::{Github, GithubConfig},
         mail::{Folder, Mailer, Sender, Smtp, SmtpConfig},
         oidc::{Flavour, Provider, ProviderConfig},
@@ -17,7 +20,7 @@ use skaas_app::{
 use skaas_domain::identity::ProviderKind;
 use url::Url;
 
-use crate::config::Settings;
+use crate::config::{InvalidSettings, Settings, wrong};
 
 /// What an operator says of one identity provider; `skaas.default.toml` says what each key means.
 #[derive(Clone, Default, Deserialize)]
@@ -97,6 +100,20 @@ impl ProviderSettings {
         Ok((!text.is_empty()).then(|| text.into()))
     }
 
+    /// Names this provider, and the variables that may have set it up, with what is wrong.
+    fn wrong(&self, reason: &str) -> InvalidSettings {
+        let word = if self.name.is_empty() { &self.kind } else { &self.name };
+        let prefix = format!("SKAAS_{}", self.kind.to_uppercase());
+        InvalidSettings::Value {
+            name: format!("identity_provider {word:?} ({prefix}_NAME, _CLIENT_ID, _CLIENT_SECRET, _ISSUER)"),
+            reason: reason.to_owned(),
+            example: format!(
+                "{prefix}_CLIENT_ID=skaas {prefix}_CLIENT_SECRET_FILE=/run/secrets/{}",
+                self.kind
+            ),
+        }
+    }
+
     fn build(&self, http: &Http, public_url: &str) -> anyhow::Result<IdentityProvider> {
         let kind = self.kind()?;
         let redirect = Url::parse(&format!("{public_url}/auth/{kind}/callback"))?;
@@ -159,38 +176,68 @@ impl ProviderSettings {
 
 /// What the configuration says of the outside.
 pub(crate) fn outside(settings: &Settings, public_url: &str) -> anyhow::Result<Outside> {
-    let egress: Egress =
-        settings.egress.allow.parse().context("egress.allow (SKAAS_EGRESS_ALLOW) is wrong")?;
-    let http = Http::new(egress)?;
+    let http = Http::new(egress("egress.allow", &settings.egress.allow)?)?;
     // What an operator lets us reach for signing in, no stranger may have us call.
-    let for_clients: Egress = settings
-        .egress
-        .allow_for_clients
-        .parse()
-        .context("egress.allow_for_clients (SKAAS_EGRESS_ALLOW_FOR_CLIENTS) is wrong")?;
+    let for_clients = egress("egress.allow_for_clients", &settings.egress.allow_for_clients)?;
     let documents = Some(Http::new(for_clients)?);
-    let mut providers: Vec<IdentityProvider> = Vec::new();
-    for one in &settings.identity_provider {
-        let provider = one.build(&http, public_url).context("an identity provider is set up wrongly")?;
-        if providers.iter().any(|other| other.kind == provider.kind) {
-            bail!("the identity provider {} is set up twice", provider.kind);
-        }
-        providers.push(provider);
+    let providers = providers(settings, &http, public_url)?;
+    if settings.mail.smtp.is_empty() {
+        tracing::info!(event = "mail_to_folder", folder = %mail_folder(settings).display());
     }
     Ok(Outside { mailer: Some(mailer(settings)?), providers, documents })
 }
 
-fn mailer(settings: &Settings) -> anyhow::Result<Mailer> {
-    let mail = &settings.mail;
-    let sender: Sender = mail.from.parse().context("mail.from (SKAAS_MAIL_FROM) is wrong")?;
-    if !mail.smtp.is_empty() {
-        let config: SmtpConfig = mail.smtp.parse().context("mail.smtp (SKAAS_SMTP_URL) is wrong")?;
-        return Ok(Mailer::Smtp(Smtp::new(&config, sender)?));
+/// Whether all of it can be used. Calls nobody.
+pub(crate) fn check(settings: &Settings) -> Result<(), InvalidSettings> {
+    let egress_of_providers = egress("egress.allow", &settings.egress.allow)?;
+    egress("egress.allow_for_clients", &settings.egress.allow_for_clients)?;
+    mailer(settings)?;
+    if settings.identity_provider.is_empty() {
+        return Ok(());
     }
-    let folder =
-        if mail.folder.is_empty() { settings.data_dir.join("mail") } else { mail.folder.clone().into() };
-    tracing::info!(event = "mail_to_folder", folder = %folder.display());
-    Ok(Mailer::Folder(Folder::new(folder, sender)))
+    let http =
+        Http::new(egress_of_providers).map_err(|error| wrong("identity_provider", &error.to_string()))?;
+    // Any address does: the configured one may be found out only when the server listens.
+    providers(settings, &http, "http://localhost").map(drop)
+}
+
+fn egress(key: &str, list: &str) -> Result<Egress, InvalidSettings> {
+    list.parse().map_err(|error: InvalidAllowance| wrong(key, &error.to_string()))
+}
+
+fn providers(
+    settings: &Settings,
+    http: &Http,
+    public_url: &str,
+) -> Result<Vec<IdentityProvider>, InvalidSettings> {
+    let mut providers: Vec<IdentityProvider> = Vec::new();
+    for one in &settings.identity_provider {
+        let provider = one.build(http, public_url).map_err(|error| one.wrong(&format!("{error:#}")))?;
+        if providers.iter().any(|other| other.kind == provider.kind) {
+            return Err(one.wrong("is set up twice"));
+        }
+        providers.push(provider);
+    }
+    Ok(providers)
+}
+
+fn mail_folder(settings: &Settings) -> PathBuf {
+    match settings.mail.folder.as_str() {
+        "" => settings.data_dir.join("mail"),
+        folder => folder.into(),
+    }
+}
+
+/// What sends mail: the mail server, else a folder.
+pub(crate) fn mailer(settings: &Settings) -> Result<Mailer, InvalidSettings> {
+    let mail = &settings.mail;
+    let wrong = |key: &str, error: MailError| wrong(key, &error.to_string());
+    let sender: Sender = mail.from.parse().map_err(|error| wrong("mail.from", error))?;
+    if mail.smtp.is_empty() {
+        return Ok(Mailer::Folder(Folder::new(mail_folder(settings), sender)));
+    }
+    let config: SmtpConfig = mail.smtp.parse().map_err(|error| wrong("mail.smtp", error))?;
+    Ok(Mailer::Smtp(Smtp::new(&config, sender).map_err(|error| wrong("mail.smtp", error))?))
 }
 
 #[cfg(test)]

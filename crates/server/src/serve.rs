@@ -34,6 +34,14 @@ pub(crate) async fn run(place: &Place, options: &Serve) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
     let app = installation::serving_app(&settings, store, public_url(&settings, address))?;
     render_all(&app).await?;
+    if settings.is_unprotected() {
+        tracing::warn!(
+            event = "public_url_not_https",
+            public_url = settings.public_url,
+            "passwords and tokens travel unprotected; put a proxy with TLS in front and set public_url \
+             (SKAAS_PUBLIC_URL) to its https address"
+        );
+    }
     let stall = Duration::from_secs(settings.limits.stall_seconds);
     let router = router(RouterParts { app: app.clone(), stall, metrics: Some(metrics) });
     if let Some(file) = &options.port_file {

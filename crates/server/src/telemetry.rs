@@ -6,20 +6,34 @@ use std::io::IsTerminal as _;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::{EnvFilter, fmt, prelude::*};
 
-use crate::config::{Log, LogFormat};
+use crate::config::{Log, LogFormat, wrong};
 
 /// Upper edges of the duration histograms, in seconds.
 const SECONDS: &[f64] =
     &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
 
+/// Reads the level: one word, or directives for parts of the program. A bare word that is no level would be
+/// read as the name of a module, and everything else would fall silent.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn filter(log: &Log) -> Result<EnvFilter, String> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    let directives = || log.level.split(',').map(str::trim);
+    if let Some(word) = directives().find(|word| {
+        !word.contains(['=', '[']) && !LEVELS.iter().any(|level| word.eq_ignore_ascii_case(level))
+    }) {
+        return Err(format!("{word:?} is none of {}", LEVELS.join(", ")));
+    }
+    EnvFilter::builder().parse(&log.level).map_err(|error| error.to_string())
+}
+
 /// Sends log lines to standard error in the configured form.
 ///
 /// # Errors
-/// A level that is neither a word nor a list of directives.
+/// A level that cannot be read, or a log that was started before.
 pub(crate) fn start_log(log: &Log) -> anyhow::Result<()> {
-    let filter = EnvFilter::builder().parse(&log.level).map_err(|error| {
-        anyhow::anyhow!("log.level (SKAAS_LOG) is wrong: {error}\n  example: SKAAS_LOG=info")
-    })?;
+    let filter = filter(log).map_err(|reason| wrong("log.level", &reason))?;
     let registry = tracing_subscriber::registry().with(filter);
     match log.format {
         LogFormat::Text => registry

@@ -117,10 +117,32 @@ fn a_wrong_setting_stops_the_start_with_its_name_and_an_example() {
         ("SKAAS_PUBLIC_URL", "skills.example.com"),
         ("SKAAS_CONCURRENT_PACKS", "0"),
         ("DATABASE_URL", "mysql://x"),
+        ("DATABASE_URL", "postgresql://host:port/name"),
+        ("REDIS_URL", "redis://"),
+        ("SKAAS_LOG", "chatty"),
+        ("S3_ENDPOINT", "notaurl"),
+        ("SKAAS_SMTP_URL", "mail.example"),
+        ("SKAAS_MAIL_FROM", "nobody at all"),
+        ("SKAAS_EGRESS_ALLOW", "10.0.0.0/99"),
+        ("SKAAS_GOOGLE_CLIENT_ID", "no-secret"),
     ] {
         let ran = installation.clone().with_variable(name, value).run(&["serve", "--listen", "127.0.0.1:0"]);
         assert_eq!(ran.code, Some(3), "{ran}");
-        assert!(ran.stderr.contains(name) && ran.stderr.contains("example"), "{ran}");
+        assert!(
+            ran.stderr.contains(name.get(..12).unwrap_or(name)) && ran.stderr.contains("example"),
+            "{ran}"
+        );
+    }
+}
+
+#[test]
+fn plain_http_on_a_public_name_is_warned_of_and_on_this_machine_it_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    for (url, warned) in [("http://skills.example.com", true), ("http://skills.localhost", false)] {
+        let server = story::installation(folder.path()).with_variable("SKAAS_PUBLIC_URL", url).serve();
+        assert_eq!(server.log().contains("public_url_not_https"), warned, "{}", server.log());
+        let doctor = server.installation().run(&["doctor"]);
+        assert!(doctor.succeeded() && doctor.stdout.contains("plain http") == warned, "{doctor}");
     }
 }
 
@@ -182,10 +204,14 @@ fn the_doctor_changes_nothing() {
     let looked = story::installation(folder.path()).run(&["doctor"]);
     assert!(looked.succeeded() && looked.stdout.contains("none yet"), "{looked}");
     assert!(!folder.path().join("data/skaas.db").exists());
+    assert!(!folder.path().join("data").exists(), "not even the folder");
     // A database that nobody brought up to date is not the doctor's to bring there.
+    std::fs::create_dir(folder.path().join("data")).unwrap();
+    std::fs::create_dir(folder.path().join("data/objects")).unwrap();
     std::fs::write(folder.path().join("data/skaas.db"), "").unwrap();
     let looked = story::installation(folder.path()).run(&["doctor"]);
     assert!(!looked.succeeded() && looked.stdout.contains("skaas-server migrate"), "{looked}");
+    assert_eq!(std::fs::metadata(folder.path().join("data/skaas.db")).unwrap().len(), 0);
 }
 
 #[test]

@@ -1,6 +1,10 @@
 //! Owns where the store keeps things. Refuses to print secrets.
 
-use std::{fmt, path::PathBuf};
+use std::{fmt, path::PathBuf, str::FromStr as _};
+
+use sqlx::postgres::PgConnectOptions;
+
+use crate::error::Result;
 
 /// Which database.
 #[derive(Clone)]
@@ -65,6 +69,19 @@ impl StoreConfig {
     /// With the default pool sizes: 4 readers on SQLite, 16 connections on PostgreSQL.
     pub fn new(database: DatabaseConfig, objects: ObjectsConfig) -> Self {
         Self { database, objects, readers: 4, connections: 16 }
+    }
+}
+
+impl DatabaseConfig {
+    /// Reads the address without connecting.
+    ///
+    /// # Errors
+    /// [`StoreError::Config`] with what is wrong with it; a password is not repeated.
+    pub fn check(&self) -> Result<()> {
+        match self {
+            Self::Sqlite { .. } => Ok(()),
+            Self::Postgres { url } => Ok(PgConnectOptions::from_str(url).map(drop)?),
+        }
     }
 }
 

@@ -65,6 +65,28 @@ impl Store {
         Ok(Self { db, objects })
     }
 
+    /// Connects to what is there, for programs that only look: makes no file and no folder, and refuses to
+    /// write to an SQLite database.
+    ///
+    /// # Errors
+    /// As [`Store::open`], and [`StoreError::Unavailable`] when the database file or the folder is missing.
+    pub async fn look(config: StoreConfig) -> Result<Self> {
+        let objects = Objects::look(&config.objects)?;
+        let db = match &config.database {
+            DatabaseConfig::Sqlite { path } => look_at_sqlite(path).await?,
+            DatabaseConfig::Postgres { url } => open_postgres(url, 2).await?,
+        };
+        Ok(Self { db, objects })
+    }
+
+    /// Whether the schema is the one that this program makes. Changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Migration`] when migrations are missing, or were made by another program.
+    pub async fn check_schema(&self) -> Result<()> {
+        migration::check(&mut self.read().await?).await
+    }
+
     /// Brings the schema up to date. Any number of processes may do so at once.
     ///
     /// # Errors
@@ -173,33 +195,47 @@ async fn open_sqlite(path: &Path, readers: u32) -> Result<Db> {
     tokio::task::spawn_blocking(move || make_file(&made))
         .await
         .map_err(|error| StoreError::Unavailable(error.into()))??;
-    let options = SqliteConnectOptions::new()
-        .filename(&path)
+    let options = sqlite_options(&path);
+    let writing = options.clone().journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Normal);
+    let writer = sqlite_pool(1).connect_with(writing).await?;
+    let readers = sqlite_pool(readers).connect_with(options.pragma("query_only", "ON")).await?;
+    let watcher = Arc::new(Watcher::open(&path)?);
+    Ok(Db::Lite { writer, readers, watcher })
+}
+
+/// Opens the file as it is; every connection refuses to write.
+async fn look_at_sqlite(path: &Path) -> Result<Db> {
+    check_sqlite_version(rusqlite::version())?;
+    let options = sqlite_options(path).pragma("query_only", "ON");
+    let readers = sqlite_pool(2).connect_with(options).await?;
+    let watcher = Arc::new(Watcher::open(path)?);
+    Ok(Db::Lite { writer: readers.clone(), readers, watcher })
+}
+
+fn sqlite_options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
         .busy_timeout(LOCK_WAIT)
         .foreign_keys(true)
         .statement_cache_capacity(256)
         // Rows that the driver's thread may be ahead of us: whole catalogues are read.
         .row_buffer_size(1024)
         .pragma("trusted_schema", "OFF")
-        .disable_statement_logging();
-    let pool = |connections: u32| {
-        SqlitePoolOptions::new()
-            .max_connections(connections)
-            .min_connections(1)
-            .acquire_timeout(POOL_WAIT)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            // A file does not go away as a server does.
-            .test_before_acquire(false)
-            // A full disk rolls a transaction back by itself; the driver's count of open transactions is
-            // wrong from then on, so the connection is given up.
-            .before_acquire(|conn, _| Box::pin(std::future::ready(Ok(!conn.is_in_transaction()))))
-    };
-    let writing = options.clone().journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Normal);
-    let writer = pool(1).connect_with(writing).await?;
-    let readers = pool(readers).connect_with(options.pragma("query_only", "ON")).await?;
-    let watcher = Arc::new(Watcher::open(&path)?);
-    Ok(Db::Lite { writer, readers, watcher })
+        .disable_statement_logging()
+}
+
+fn sqlite_pool(connections: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(connections)
+        .min_connections(1)
+        .acquire_timeout(POOL_WAIT)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        // A file does not go away as a server does.
+        .test_before_acquire(false)
+        // A full disk ends a transaction on its own; the driver's count of open transactions is wrong from
+        // then on, so the connection is closed.
+        .before_acquire(|conn, _| Box::pin(std::future::ready(Ok(!conn.is_in_transaction()))))
 }
 
 async fn open_postgres(url: &str, connections: u32) -> Result<Db> {

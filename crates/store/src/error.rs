@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::storage_fault::{StorageFault, StorageFaultKind};
+
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
 /// The outcome of anything here.
@@ -114,9 +116,53 @@ impl StoreError {
         matches!(self, Self::Busy(_) | Self::Unavailable(_) | Self::Full(_))
     }
 
+    /// The same failure for another caller who waited for the same work. Its sources are kept as text.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        let source = |source: &Source| match source.downcast_ref::<StorageFault>() {
+            Some(fault) => fault.clone().into(),
+            None => Source::from(causes(&**source)),
+        };
+        match self {
+            Self::Conflict(conflict) => Self::Conflict(conflict.clone()),
+            Self::Missing(what) => Self::Missing(what),
+            Self::Busy(why) => Self::Busy(source(why)),
+            Self::Full(why) => Self::Full(source(why)),
+            Self::Unavailable(why) => Self::Unavailable(source(why)),
+            Self::Corrupt { what, source: why } => Self::Corrupt { what: what.clone(), source: source(why) },
+            Self::Aborted => Self::Aborted,
+            Self::Config(text) => Self::Config(text.clone()),
+            Self::Migration(text) => Self::Migration(text.clone()),
+            Self::Database(why) => Self::Database(source(why)),
+        }
+    }
+
+    /// What is wrong with object storage, where that is what failed.
+    pub fn storage_fault(&self) -> Option<&StorageFault> {
+        match self {
+            Self::Unavailable(source) | Self::Full(source) => source.downcast_ref(),
+            _ => None,
+        }
+    }
+
     pub(crate) fn corrupt(what: impl Into<Cow<'static, str>>, source: impl Into<Source>) -> Self {
         Self::Corrupt { what: what.into(), source: source.into() }
     }
+}
+
+/// Every cause of an error, from the outside in, for the operator: each said once.
+pub fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut last = text.clone();
+    for cause in std::iter::successors(error.source(), |&cause| cause.source()) {
+        let cause = cause.to_string();
+        // Many a library repeats the cause within its own words.
+        if !last.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+        last = cause;
+    }
+    text
 }
 
 /// Which of our variants a database's own error code is. SQLite's extended code or PostgreSQL's SQLSTATE.
@@ -170,7 +216,17 @@ impl From<sqlx::Error> for StoreError {
 impl From<object_store::Error> for StoreError {
     fn from(error: object_store::Error) -> Self {
         // That an object is absent is an answer where one asks for it; anywhere else the bucket is absent.
-        if is_full(&error) { Self::Full(error.into()) } else { Self::Unavailable(error.into()) }
+        StorageFault::of(&error).into()
+    }
+}
+
+impl From<StorageFault> for StoreError {
+    fn from(fault: StorageFault) -> Self {
+        if fault.kind() == StorageFaultKind::Full {
+            Self::Full(fault.into())
+        } else {
+            Self::Unavailable(fault.into())
+        }
     }
 }
 
@@ -193,6 +249,18 @@ fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_failure_is_the_same_for_everybody_who_waited_for_it() {
+        let io = || std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+        let away = StoreError::from(io());
+        assert!(away.is_transient() && away.again().is_transient());
+        assert_eq!(causes(&away.again()), causes(&away));
+        let full = StoreError::from(StorageFault::new(StorageFaultKind::Full, "the disk"));
+        assert_eq!(full.again().storage_fault(), full.storage_fault());
+        assert!(full.storage_fault().is_some());
+        assert!(!StoreError::corrupt("a row", io()).again().is_transient());
+    }
 
     #[test]
     fn the_codes_of_both_databases_become_what_a_caller_can_do() {

@@ -6,12 +6,13 @@ use skaas_domain::id::UserId;
 use crate::{
     column::{Value, record},
     database::Store,
-    error::Result,
+    error::{Result, StoreError},
     statement::{fetch_one, sql},
 };
 
 sql! {
     PING = "SELECT value FROM counters WHERE name = 'catalogue'";
+    QUICK_CHECK = "SELECT quick_check AS value FROM pragma_quick_check(1)", pg = "SELECT 'ok' AS value";
     VERSION = "SELECT sqlite_version() AS value", pg = "SELECT current_setting('server_version') AS value";
     SIZE = "SELECT p.page_count * s.page_size AS value FROM pragma_page_count() AS p, pragma_page_size() AS s",
         pg = "SELECT pg_database_size(current_database()) AS value";
@@ -99,11 +100,21 @@ pub struct UserBytes {
 record!(UserBytes { steps: i64, step_rows: i64, grants: i64, grant_rows: i64, tokens: i64 });
 
 impl Store {
-    /// Whether database and object storage answer, and the schema is there. For readiness.
+    /// Whether the database answers, and the schema is there. For readiness.
     pub async fn ping(&self) -> Result<()> {
         let Value(revision) = fetch_one!(&mut self.read().await?, PING, [])?;
         let _: i64 = revision;
-        self.objects.ping().await
+        Ok(())
+    }
+
+    /// Whether the database file is sound: SQLite reads all of it; a server looks after its own.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] with the first thing that is wrong.
+    pub async fn check_database(&self) -> Result<()> {
+        let Value(said) = fetch_one!(&mut self.read().await?, QUICK_CHECK, [])?;
+        let said: String = said;
+        if said == "ok" { Ok(()) } else { Err(StoreError::corrupt("the database file", said)) }
     }
 
     /// What the store is and how much it holds. Counts whole tables: for people, not for probes.

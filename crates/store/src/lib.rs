@@ -22,6 +22,8 @@ mod migration;
 mod objects;
 mod oid;
 mod statement;
+mod storage_fault;
+mod storage_probe;
 
 pub mod budgets;
 pub mod catalogue;
@@ -55,12 +57,14 @@ pub use config::{DatabaseConfig, ObjectsConfig, S3Config, StoreConfig};
 pub use connection::{Conn, Snapshot, Tx};
 pub use contents::NewContent;
 pub use database::Store;
-pub use error::{Conflict, Result, StoreError};
+pub use error::{Conflict, Result, StoreError, causes};
 pub use freshness::{Mark, Revisions};
 pub use inspection::{Description, UserBytes};
 pub use migration::Migrated;
 pub use objects::PackPart;
 pub use oid::{MalformedOid, Oid};
+pub use storage_fault::{StorageFault, StorageFaultKind};
+pub use storage_probe::Stored;
 
 #[cfg(feature = "testing")]
 pub use statement::prepare_all;

@@ -8,10 +8,10 @@ use sha2::{Digest, Sha256};
 use sqlx::AssertSqlSafe;
 
 use crate::{
-    column::record,
+    column::{Value, record},
     connection::{Conn, Lent, Tx},
     error::{Result, StoreError},
-    statement::{execute, fetch_all, sql},
+    statement::{execute, fetch_all, fetch_one, sql},
 };
 
 /// Every migration there is, in order.
@@ -35,6 +35,8 @@ sql! {
     /// Lets one process migrate at a time, however long another takes. SQLite's transaction is lock enough.
     LOCK = "SELECT 1", pg = "SELECT pg_advisory_xact_lock(6011827352218)";
     WAIT = "SELECT 1", pg = "SELECT set_config('lock_timeout', '0', true)";
+    HAS_TABLE = "SELECT count(*) AS value FROM sqlite_master WHERE type = 'table' AND name = 'migrations'",
+        pg = "SELECT count(*) AS value FROM pg_class WHERE oid = to_regclass('migrations')";
     LIST = "SELECT version, name, checksum FROM migrations ORDER BY version";
     ADD = "INSERT INTO migrations (version, name, checksum) VALUES ($1, $2, $3)";
 }
@@ -96,12 +98,26 @@ pub(crate) async fn migrate(tx: &mut Tx) -> Result<Migrated> {
     migrate_to(tx, MIGRATIONS).await
 }
 
-async fn migrate_to(tx: &mut Tx, migrations: &[(&str, &str)]) -> Result<Migrated> {
-    execute!(tx, WAIT, [])?;
-    execute!(tx, LOCK, [])?;
-    run(tx, CREATE_TABLE).await?;
-    let present: Vec<Applied> = fetch_all!(tx, LIST, [])?;
-    let known = present.len().min(migrations.len());
+/// Compares the database's migrations with those of this program.
+///
+/// # Errors
+/// [`StoreError::Migration`] when some are missing, or differ.
+pub(crate) async fn check(conn: &mut Conn) -> Result<()> {
+    let Value(tables) = fetch_one!(conn, HAS_TABLE, [])?;
+    let tables: i64 = tables;
+    let present: Vec<Applied> = if tables == 0 { Vec::new() } else { fetch_all!(conn, LIST, [])? };
+    compare(&present, MIGRATIONS)?;
+    match MIGRATIONS.len().saturating_sub(present.len()) {
+        0 => Ok(()),
+        missing => Err(StoreError::Migration(format!(
+            "{missing} of {} migrations are missing; run `skaas-server migrate`",
+            MIGRATIONS.len()
+        ))),
+    }
+}
+
+/// Refuses a history that is not the beginning, or a continuation, of this program's.
+fn compare(present: &[Applied], migrations: &[(&str, &str)]) -> Result<()> {
     for (row, ((name, text), version)) in present.iter().zip(migrations.iter().zip(1_i64..)) {
         if row.version != version || row.name != *name || row.checksum != checksum(text) {
             return Err(StoreError::Migration(format!(
@@ -111,6 +127,16 @@ async fn migrate_to(tx: &mut Tx, migrations: &[(&str, &str)]) -> Result<Migrated
             )));
         }
     }
+    Ok(())
+}
+
+async fn migrate_to(tx: &mut Tx, migrations: &[(&str, &str)]) -> Result<Migrated> {
+    execute!(tx, WAIT, [])?;
+    execute!(tx, LOCK, [])?;
+    run(tx, CREATE_TABLE).await?;
+    let present: Vec<Applied> = fetch_all!(tx, LIST, [])?;
+    let known = present.len().min(migrations.len());
+    compare(&present, migrations)?;
     let mut applied = Vec::new();
     for ((name, text), version) in migrations.iter().zip(1_i64..).skip(known) {
         run(tx, text).await?;

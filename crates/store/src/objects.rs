@@ -23,6 +23,7 @@ use crate::{
     database::Store,
     error::{Result, StoreError},
     oid::Oid,
+    storage_fault::StorageFault,
 };
 
 /// What is larger goes up in parts.
@@ -31,6 +32,9 @@ const ONE_PUT: usize = 16 << 20;
 const PART: usize = 8 << 20;
 /// How many parts are on their way at once.
 const PARTS_AT_ONCE: usize = 4;
+
+/// How long a probe of a bucket may take for each of its requests.
+const PROBE_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Whether a whole file system can be told to write what it holds back.
 const CAN_SETTLE: bool = cfg!(target_os = "linux");
@@ -47,25 +51,37 @@ pub enum PackPart {
 /// The object storage. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Objects {
-    backend: Arc<dyn ObjectStore>,
+    pub(crate) backend: Arc<dyn ObjectStore>,
     /// What every key begins with; empty, or ends in a slash.
     prefix: String,
     /// What and where it is, for people.
     pub(crate) description: String,
     /// The folder, if it is one.
-    folder: Option<Folder>,
+    pub(crate) folder: Option<Folder>,
+    /// The bucket, asked once and not for long: for probes.
+    pub(crate) probing: Option<Arc<dyn ObjectStore>>,
 }
 
 /// What a folder can do that a bucket cannot, or need not.
 #[derive(Clone)]
-struct Folder {
-    path: PathBuf,
+pub(crate) struct Folder {
+    pub(crate) path: PathBuf,
     /// Writes without waiting for the disk: for batches, which [`Objects::settle`] ends.
     hasty: Arc<dyn ObjectStore>,
 }
 
 impl Objects {
+    /// Opens the storage; makes the folder when absent.
     pub(crate) fn open(config: &ObjectsConfig) -> Result<Self> {
+        if let ObjectsConfig::Folder { path } = config {
+            std::fs::create_dir_all(path)
+                .map_err(|error| StorageFault::of_io(&error, &path.display().to_string()))?;
+        }
+        Self::look(config)
+    }
+
+    /// Opens the storage as it is.
+    pub(crate) fn look(config: &ObjectsConfig) -> Result<Self> {
         match config {
             ObjectsConfig::Folder { path } => Self::folder(path),
             ObjectsConfig::S3(config) => Self::s3(config),
@@ -73,7 +89,8 @@ impl Objects {
     }
 
     fn folder(path: &Path) -> Result<Self> {
-        std::fs::create_dir_all(path)?;
+        // Whatever the file system says of the path itself, before the library wraps it in words of its own.
+        std::fs::read_dir(path).map_err(|error| StorageFault::of_io(&error, &path.display().to_string()))?;
         let hasty = LocalFileSystem::new_with_prefix(path)?;
         // A release row is not to outlive its content in a power cut.
         let backend = LocalFileSystem::new_with_prefix(path)?.with_fsync(true);
@@ -82,18 +99,31 @@ impl Objects {
             prefix: String::new(),
             description: format!("folder {}", path.display()),
             folder: Some(Folder { path: path.to_owned(), hasty: Arc::new(hasty) }),
+            probing: None,
         })
     }
 
     fn s3(config: &S3Config) -> Result<Self> {
+        let backend = Self::bucket(config, 5, Duration::from_mins(2))?;
+        let probing = Self::bucket(config, 0, PROBE_PATIENCE)?;
+        let prefix = match config.prefix.trim_matches('/') {
+            "" => String::new(),
+            prefix => format!("{prefix}/"),
+        };
+        let at = config.endpoint.as_deref().unwrap_or(&config.region);
+        let description = format!("S3 bucket {} at {at}", config.bucket);
+        Ok(Self { backend, prefix, description, folder: None, probing: Some(probing) })
+    }
+
+    fn bucket(config: &S3Config, max_retries: usize, patience: Duration) -> Result<Arc<dyn ObjectStore>> {
         let retry = RetryConfig {
-            max_retries: 5,
+            max_retries,
             retry_timeout: Duration::from_secs(30),
             backoff: BackoffConfig::default(),
         };
         let client = ClientOptions::new()
-            .with_timeout(Duration::from_mins(2))
-            .with_connect_timeout(Duration::from_secs(5));
+            .with_timeout(patience)
+            .with_connect_timeout(Duration::from_secs(5).min(patience));
         let mut builder = AmazonS3Builder::new()
             .with_bucket_name(&config.bucket)
             .with_region(&config.region)
@@ -112,25 +142,19 @@ impl Objects {
         let backend = builder
             .build()
             .map_err(|error| StoreError::Config(format!("the S3 settings cannot be used: {error}")))?;
-        let prefix = match config.prefix.trim_matches('/') {
-            "" => String::new(),
-            prefix => format!("{prefix}/"),
-        };
-        let at = config.endpoint.as_deref().unwrap_or(&config.region);
-        let description = format!("S3 bucket {} at {at}", config.bucket);
-        Ok(Self { backend: Arc::new(backend), prefix, description, folder: None })
+        Ok(Arc::new(backend))
     }
 
-    fn key(&self, name: &str) -> Key {
+    pub(crate) fn key(&self, name: &str) -> Key {
         Key::from(format!("{}{name}", self.prefix))
     }
 
-    fn content_key(&self, tree: Oid) -> Key {
+    pub(crate) fn content_key(&self, tree: Oid) -> Key {
         let hex = tree.to_string();
         self.key(&format!("contents/{}/{}", &hex[..2], &hex[2..]))
     }
 
-    fn pack_key(&self, source: SourceId, pack: Oid, part: PackPart) -> Key {
+    pub(crate) fn pack_key(&self, source: SourceId, pack: Oid, part: PackPart) -> Key {
         let ending = match part {
             PackPart::Pack => "pack",
             PackPart::Index => "idx",
@@ -249,21 +273,6 @@ impl Objects {
         file.sync_all().await?;
         drop(file);
         tokio::fs::rename(&partial, to).await?;
-        Ok(())
-    }
-
-    /// Whether the storage answers.
-    pub(crate) async fn ping(&self) -> Result<()> {
-        if let Some(folder) = &self.folder {
-            let metadata = tokio::fs::metadata(&folder.path).await?;
-            if metadata.permissions().readonly() || !metadata.is_dir() {
-                let why = format!("{} is not a folder that can be written to", folder.path.display());
-                return Err(StoreError::Unavailable(why.into()));
-            }
-            return Ok(());
-        }
-        // A list of nothing: other questions are answered alike by an absent object and an absent bucket.
-        self.backend.list(Some(&self.key("ping"))).try_next().await?;
         Ok(())
     }
 }

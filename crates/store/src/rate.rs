@@ -191,24 +191,26 @@ impl Rate {
     /// # Errors
     /// [`StoreError::Config`] for an address that cannot work.
     pub fn redis(url: &str) -> Result<Self> {
-        // The address may hold a password: it is in no message.
-        let refuse = |_| {
-            StoreError::Config(
-                "REDIS_URL cannot be used: it has the form redis://user:password@host:6379/0".to_owned(),
-            )
-        };
         let config = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(PATIENCE))
             .set_response_timeout(Some(PATIENCE))
             .set_number_of_retries(0);
-        let client = Client::open(url).map_err(refuse)?;
-        let connection = ConnectionManager::new_lazy_with_config(client, config).map_err(refuse)?;
+        let client = Client::open(url).map_err(refused)?;
+        let connection = ConnectionManager::new_lazy_with_config(client, config).map_err(refused)?;
         Ok(Self::Redis(Arc::new(Shared {
             connection,
             script: Script::new(SCRIPT),
             here: Counts::default(),
             lost_until: AtomicI64::new(NOT_LOST),
         })))
+    }
+
+    /// Reads the address of a Redis without connecting.
+    ///
+    /// # Errors
+    /// [`StoreError::Config`] for an address that cannot work.
+    pub fn check_url(url: &str) -> Result<()> {
+        Client::open(url).map(drop).map_err(refused)
     }
 
     /// Takes one request of `subject` out of `quota`. While Redis does not answer, this node counts by itself.
@@ -241,6 +243,13 @@ impl Rate {
             Err(late) => Err(StoreError::Unavailable(late.into())),
         }
     }
+}
+
+/// Says that an address cannot be used. It may hold a password, so it is not repeated.
+fn refused(_: redis::RedisError) -> StoreError {
+    StoreError::Config(
+        "REDIS_URL cannot be used: it has the form redis://user:password@host:6379/0".to_owned(),
+    )
 }
 
 impl Shared {

@@ -133,6 +133,7 @@ const REGISTRY: &[(&str, &[(&str, Sql)])] = &[
     ("sign_ins", crate::sign_ins::STATEMENTS),
     ("sources", crate::sources::STATEMENTS),
     ("steps", crate::steps::STATEMENTS),
+    ("storage_probe", crate::storage_probe::STATEMENTS),
     ("stubs", crate::stubs::STATEMENTS),
     ("tokens", crate::tokens::STATEMENTS),
     ("users", crate::users::STATEMENTS),

@@ -29,6 +29,18 @@ impl Folder {
         &self.path
     }
 
+    /// A folder that is not there yet is made with the first mail.
+    pub(super) async fn check(&self) -> Result<()> {
+        match tokio::fs::metadata(&self.path).await {
+            Ok(found) if !found.is_dir() || found.permissions().readonly() => Err(Error::Mail {
+                reason: "the mail folder cannot be written to",
+                transient: true,
+                source: None,
+            }),
+            _ => Ok(()),
+        }
+    }
+
     pub(super) async fn send(&self, message: &Message, now: Timestamp, id: u128) -> Result<()> {
         let bytes = self.sender.write(message, now, id)?.formatted();
         // Names sort by time.

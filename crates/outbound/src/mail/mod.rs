@@ -25,6 +25,17 @@ pub enum Mailer {
 }
 
 impl Mailer {
+    /// Whether mail would be taken: the server answers and accepts the password. Sends nothing.
+    ///
+    /// # Errors
+    /// [`Error::Mail`](crate::Error::Mail), or for a folder that it cannot be written to.
+    pub async fn check(&self) -> Result<()> {
+        match self {
+            Self::Smtp(smtp) => smtp.check().await,
+            Self::Folder(folder) => folder.check().await,
+        }
+    }
+
     /// Sends `message`. `now` becomes its date, `rng` its id. Answers once the server or the disk has it.
     ///
     /// # Errors

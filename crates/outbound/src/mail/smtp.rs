@@ -120,17 +120,34 @@ impl Smtp {
         Ok(Self { transport: builder.build(), sender })
     }
 
+    /// Connects, protects the connection, signs in, and says nothing more.
+    pub(super) async fn check(&self) -> Result<()> {
+        match self.transport.test_connection().await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Error::Mail {
+                reason: "the mail server ended the connection",
+                transient: true,
+                source: None,
+            }),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
     pub(super) async fn send(&self, message: &Message, now: Timestamp, id: u128) -> Result<()> {
         let mail = self.sender.write(message, now, id)?;
         match self.transport.send(mail).await {
             Ok(_) => Ok(()),
-            Err(error) => Err(Error::Mail {
-                reason: reason(&error),
-                // A server that refuses for good says so by a code of 5xx (RFC 5321, section 4.2.1).
-                transient: !error.is_permanent() && !error.is_tls(),
-                source: Some(error.into()),
-            }),
+            Err(error) => Err(failed(error)),
         }
+    }
+}
+
+fn failed(error: lettre::transport::smtp::Error) -> Error {
+    Error::Mail {
+        reason: reason(&error),
+        // A server that refuses for good says so by a code of 5xx (RFC 5321, section 4.2.1).
+        transient: !error.is_permanent() && !error.is_tls(),
+        source: Some(error.into()),
     }
 }
 

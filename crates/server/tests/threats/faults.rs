@@ -20,7 +20,7 @@ use crate::raw::eventually;
 use crate::story::{House, SKILL, Sight, full, refs, sight};
 
 /// The server's program, told not to die of a file that may not grow: then a write fails, as on a full disk.
-fn hardened(installation: &Installation) -> Installation {
+pub(crate) fn hardened(installation: &Installation) -> Installation {
     let folder = installation.data().parent().unwrap();
     let program = folder.join("skaas-server");
     let text = format!("#!/bin/sh\ntrap '' XFSZ\nexec {} \"$@\"\n", env!("CARGO_BIN_EXE_skaas-server"));
@@ -30,7 +30,7 @@ fn hardened(installation: &Installation) -> Installation {
 }
 
 /// From here on no file of the server's grows beyond so many bytes.
-fn room(server: &Server, bytes: &str) {
+pub(crate) fn room(server: &Server, bytes: &str) {
     let pid = server.pid().to_string();
     let done = Command::new("prlimit").args(["--pid", &pid, &format!("--fsize={bytes}:unlimited")]).status();
     assert!(done.unwrap().success(), "prlimit (util-linux) sets the limit");

@@ -7,6 +7,7 @@ mod bodies;
 mod doors;
 mod faults;
 mod go_between;
+mod health;
 mod limits;
 mod load;
 mod patience;

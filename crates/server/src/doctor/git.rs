@@ -1,0 +1,13 @@
+//! Whether git is installed: the server does not need it, the demo does.
+
+use super::Finding;
+
+pub(super) fn look() -> Option<Finding> {
+    let version = std::process::Command::new("git").arg("--version").output();
+    Some(match version {
+        Ok(output) if output.status.success() => {
+            Finding::well("git", String::from_utf8_lossy(&output.stdout).trim())
+        }
+        _ => Finding::well("git", "not found here; only the demo needs it"),
+    })
+}

@@ -1,0 +1,109 @@
+//! `skaas-server doctor`: looks at everything an installation depends on and names each fault, its reason and
+//! its cure. Changes nothing and creates nothing.
+//!
+//! Each check is a file with an `async fn look(&Patient) -> Vec<Finding>`, called from [`examine`].
+
+mod address;
+mod contents;
+mod counting;
+mod data_folder;
+mod database;
+mod git;
+mod mail;
+mod proxies;
+mod storage;
+
+use anyhow::bail;
+use serde::Serialize;
+use skaas_app::Store;
+
+use crate::{arguments::Place, config::Settings, installation, output};
+
+/// The installation that is looked at.
+pub(crate) struct Patient {
+    settings: Settings,
+    /// The open database and object storage, or `None` where there is nothing yet.
+    store: anyhow::Result<Option<Store>>,
+    /// Whether stored contents are read, not only looked for.
+    thorough: bool,
+}
+
+impl Patient {
+    /// The store, for checks that have nothing to say where there is none.
+    fn store(&self) -> Option<&Store> {
+        self.store.as_ref().ok()?.as_ref()
+    }
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+struct Finding {
+    what: &'static str,
+    ok: bool,
+    found: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cure: Option<String>,
+}
+
+impl Finding {
+    /// All is well.
+    fn well(what: &'static str, found: impl Into<String>) -> Self {
+        Self { what, ok: true, found: found.into(), cure: None }
+    }
+
+    /// Works, and could be better.
+    fn advice(what: &'static str, found: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self { what, ok: true, found: found.into(), cure: Some(cure.into()) }
+    }
+
+    /// Does not work.
+    fn fault(what: &'static str, found: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self { what, ok: false, found: found.into(), cure: Some(cure.into()) }
+    }
+}
+
+/// Looks, reports, and fails when anything is wrong.
+pub(crate) async fn run(place: &Place, quick: bool, as_json: bool) -> anyhow::Result<()> {
+    let settings = installation::settings(place, Vec::new())?;
+    let store = installation::store_as_it_is(&settings).await;
+    let patient = Patient { settings, store, thorough: !quick };
+    let findings = examine(&patient).await;
+    if let Some(store) = patient.store() {
+        // SQLite leaves its side files behind for a connection that is not closed.
+        store.close().await;
+    }
+    report(&findings, as_json)
+}
+
+/// Every check, in the order of the report.
+async fn examine(patient: &Patient) -> Vec<Finding> {
+    let mut findings = data_folder::look(patient);
+    findings.extend(database::look(patient).await);
+    findings.extend(storage::look(patient).await);
+    findings.extend(contents::look(patient).await);
+    findings.extend(address::look(patient).await);
+    findings.extend(proxies::look(patient));
+    findings.extend(counting::look(patient).await);
+    findings.extend(mail::look(patient).await);
+    findings.extend(git::look());
+    findings
+}
+
+fn report(findings: &[Finding], as_json: bool) -> anyhow::Result<()> {
+    if as_json {
+        output::json(&findings)?;
+    } else {
+        for finding in findings {
+            let mark = if finding.ok { "ok   " } else { "FAULT" };
+            output::line(&format!("{mark}  {:<12} {}", finding.what, finding.found));
+            if let Some(cure) = &finding.cure {
+                output::line(&format!("       {:<12} {cure}", "->"));
+            }
+        }
+    }
+    let faults = findings.iter().filter(|finding| !finding.ok).count();
+    if faults > 0 {
+        bail!("{faults} fault(s) found");
+    }
+    Ok(())
+}
