@@ -1,4 +1,4 @@
-//! Owns the page of api tokens: make one, see it once, take it away. Refuses to show one twice.
+//! The API tokens page: create a token, see it once, revoke it. A token is never shown twice.
 
 use askama::Template;
 use axum::{extract::State, response::Response};
@@ -20,9 +20,9 @@ use super::{
     go, sentence_case,
 };
 
-/// For how many days a token may be made to work; 0 is for ever.
+/// The lifetimes on offer, in days; 0 means that the token never expires.
 const LIFETIMES: [(&str, &str); 4] =
-    [("30", "30 days"), ("90", "90 days"), ("365", "1 year"), ("0", "No end")];
+    [("30", "30 days"), ("90", "90 days"), ("365", "1 year"), ("0", "No expiry date")];
 
 /// One token.
 struct Row {
@@ -70,6 +70,8 @@ struct CreatedPage {
     frame: Frame,
     token: String,
     name: String,
+    permissions: Vec<String>,
+    ends: Option<Moment>,
     clone: String,
     username: String,
     sign_in_command: String,
@@ -135,7 +137,8 @@ pub(super) async fn page(
     };
     let form = Form {
         name: String::new(),
-        limited: false,
+        // Whatever is preselected must not widen the token.
+        limited: true,
         choices: choices(&Fields::default()),
         skills: String::new(),
         days: "90".to_owned(),
@@ -144,14 +147,29 @@ pub(super) async fn page(
     render(&state, &member, frame, StatusCode::OK, form).await
 }
 
-/// The scopes that were chosen, or the fault.
+/// The scopes that the form asks for. Full access beside a selection is refused: whichever of the two the
+/// person overlooked, the token would not be the one they meant. Only `read-only` goes with it, since that takes
+/// away.
 fn scopes(fields: &Fields) -> Result<Scopes, Fault> {
-    if fields.get("access") != "limited" {
-        return Ok(Scopes::full());
+    let fault = |field, text: &str| Err(Fault { field, text: text.to_owned() });
+    let skills: Vec<&str> =
+        fields.get("skills").split([' ', ',', '\n', '\r', '\t']).filter(|name| !name.is_empty()).collect();
+    let selected: Vec<&str> = fields.all("scope").collect();
+    if fields.get("access") == "full" {
+        return match (selected.as_slice(), skills.as_slice()) {
+            ([], []) => Ok(Scopes::full()),
+            (["read-only"], []) => Ok(Scopes::of([Scope::Full, Scope::ReadOnly])),
+            _ => fault(
+                "access",
+                "You chose full access and also selected permissions or skills. Choose one of the two.",
+            ),
+        };
     }
-    let skills = fields.get("skills").split([' ', ',', '\n', '\r', '\t']).filter(|name| !name.is_empty());
-    let words: Vec<String> =
-        fields.all("scope").map(str::to_owned).chain(skills.map(|name| format!("skill:{name}"))).collect();
+    if skills.is_empty() && selected.iter().all(|scope| *scope == "read-only") {
+        return fault("scope", "Select at least one permission or name a skill, or choose full access.");
+    }
+    let skills = skills.into_iter().map(|name| format!("skill:{name}"));
+    let words: Vec<String> = selected.into_iter().map(str::to_owned).chain(skills).collect();
     words.join(" ").parse().map_err(|error: skaas_domain::scope::InvalidScope| {
         let field = if fields.trimmed("skills").is_empty() { "scope" } else { "skills" };
         Fault { field, text: sentence_case(&error.to_string()) }
@@ -187,8 +205,19 @@ pub(super) async fn create(
                     let clone = state.app.voice().marketplace_url();
                     let frame = member.browser.frame("tokens");
                     let sign_in_command = sign_in_command(&state.app.voice().public_url);
+                    let permissions = created.record.scopes.explain();
+                    let ends = Moment::maybe(created.record.expires_at, state.app.now());
                     let name = created.record.name;
-                    return show(&CreatedPage { frame, token, name, clone, username, sign_in_command });
+                    return show(&CreatedPage {
+                        frame,
+                        token,
+                        name,
+                        permissions,
+                        ends,
+                        clone,
+                        username,
+                        sign_in_command,
+                    });
                 }
                 Err(Error::Invalid(why)) => Fault { field: "name", text: sentence_case(&why) },
                 Err(other) => return Err(other.into()),
@@ -197,7 +226,7 @@ pub(super) async fn create(
     };
     let form = Form {
         name: name.to_owned(),
-        limited: fields.get("access") == "limited",
+        limited: fields.get("access") != "full" || fault.field == "access",
         choices: choices(&fields),
         skills: fields.trimmed("skills").to_owned(),
         days: fields.get("days").to_owned(),

@@ -70,6 +70,46 @@ fn a_token_is_limited_to_what_was_chosen_and_a_wrong_choice_is_named() {
 }
 
 #[test]
+fn a_token_form_never_gives_full_access_to_somebody_who_selected_less() {
+    story(|app| {
+        let mut ann = joins(app, "ann");
+        let page = ann.open("/account/tokens");
+        page.says("value=\"limited\" checked").omits("value=\"full\" checked");
+        for selection in [("scope", "creator"), ("scope", "marketplaces"), ("skills", "lint-pro")] {
+            let both = [("name", "ci"), ("access", "full"), selection, ("days", "30")];
+            let refused = ann.submit(&page, "/account/tokens", &both);
+            assert_eq!(refused.status(), 422, "{selection:?}");
+            refused.omits("Token created").says("You chose full access and also selected").says(selection.1);
+            refused.says("value=\"limited\" checked").omits("value=\"full\" checked");
+            // Without the radio button, as without any choice of it, the selection counts.
+            let made = ann.submit(&page, "/account/tokens", &[("name", "ci"), selection, ("days", "30")]);
+            made.says("sk_live_").omits("do everything that you can do");
+        }
+        let nothing = ann.submit(&page, "/account/tokens", &[("name", "ci"), ("days", "30")]);
+        assert_eq!(nothing.status(), 422, "nothing selected is not everything");
+        nothing.omits("Token created").says("Select at least one permission");
+        let unheard = [("name", "ci"), ("access", "FULL"), ("scope", "creator"), ("days", "30")];
+        ann.submit(&page, "/account/tokens", &unheard).omits("do everything that you can do");
+    });
+}
+
+#[test]
+fn a_created_token_comes_with_what_it_may_do_and_when_it_expires() {
+    story(|app| {
+        let mut ann = joins(app, "ann");
+        let page = ann.open("/account/tokens");
+        let narrow = [("name", "ci"), ("access", "limited"), ("scope", "mcp"), ("skills", "lint-pro")];
+        let made = ann.submit(&page, "/account/tokens", &[&narrow[..], &[("days", "30")]].concat());
+        made.says("use our tools through MCP").says("of its skills lint-pro").says("in 30 days");
+        let full = [("name", "laptop"), ("access", "full"), ("days", "0")];
+        ann.submit(&page, "/account/tokens", &full).says("do everything that you can do").says("No expiry date");
+        let reader = [("name", "reader"), ("access", "full"), ("scope", "read-only"), ("days", "30")];
+        let made = ann.submit(&page, "/account/tokens", &reader);
+        made.says("see everything that you can see").omits("do everything");
+    });
+}
+
+#[test]
 fn who_has_no_confirmed_address_has_none_for_programs_either() {
     story(|app| {
         for (mut browser, address) in
