@@ -35,6 +35,9 @@ pub struct TokenInfo {
     /// When it was revoked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked_at: Option<Timestamp>,
+    /// The id of the token that created it; absent if a person or the operator did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
 }
 
 /// `GET /api/tokens`: oldest first, revoked ones too.

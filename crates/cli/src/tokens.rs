@@ -151,6 +151,7 @@ mod tests {
             last_used_from: None,
             expires_at: None,
             revoked_at: None,
+            parent: None,
         }
     }
 

@@ -53,6 +53,24 @@ pub struct TokenRecord {
     pub last_used_at: Option<Timestamp>,
     /// The address from which it was last used, where that is known.
     pub last_used_from: Option<String>,
+    /// The token that created this one, if one did.
+    pub parent: Option<TokenId>,
+}
+
+/// The tokens among `tokens` that were created with `ancestor`, or with one that was, and so on. Whoever held
+/// `ancestor` may hold them too.
+pub fn descendants(tokens: &[TokenRecord], ancestor: TokenId) -> Vec<&TokenRecord> {
+    let mut found: Vec<&TokenRecord> = Vec::new();
+    let mut parents = vec![ancestor];
+    while let Some(parent) = parents.pop() {
+        for token in tokens.iter().filter(|token| token.parent == Some(parent)) {
+            if token.id != ancestor && !found.iter().any(|known| known.id == token.id) {
+                found.push(token);
+                parents.push(token.id);
+            }
+        }
+    }
+    found
 }
 
 impl TokenRecord {
@@ -92,7 +110,51 @@ pub fn check_email(text: &str) -> Result<String, InvalidEmail> {
 
 #[cfg(test)]
 mod tests {
+    use rand::{SeedableRng as _, rngs::StdRng};
+
     use super::*;
+    use crate::token::ApiToken;
+
+    #[test]
+    fn descendants_are_found_through_generations_and_a_circle_ends() {
+        let mut rng = StdRng::seed_from_u64(1);
+        let ids: Vec<TokenId> = (0..5).map(|_| TokenId::new(Timestamp::UNIX_EPOCH, &mut rng)).collect();
+        let user = UserId::new(Timestamp::UNIX_EPOCH, &mut rng);
+        let mut token = |id: TokenId, parent: Option<TokenId>| {
+            let secret = ApiToken::generate(&mut rng);
+            TokenRecord {
+                id,
+                user,
+                name: "ci".to_owned(),
+                id_part: secret.id_part().to_owned(),
+                hash: secret.hash(),
+                scopes: Scopes::full(),
+                created_at: Timestamp::UNIX_EPOCH,
+                expires_at: None,
+                revoked_at: None,
+                last_used_at: None,
+                last_used_from: None,
+                parent,
+            }
+        };
+        let line = [
+            token(ids[0], None),
+            token(ids[1], Some(ids[0])),
+            token(ids[2], Some(ids[1])),
+            token(ids[3], None),
+            token(ids[4], Some(ids[0])),
+        ];
+        let of = |tokens: &[TokenRecord], id| {
+            let mut found: Vec<TokenId> = descendants(tokens, id).into_iter().map(|token| token.id).collect();
+            found.sort();
+            found
+        };
+        assert_eq!(of(&line, ids[0]), [ids[1], ids[2], ids[4]]);
+        assert_eq!(of(&line, ids[1]), [ids[2]]);
+        assert_eq!(of(&line, ids[3]), []);
+        let circle = [token(ids[0], Some(ids[1])), token(ids[1], Some(ids[0]))];
+        assert_eq!(of(&circle, ids[0]), [ids[1]]);
+    }
 
     #[test]
     fn addresses_are_checked_for_form_only() {

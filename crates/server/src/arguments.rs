@@ -137,6 +137,16 @@ pub(crate) enum User {
         #[arg(long)]
         json: bool,
     },
+    /// End a user's sessions, tokens and authorized apps
+    #[command(after_help = "Examples:\n  skaas-server admin user sign-out alice\n  \
+        skaas-server admin user sign-out alice --json")]
+    SignOut {
+        /// Whose
+        username: String,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// Delete a user; the name is never given again
     #[command(after_help = "Examples:\n  skaas-server admin user delete alice --yes\n  \
         skaas-server admin user delete alice --yes --json")]
@@ -186,12 +196,15 @@ pub(crate) enum Token {
     },
     /// Revoke one token, or all of a user's
     #[command(after_help = "Examples:\n  skaas-server admin token revoke alice Xy12Ab9Q\n  \
-        skaas-server admin token revoke alice")]
+        skaas-server admin token revoke alice Xy12Ab9Q --descendants")]
     Revoke {
         /// Whose
         username: String,
         /// `tok_…` or the 8 characters behind `sk_live_`; all tokens when left out
         token: Option<String>,
+        /// Also revoke the tokens that were created with this one
+        #[arg(long, requires = "token")]
+        descendants: bool,
         /// Print one JSON object
         #[arg(long)]
         json: bool,

@@ -61,6 +61,10 @@ fn every_admin_command_works_beside_a_running_server() {
         200,
         "the other one still works"
     );
+
+    let ended = house.admin(&["user", "sign-out", "bob"]);
+    assert_eq!((&ended["username"], &ended["tokens"]), (&"bob".into(), &1.into()), "{ended}");
+    assert_eq!(house.connect(&bob).get(&story::refs("me/marketplace")).status, 401);
 }
 
 #[test]

@@ -47,6 +47,8 @@ sql! {
         WHERE id = $1 AND state = 'approved' AND expires_at > $2
             AND EXISTS (SELECT 1 FROM users WHERE users.id = user_id AND deleted_at IS NULL)
         RETURNING ", columns!());
+    WITHDRAW = "UPDATE device_authorizations SET state = 'denied', granted = NULL, answered_at = $2
+        WHERE user_id = $1 AND state = 'approved'";
     FORGET = "DELETE FROM device_authorizations WHERE expires_at < $1";
 }
 
@@ -180,6 +182,13 @@ pub async fn deny(tx: &mut Tx, id: DeviceId, by: UserId, at: Timestamp) -> Resul
 /// for all others, and when time is up or the user is gone.
 pub async fn redeem(tx: &mut Tx, id: DeviceId, at: Timestamp) -> Result<Option<DeviceRecord>> {
     fetch_optional!(tx, REDEEM, [id, at])
+}
+
+/// Withdraws what a user approved and no device has collected yet; how many there were. Their devices are told
+/// that the user refused.
+pub async fn withdraw_approved(tx: &mut Tx, user: UserId, at: Timestamp) -> Result<u64> {
+    tx.bump_user(user).await?;
+    execute!(tx, WITHDRAW, [user, at])
 }
 
 /// Drops device authorizations that ended before then; how many.

@@ -19,6 +19,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0001_supply", include_str!("../migrations/0001_supply.sql")),
     ("0002_identity", include_str!("../migrations/0002_identity.sql")),
     ("0003_free_grants", include_str!("../migrations/0003_free_grants.sql")),
+    ("0004_token_parents", include_str!("../migrations/0004_token_parents.sql")),
 ];
 
 /// The columns that hold JSON: `{json:name}` in a migration's text.

@@ -1,4 +1,4 @@
-//! Owns the rows of browser logins. Refuses to hold a cookie: what is stored and looked up is its hash.
+//! The rows of browser logins. A cookie is never stored: what is looked up is its hash.
 
 use jiff::Timestamp;
 use skaas_domain::{
@@ -29,6 +29,7 @@ sql! {
             s.agent, u.username, u.email, u.created_at AS user_created_at, u.revision
         FROM sessions AS s JOIN users AS u ON u.id = s.user_id
         WHERE s.hash = $1 AND u.deleted_at IS NULL";
+    FIND = concat!("SELECT ", columns!(), " FROM sessions WHERE user_id = $1 AND id = $2");
     LIST = concat!("SELECT ", columns!(), " FROM sessions
         WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2 AND seen_at > $3
         ORDER BY seen_at DESC, id DESC LIMIT 100");
@@ -103,6 +104,11 @@ pub async fn add(tx: &mut Tx, session: &Session, hash: &SecretHash) -> Result<()
 /// Whose cookie has this hash. A deleted user's finds nobody.
 pub async fn find_by_hash(conn: &mut Conn, hash: &SecretHash) -> Result<Option<SignedIn>> {
     fetch_optional!(conn, FIND_BY_HASH, [hash])
+}
+
+/// The user's session of this id, ended or not; `None` when the user has no such session.
+pub async fn find(conn: &mut Conn, user: UserId, id: SessionId) -> Result<Option<Session>> {
+    fetch_optional!(conn, FIND, [user, id])
 }
 
 /// A user's sessions that work at `now`, the last used first, 100 at most.

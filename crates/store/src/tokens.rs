@@ -1,4 +1,4 @@
-//! Owns the rows of api tokens. Refuses to hold a token: what is stored and looked up is its hash.
+//! The rows of API tokens. A token itself is never stored: what is looked up is its hash.
 
 use jiff::Timestamp;
 use skaas_domain::{
@@ -18,17 +18,18 @@ use crate::{
 macro_rules! columns {
     () => {
         "id, user_id, name, id_part, hash, scopes, created_at, expires_at, revoked_at, last_used_at,
-            last_used_from"
+            last_used_from, parent_id"
     };
 }
 
 sql! {
     ADD = concat!("INSERT INTO api_tokens (", columns!(), ")
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING");
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING");
     FIND_BY_HASH = "SELECT t.id, t.user_id, t.name, t.id_part, t.hash, t.scopes, t.created_at, t.expires_at,
-            t.revoked_at, t.last_used_at, t.last_used_from, u.username, u.email, u.created_at AS user_created_at, u.revision
+            t.revoked_at, t.last_used_at, t.last_used_from, t.parent_id, u.username, u.email, u.created_at AS user_created_at, u.revision
         FROM api_tokens AS t JOIN users AS u ON u.id = t.user_id
         WHERE t.hash = $1 AND u.deleted_at IS NULL";
+    FIND = concat!("SELECT ", columns!(), " FROM api_tokens WHERE user_id = $1 AND id = $2");
     LIST = concat!("SELECT ", columns!(), " FROM api_tokens WHERE user_id = $1 ORDER BY created_at, id");
     REVOKE = concat!("UPDATE api_tokens SET revoked_at = coalesce(revoked_at, $3)
         WHERE user_id = $1 AND (id = $2 OR id_part = $2) RETURNING ", columns!());
@@ -55,6 +56,7 @@ record!(TokenRecord {
     revoked_at: Option<Timestamp>,
     last_used_at: Option<Timestamp>,
     last_used_from: Option<String>,
+    parent: Option<TokenId> = "parent_id",
 });
 
 /// Who presented a token. Whether it works now is [`TokenRecord::works`]'s to say.
@@ -102,6 +104,7 @@ pub async fn add(tx: &mut Tx, token: &TokenRecord) -> Result<()> {
             token.revoked_at,
             token.last_used_at,
             token.last_used_from,
+            token.parent,
         ]
     )?;
     if added == 1 { Ok(()) } else { Err(Conflict::TokenTaken.into()) }
@@ -110,6 +113,11 @@ pub async fn add(tx: &mut Tx, token: &TokenRecord) -> Result<()> {
 /// Who presented the token of this hash. A deleted user's tokens find nobody.
 pub async fn find_by_hash(conn: &mut Conn, hash: &TokenHash) -> Result<Option<Bearer>> {
     fetch_optional!(conn, FIND_BY_HASH, [hash])
+}
+
+/// The user's token of this id, revoked or not; `None` when the user has no such token.
+pub async fn find(conn: &mut Conn, user: UserId, id: TokenId) -> Result<Option<TokenRecord>> {
+    fetch_optional!(conn, FIND, [user, id])
 }
 
 /// All tokens of a user, revoked ones too, oldest first.

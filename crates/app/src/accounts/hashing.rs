@@ -92,7 +92,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        accounts::{Rejected, SignUp, change_password, sign_up},
+        accounts::{NewPassword, OtherAccess, Rejected, SignUp, change_password, sign_up},
         app::{AppConfig, Parts},
         limits::Limits,
         render::Voice,
@@ -172,7 +172,7 @@ mod tests {
             let hash = hash_with(PASSWORD, &[1; SALT_BYTES]).unwrap();
             passwords::set(&mut tx, user, &hash, app.now()).await.unwrap();
             tx.commit().await.unwrap();
-            let new = "seven mossy anchors humming";
+            let new = NewPassword { password: "seven mossy anchors humming", other: OtherAccess::Revoke };
             let changed = overtaken(&app, user, change_password(&app, &ann, &place, PASSWORD, new)).await;
             assert!(matches!(changed, Err(Rejected::Stale)), "{changed:?}");
             let kept = passwords::find(&mut app.store.read().await.unwrap(), user).await.unwrap();

@@ -5,6 +5,7 @@
 //! provider, or the operator, vouches for it). Until then the account has a placeholder. So nobody blocks
 //! another's address by typing it, and signing up reads the same whether an address is known here or not.
 
+mod access;
 mod addresses;
 mod hashing;
 mod mails;
@@ -22,11 +23,12 @@ use skaas_store::{
 
 use crate::{app::App, error::Error};
 
+pub use access::{Access, Ended, OtherAccess, sign_out_everywhere};
 pub use addresses::{ChangeOfAddress, Confirmation, change_address, confirm_address, unconfirmed_address};
 pub(crate) use hashing::{Hashing, matches as password_matches};
 pub use overview::{Overview, delete, overview};
 pub(crate) use password::is_still;
-pub use password::{ask_reset, change_password, reset_password, reset_works};
+pub use password::{NewPassword, Resettable, ask_reset, change_password, reset_password, reset_works};
 pub(crate) use sign_up::new_user;
 pub use sign_up::{SignUp, sign_up};
 

@@ -5,7 +5,7 @@ use skaas_domain::user::User;
 use skaas_store::{identities, passwords, users};
 
 use super::{
-    Rejected, address,
+    Access, Rejected, access, address,
     password::{confirm_again, is_still},
 };
 use crate::{app::App, error::Result, sessions::SignedIn};
@@ -23,6 +23,8 @@ pub struct Overview {
     pub password_changed_at: Option<Timestamp>,
     /// How many identities are linked.
     pub identities: usize,
+    /// The tokens and apps that act for them.
+    pub access: Access,
 }
 
 /// The account of who is signed in.
@@ -32,8 +34,10 @@ pub async fn overview(app: &App, who: &SignedIn) -> Result<Overview> {
     let confirmed_at = users::email_verified_at(&mut conn, id).await?;
     let password_changed_at = passwords::find(&mut conn, id).await?.map(|record| record.changed_at);
     let identities = identities::list(&mut conn, id).await?.len();
+    drop(conn);
+    let access = access::access(app, id).await?;
     let address = address(&who.user).map(str::to_owned);
-    Ok(Overview { user: who.user.clone(), address, confirmed_at, password_changed_at, identities })
+    Ok(Overview { user: who.user.clone(), address, confirmed_at, password_changed_at, identities, access })
 }
 
 /// Deletes the account of who is signed in: address, ways in, tokens and sessions go; the name is never given

@@ -1,5 +1,5 @@
-//! Owns how a password is changed: by who knows the old one, or by who reads the account's mail. Refuses to
-//! say whether an address is known here.
+//! How a password is changed: by somebody who knows the old one, or who reads the account's mail. Nothing here
+//! tells whether an address has an account.
 
 use jiff::SignedDuration;
 use skaas_domain::{
@@ -13,11 +13,11 @@ use skaas_store::{
     Tx,
     budgets::Budget,
     codes::{self, CodeKind},
-    passwords, sessions as stored, users,
+    passwords, users,
 };
 
 use super::{
-    Rejected, address,
+    Access, OtherAccess, Rejected, access, address,
     addresses::{mailed_link, stale_link},
     hashing, mails, spend,
 };
@@ -64,26 +64,48 @@ async fn mail_reset(app: &App, email: &str) -> Result<()> {
     Ok(())
 }
 
-/// Whose password the link would change. Nothing is changed.
+/// A new password, and what becomes of tokens and apps with it.
+#[derive(Clone, Copy)]
+pub struct NewPassword<'a> {
+    /// To be checked and hashed.
+    pub password: &'a str,
+    /// Whether tokens and apps are revoked in the same transaction.
+    pub other: OtherAccess,
+}
+
+/// What a mailed link to choose a new password leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resettable {
+    /// Whose password it is.
+    pub user: User,
+    /// The tokens and apps that act for them.
+    pub access: Access,
+}
+
+/// What the link would change. Nothing is changed.
 ///
 /// # Errors
-/// [`Error::NotFound`] for a link that does not work, or not any more.
-pub async fn reset_works(app: &App, code: &str) -> Result<User> {
+/// [`Error::NotFound`] for a link that is invalid or expired.
+pub async fn reset_works(app: &App, code: &str) -> Result<Resettable> {
     let secret = Secret::parse(SecretKind::Link, code).map_err(|_| stale_link())?;
     let mut conn = app.store.read().await?;
     let code = codes::find(&mut conn, CodeKind::Reset, &secret.hash(), app.now()).await?;
     let code = code.ok_or_else(stale_link)?;
-    users::find_by_id(&mut conn, code.user).await?.ok_or_else(stale_link)
+    let user = users::find_by_id(&mut conn, code.user).await?.ok_or_else(stale_link)?;
+    drop(conn);
+    let access = access::access(app, user.id).await?;
+    Ok(Resettable { user, access })
 }
 
-/// Sets a new password by a mailed link, once. Every session and every other link ends; api tokens go on.
+/// Sets a new password by a mailed link, once. Every session and every other link ends in the same transaction,
+/// and so do tokens and apps unless they are to be kept.
 ///
 /// # Errors
-/// [`Rejected::Field`] with `password`; [`Error::NotFound`] for a link that does not work.
-pub async fn reset_password(app: &App, code: &str, new: &str) -> Result<User, Rejected> {
-    let user = reset_works(app, code).await?;
-    password::check(new, &[&user.username, &user.email])?;
-    let hash = hashing::hash(app, new).await?;
+/// [`Rejected::Field`] with `password`; [`Error::NotFound`] for a link that is invalid or expired.
+pub async fn reset_password(app: &App, code: &str, new: NewPassword<'_>) -> Result<User, Rejected> {
+    let user = reset_works(app, code).await?.user;
+    password::check(new.password, &[&user.username, &user.email])?;
+    let hash = hashing::hash(app, new.password).await?;
     let secret = Secret::parse(SecretKind::Link, code).map_err(|_| stale_link())?;
     let now = app.now();
     let mut tx = app.store.begin().await?;
@@ -91,16 +113,21 @@ pub async fn reset_password(app: &App, code: &str, new: &str) -> Result<User, Re
     passwords::set(&mut tx, code.user, &hash, now).await?;
     // Mail reached them there, if it is their address still.
     users::verify_email(&mut tx, code.user, &code.sent_to, now).await?;
-    codes::end_all(&mut tx, code.user, now).await?;
-    stored::revoke_others(&mut tx, code.user, None, now).await?;
+    let ended = access::end(&mut tx, code.user, new.other, now).await?;
     tx.commit().await?;
     tell(app, &user);
-    tracing::info!(event = "password_reset", user_id = %user.id);
+    tracing::info!(
+        event = "password_reset",
+        user_id = %user.id,
+        tokens_revoked = ended.tokens,
+        apps_revoked = ended.applications
+    );
     Ok(user)
 }
 
-/// Sets a new password for who is signed in and knows the old one; who has none yet must have signed in just
-/// now. Every session and every mailed link ends, and this browser gets a new session.
+/// Sets a new password for somebody who is signed in and knows the old one; if the account has none yet, they
+/// must have signed in just now. Every session and every mailed link ends in the same transaction, and so do
+/// tokens and apps unless they are to be kept. This browser gets a new session.
 ///
 /// # Errors
 /// [`Rejected::Field`] with `current` or `password`; [`Rejected::Stale`]; [`Rejected::TooOften`].
@@ -109,11 +136,11 @@ pub async fn change_password(
     who: &SignedIn,
     place: &Place,
     current: &str,
-    new: &str,
+    new: NewPassword<'_>,
 ) -> Result<Opened, Rejected> {
     let known = confirm_again(app, who, "current", current).await?;
-    password::check(new, &[&who.user.username, &who.user.email])?;
-    let hash = hashing::hash(app, new).await?;
+    password::check(new.password, &[&who.user.username, &who.user.email])?;
+    let hash = hashing::hash(app, new.password).await?;
     let now = app.now();
     let user = who.user.id;
     let mut tx = app.store.begin().await?;
@@ -121,12 +148,16 @@ pub async fn change_password(
         return Err(Rejected::Stale);
     }
     passwords::set(&mut tx, user, &hash, now).await?;
-    codes::end_all(&mut tx, user, now).await?;
-    stored::revoke_others(&mut tx, user, None, now).await?;
+    let ended = access::end(&mut tx, user, new.other, now).await?;
     let opened = sessions::open(app, &mut tx, user, place, None).await?;
     tx.commit().await?;
     tell(app, &who.user);
-    tracing::info!(event = "password_changed", user_id = %user);
+    tracing::info!(
+        event = "password_changed",
+        user_id = %user,
+        tokens_revoked = ended.tokens,
+        apps_revoked = ended.applications
+    );
     Ok(opened)
 }
 

@@ -147,6 +147,7 @@ async fn api_token(
         revoked_at: None,
         last_used_at: None,
         last_used_from: None,
+        parent: None,
     };
     tokens::add(tx, &record).await?;
     let user = users::find_by_id(tx, by).await?;

@@ -156,6 +156,7 @@ fn known(token: &str, name: &str, username: &str) -> Known {
         last_used_from: None,
         expires_at: None,
         revoked_at: None,
+        parent: None,
     };
     Known { info, username: username.to_owned() }
 }

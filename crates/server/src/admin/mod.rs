@@ -68,6 +68,19 @@ async fn user(app: &App, command: User) -> anyhow::Result<()> {
                 "No users yet: `admin user add NAME --email …`",
             );
         }
+        User::SignOut { username, json } => {
+            let ended = accounts::sign_out_everywhere(app, &username).await?;
+            let accounts::Ended { sessions, tokens, applications } = ended;
+            if json {
+                return output::json(&json!({
+                    "username": username, "sessions": sessions, "tokens": tokens, "apps": applications,
+                }));
+            }
+            output::line(&format!(
+                "Signed {username} out: {sessions} sessions, {tokens} tokens and {applications} apps revoked"
+            ));
+            output::note("The password still works. To change it, the user asks for a reset link.");
+        }
         User::Delete { username, yes, json } => {
             if !yes {
                 return Err(refused(format!(
@@ -92,7 +105,8 @@ async fn token(app: &App, command: Token) -> anyhow::Result<()> {
                 [] => Scopes::full(),
                 some => some.join(" ").parse().map_err(refused)?,
             };
-            let new = tokens::NewToken { name: &name, scopes, expires_at: expires };
+            let creator = tokens::Creator::Operator;
+            let new = tokens::NewToken { name: &name, scopes, expires_at: expires, creator };
             let created = tokens::create_scoped(app, &username, new).await?;
             if json {
                 let mut value = show::token(&created.record, app.now());
@@ -117,8 +131,11 @@ async fn token(app: &App, command: Token) -> anyhow::Result<()> {
                 &empty,
             );
         }
-        Token::Revoke { username, token, json } => {
-            let revoked = tokens::revoke(app, &username, token.as_deref()).await?;
+        Token::Revoke { username, token, descendants, json } => {
+            let revoked = match &token {
+                Some(token) if descendants => tokens::revoke_with_descendants(app, &username, token).await?,
+                _ => tokens::revoke(app, &username, token.as_deref()).await?,
+            };
             let now = app.now();
             if json {
                 return output::json(
@@ -127,6 +144,17 @@ async fn token(app: &App, command: Token) -> anyhow::Result<()> {
             }
             for token in &revoked {
                 output::line(&format!("Revoked {} ({})", token.id_part, token.name));
+            }
+            if let ([one], Some(_)) = (revoked.as_slice(), &token) {
+                let left = tokens::working_descendants(app, one.user, one.id).await?;
+                if !left.is_empty() {
+                    let names: Vec<String> =
+                        left.iter().map(|token| format!("{} ({})", token.id_part, token.name)).collect();
+                    output::note(&format!(
+                        "Tokens created with it still work: {}. To revoke them too, add --descendants.",
+                        names.join(", ")
+                    ));
+                }
             }
             if revoked.is_empty() {
                 output::note(&format!("{username} has no tokens; nothing was changed"));

@@ -45,6 +45,7 @@ pub(super) fn token(token: &TokenRecord, now: Timestamp) -> Value {
         "last_used_at": token.last_used_at,
         "expires_at": token.expires_at,
         "revoked_at": token.revoked_at,
+        "parent": token.parent,
     })
 }
 

@@ -91,6 +91,7 @@ pub(super) async fn ask(
         ],
         action: "/account/applications/disconnect",
         fields: vec![("grant", id)],
+        tick: None,
         verb: "Revoke access",
         back: "/account/applications",
     }

@@ -19,10 +19,22 @@ pub(super) struct Confirm {
     pub(super) action: &'static str,
     /// What the form carries besides its CSRF token.
     pub(super) fields: Vec<(&'static str, String)>,
+    /// What can be done along with it.
+    pub(super) tick: Option<Tick>,
     /// The label of the button that does it.
     pub(super) verb: &'static str,
     /// Where Cancel leads.
     pub(super) back: &'static str,
+}
+
+/// A box on the form, ticked until the reader unticks it.
+pub(super) struct Tick {
+    /// The field that it sends.
+    pub(super) name: &'static str,
+    /// What the field holds if it is ticked.
+    pub(super) value: &'static str,
+    /// What it stands for.
+    pub(super) label: String,
 }
 
 impl Confirm {

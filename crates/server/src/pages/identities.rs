@@ -96,6 +96,7 @@ pub(super) async fn ask(
         )],
         action: "/account/identities/unlink",
         fields: vec![("identity", id)],
+        tick: None,
         verb: "Unlink",
         back: "/account/identities",
     }

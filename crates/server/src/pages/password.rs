@@ -3,11 +3,11 @@
 use askama::Template;
 use axum::{extract::State, response::Response};
 use http::StatusCode;
-use skaas_app::accounts::{self, Rejected};
+use skaas_app::accounts::{self, Access, NewPassword, OtherAccess, Rejected};
 
 use super::{
     Fault, Frame, Member, Moment, PageError, PagesState, Query, Submitted, frame::show_as, go,
-    sign_in::patience, taken_apart, with_patience,
+    reset::other_access, sign_in::patience, taken_apart, with_patience,
 };
 
 #[derive(Template)]
@@ -17,6 +17,8 @@ struct Password {
     username: String,
     /// When the password was set; none without a password.
     changed: Option<Moment>,
+    access: Access,
+    keeps_access: bool,
     fault: Fault,
 }
 
@@ -25,11 +27,14 @@ async fn render(
     member: &Member,
     frame: Frame,
     status: StatusCode,
+    other: OtherAccess,
     fault: Fault,
 ) -> Result<Response, PageError> {
     let overview = accounts::overview(&state.app, &member.signed_in).await?;
     let changed = Moment::maybe(overview.password_changed_at, state.app.now());
-    show_as(status, &Password { frame, username: overview.user.username, changed, fault })
+    let (username, access) = (overview.user.username, overview.access);
+    let keeps_access = other == OtherAccess::Keep;
+    show_as(status, &Password { frame, username, changed, access, keeps_access, fault })
 }
 
 pub(super) async fn page(
@@ -39,10 +44,19 @@ pub(super) async fn page(
 ) -> Result<Response, PageError> {
     let frame = member.browser.frame("password");
     let frame = match query.get("done") {
-        "changed" => frame.noting("good", "Password changed. You're signed out of every other browser."),
+        "changed" => frame.noting(
+            "good",
+            "Password changed. You're signed out of every other browser, and your API tokens and authorized apps are \
+             revoked.",
+        ),
+        "changed-only" => frame.noting(
+            "good",
+            "Password changed. You're signed out of every other browser; your API tokens and authorized apps keep \
+             working.",
+        ),
         _ => frame,
     };
-    render(&state, &member, frame, StatusCode::OK, Fault::default()).await
+    render(&state, &member, frame, StatusCode::OK, OtherAccess::Revoke, Fault::default()).await
 }
 
 pub(super) async fn change(
@@ -50,16 +64,21 @@ pub(super) async fn change(
     member: Member,
     Submitted(fields): Submitted,
 ) -> Result<Response, PageError> {
-    let (current, new) = (fields.get("current"), fields.get("password"));
+    let new = NewPassword { password: fields.get("password"), other: other_access(&fields) };
+    let current = fields.get("current");
+    let done = match new.other {
+        OtherAccess::Revoke => "/account/password?done=changed",
+        OtherAccess::Keep => "/account/password?done=changed-only",
+    };
     let place = &member.browser.place;
     match accounts::change_password(&state.app, &member.signed_in, place, current, new).await {
-        Ok(opened) => Ok(go("/account/password?done=changed", [state.cookies.session(&opened)])),
+        Ok(opened) => Ok(go(done, [state.cookies.session(&opened)])),
         Err(Rejected::Stale) => Ok(go("/signin?again=1&return_to=%2Faccount%2Fpassword", [])),
         Err(rejected) => {
             let wait = patience(&rejected);
             let (status, fault) = taken_apart(rejected)?;
             let frame = member.browser.frame("password");
-            Ok(with_patience(wait, render(&state, &member, frame, status, fault).await?))
+            Ok(with_patience(wait, render(&state, &member, frame, status, new.other, fault).await?))
         }
     }
 }

@@ -3,11 +3,14 @@
 use askama::Template;
 use axum::{extract::State, response::Response};
 use http::StatusCode;
-use skaas_app::{Error, accounts};
+use skaas_app::{
+    Error,
+    accounts::{self, Access, NewPassword, OtherAccess, Resettable},
+};
 
 use super::{
-    Browser, Fault, Frame, PageError, PagesState, Query, Submitted, frame::show_as, go, sign_in::patience,
-    taken_apart, with_patience,
+    Browser, Fault, Fields, Frame, PageError, PagesState, Query, Submitted, frame::show_as, go,
+    sign_in::patience, taken_apart, with_patience,
 };
 
 #[derive(Template)]
@@ -25,7 +28,17 @@ struct Choose {
     frame: Frame,
     code: String,
     username: String,
+    access: Access,
+    keeps_access: bool,
     fault: Fault,
+}
+
+impl Choose {
+    fn new(browser: &Browser, code: String, of: Resettable, other: OtherAccess, fault: Fault) -> Self {
+        let Resettable { user, access } = of;
+        let keeps_access = other == OtherAccess::Keep;
+        Self { frame: browser.frame(""), code, username: user.username, access, keeps_access, fault }
+    }
 }
 
 pub(super) async fn page(browser: Browser) -> Result<Response, PageError> {
@@ -56,9 +69,8 @@ pub(super) async fn new_page(
     Query(query): Query,
 ) -> Result<Response, PageError> {
     let code = query.get("code").to_owned();
-    let username = accounts::reset_works(&state.app, &code).await.map_err(expired)?.username;
-    let fault = Fault::default();
-    show_as(StatusCode::OK, &Choose { frame: browser.frame(""), code, username, fault })
+    let of = accounts::reset_works(&state.app, &code).await.map_err(expired)?;
+    show_as(StatusCode::OK, &Choose::new(&browser, code, of, OtherAccess::Revoke, Fault::default()))
 }
 
 pub(super) async fn set(
@@ -67,14 +79,20 @@ pub(super) async fn set(
     Submitted(fields): Submitted,
 ) -> Result<Response, PageError> {
     let code = fields.get("code").to_owned();
-    match accounts::reset_password(&state.app, &code, fields.get("password")).await {
+    let new = NewPassword { password: fields.get("password"), other: other_access(&fields) };
+    match accounts::reset_password(&state.app, &code, new).await {
         Ok(_) => Ok(go("/signin?done=reset", [state.cookies.no_session()])),
         Err(rejected) => {
             let (status, fault) = taken_apart(rejected).map_err(asking_again)?;
-            let username = accounts::reset_works(&state.app, &code).await.map_err(expired)?.username;
-            show_as(status, &Choose { frame: browser.frame(""), code, username, fault })
+            let of = accounts::reset_works(&state.app, &code).await.map_err(expired)?;
+            show_as(status, &Choose::new(&browser, code, of, new.other, fault))
         }
     }
+}
+
+/// What the form says of tokens and apps: they are revoked unless it asks to keep them.
+pub(super) fn other_access(fields: &Fields) -> OtherAccess {
+    if fields.get("access") == "keep" { OtherAccess::Keep } else { OtherAccess::Revoke }
 }
 
 fn expired(error: Error) -> PageError {

@@ -70,6 +70,7 @@ pub(super) async fn ask(
         )],
         action: "/account/sessions/revoke",
         fields: vec![("session", id)],
+        tick: None,
         verb: "Sign out",
         back: "/account/sessions",
     }
@@ -87,6 +88,7 @@ pub(super) async fn ask_others(Member { browser, .. }: Member) -> Result<Respons
         ],
         action: "/account/sessions/others",
         fields: Vec::new(),
+        tick: None,
         verb: "Sign out everywhere else",
         back: "/account/sessions",
     }

@@ -6,16 +6,16 @@ use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use skaas_app::{
     Error,
-    tokens::{self, NewToken},
+    tokens::{self, Creator, NewToken},
 };
 use skaas_domain::{
     scope::{Scope, Scopes},
-    user::TokenRecord,
+    user::{TokenRecord, descendants},
 };
 
 use super::{
     Fault, Fields, Frame, Member, Moment, PageError, PagesState, Query, Submitted,
-    confirm::Confirm,
+    confirm::{Confirm, Tick},
     frame::{show, show_as, sign_in_command},
     go, sentence_case,
 };
@@ -35,6 +35,8 @@ struct Row {
     used_from: String,
     ends: Option<Moment>,
     state: &'static str,
+    /// The name of the token that created it.
+    parent: Option<String>,
 }
 
 /// A box to tick.
@@ -87,7 +89,8 @@ fn choices(fields: &Fields) -> Vec<Choice> {
         .into()
 }
 
-fn row(token: TokenRecord, now: Timestamp) -> Row {
+fn row(token: &TokenRecord, all: &[TokenRecord], now: Timestamp) -> Row {
+    let parent = all.iter().find(|other| token.parent == Some(other.id));
     let state = if token.works(now) {
         "works"
     } else if token.revoked_at.is_some() {
@@ -98,13 +101,14 @@ fn row(token: TokenRecord, now: Timestamp) -> Row {
     Row {
         id: token.id.to_string(),
         scopes: token.scopes.to_string(),
-        name: token.name,
-        id_part: token.id_part,
+        name: token.name.clone(),
+        id_part: token.id_part.clone(),
         created: Moment::new(token.created_at, now),
         used: Moment::maybe(token.last_used_at, now),
-        used_from: token.last_used_from.unwrap_or_default(),
+        used_from: token.last_used_from.clone().unwrap_or_default(),
         ends: Moment::maybe(token.expires_at, now),
         state,
+        parent: parent.map(|parent| parent.name.clone()),
     }
 }
 
@@ -120,7 +124,7 @@ async fn render(
     // Newest first; those that work before those that do not.
     all.reverse();
     all.sort_by_key(|token| !token.works(now));
-    let rows = all.into_iter().map(|token| row(token, now)).collect();
+    let rows = all.iter().map(|token| row(token, &all, now)).collect();
     let sign_in_command = sign_in_command(&state.app.voice().public_url);
     show_as(status, &Tokens { frame, rows, form, lifetimes: LIFETIMES, sign_in_command })
 }
@@ -133,6 +137,8 @@ pub(super) async fn page(
     let frame = member.browser.frame("tokens");
     let frame = match query.get("done") {
         "revoked" => frame.noting("good", "Token revoked. It no longer works anywhere."),
+        "revoked-all" => frame
+            .noting("good", "Token revoked, with every token created with it. They no longer work anywhere."),
         _ => frame,
     };
     let form = Form {
@@ -197,9 +203,9 @@ pub(super) async fn create(
     let fault = match chosen {
         Err(fault) => fault,
         Ok((scopes, end)) => {
-            match tokens::create_scoped(&state.app, &username, NewToken { name, scopes, expires_at: end })
-                .await
-            {
+            let creator = Creator::Session(member.signed_in.session.id);
+            let new = NewToken { name, scopes, expires_at: end, creator };
+            match tokens::create_scoped(&state.app, &username, new).await {
                 Ok(created) => {
                     let token = created.token.reveal().to_owned();
                     let clone = state.app.voice().marketplace_url();
@@ -244,9 +250,17 @@ pub(super) async fn ask(
 ) -> Result<Response, PageError> {
     let id = query.get("token").to_owned();
     let all = tokens::list(&state.app, &signed_in.user.username).await?;
-    let token = all.into_iter().find(|token| token.id.to_string() == id && token.works(state.app.now()));
+    let now = state.app.now();
+    let token = all.iter().find(|token| token.id.to_string() == id && token.works(now));
     let absent = || Error::NotFound("you have no active token with this ID".into());
     let token = token.ok_or_else(absent)?;
+    let made = descendants(&all, token.id).into_iter().filter(|made| made.works(now));
+    let made: Vec<&str> = made.map(|made| made.name.as_str()).collect();
+    let tick = (!made.is_empty()).then(|| Tick {
+        name: "descendants",
+        value: "revoke",
+        label: format!("Also revoke the tokens created with it: {}", made.join(", ")),
+    });
     Confirm {
         frame: browser.frame("tokens"),
         question: format!("Revoke {}?", token.name),
@@ -256,6 +270,7 @@ pub(super) async fn ask(
         )],
         action: "/account/tokens/revoke",
         fields: vec![("token", id)],
+        tick,
         verb: "Revoke token",
         back: "/account/tokens",
     }
@@ -267,7 +282,11 @@ pub(super) async fn revoke(
     member: Member,
     Submitted(fields): Submitted,
 ) -> Result<Response, PageError> {
-    let which = Some(fields.get("token"));
-    tokens::revoke(&state.app, &member.signed_in.user.username, which).await?;
+    let (username, which) = (&member.signed_in.user.username, fields.get("token"));
+    if fields.get("descendants") == "revoke" {
+        tokens::revoke_with_descendants(&state.app, username, which).await?;
+        return Ok(go("/account/tokens?done=revoked-all", []));
+    }
+    tokens::revoke(&state.app, username, Some(which)).await?;
     Ok(go("/account/tokens?done=revoked", []))
 }

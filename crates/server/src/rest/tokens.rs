@@ -1,13 +1,16 @@
-//! Owns `/api/tokens`.
+//! `/api/tokens`: the owner's API tokens.
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::{Path, Query, State, rejection::QueryRejection},
 };
 use http::StatusCode;
 use jiff::SignedDuration;
 use skaas_api::{CreatedToken, NewToken, Secret, TokenInfo, TokenList};
-use skaas_app::{App, Error, tokens};
+use skaas_app::{
+    App, Error,
+    tokens::{self, Creator},
+};
 use skaas_domain::{
     id::TokenId,
     scope::{Need, Scopes},
@@ -44,6 +47,7 @@ pub(super) fn info(token: &TokenRecord, current: Option<TokenId>) -> TokenInfo {
         last_used_from: token.last_used_from.clone(),
         expires_at: token.expires_at,
         revoked_at: token.revoked_at,
+        parent: token.parent.map(|parent| parent.to_string()),
     }
 }
 
@@ -80,9 +84,11 @@ pub(crate) async fn create(
     Body(new): Body<NewToken>,
 ) -> Answer<(StatusCode, Json<CreatedToken>)> {
     let user = caller.allowed(&Need::Account { write: true })?;
-    if caller.grant().is_some() {
-        return Err(Error::Forbidden(NOT_FOR_APPLICATIONS.into()).into());
-    }
+    let creator = match (asking(&caller), caller.session()) {
+        (Some(token), _) => Creator::Token(token),
+        (None, Some(session)) => Creator::Session(session),
+        (None, None) => return Err(Error::Forbidden(NOT_FOR_APPLICATIONS.into()).into()),
+    };
     let own = caller.scopes();
     let scopes: Scopes = match &new.scopes {
         None => own.clone(),
@@ -101,7 +107,7 @@ pub(crate) async fn create(
     if own_end.is_some_and(|own_end| expires_at.is_none_or(|end| end > own_end)) {
         return Err(Error::Forbidden("a token cannot make one that works longer than itself".into()).into());
     }
-    let wanted = tokens::NewToken { name: &new.name, scopes, expires_at };
+    let wanted = tokens::NewToken { name: &new.name, scopes, expires_at, creator };
     let created = tokens::create_scoped(&app, &user.username, wanted).await?;
     let answer = CreatedToken {
         token: Secret::new(created.token.reveal()),
@@ -117,25 +123,41 @@ fn end(app: &App, seconds: u64) -> Result<jiff::Timestamp, Error> {
         .ok_or_else(|| Error::Invalid("expires_in is beyond any calendar; nothing was changed".into()))
 }
 
+/// What is revoked with a token.
+#[derive(serde::Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Revocation {
+    /// Whether the tokens that were created with it are revoked too, directly or by way of another
+    #[serde(default)]
+    #[param(required = false, example = true)]
+    descendants: bool,
+}
+
 /// Revokes one token: its next request is refused, on every node.
+///
+/// Tokens that were created with it keep working unless `descendants` is true.
 #[utoipa::path(
     delete, path = "/api/tokens/{id}", tag = "tokens", operation_id = "revokeToken",
     security(("token" = ["account"]), ("oauth" = ["account"]), ("session" = [], "csrf" = [])),
     params((
         "id" = String, Path, description = "`tok_…`, or the 8 characters behind `sk_live_`",
         example = "tok_01jc0000000000000000000000"
-    )),
+    ), Revocation),
     responses(
-        (status = 200, description = "As it is now", body = TokenInfo), Unknown, Limited, Absent, TooOften, Away
+        (status = 200, description = "As it is now", body = TokenInfo), Unfit, Unknown, Limited, Absent, TooOften, Away
     )
 )]
 pub(crate) async fn revoke(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<String>,
+    query: Result<Query<Revocation>, QueryRejection>,
 ) -> Answer<Json<TokenInfo>> {
     let user = caller.allowed(&Need::Account { write: true })?;
-    revoked(&app, &user.username, &id, asking(&caller)).await
+    let Query(Revocation { descendants }) = query
+        .map_err(|rejection| Error::Invalid(format!("{}; nothing was changed", rejection.body_text())))?;
+    revoked(&app, &user.username, &id, descendants, asking(&caller)).await
 }
 
 /// Revokes the token that asks: any token may end itself.
@@ -147,16 +169,21 @@ pub(crate) async fn revoke(
 pub(crate) async fn revoke_current(State(app): State<App>, caller: Caller) -> Answer<Json<TokenInfo>> {
     let user = caller.allowed(&Need::Myself)?;
     let id = asking(&caller).ok_or_else(|| Error::Invalid(NO_TOKEN_ASKS.into()))?;
-    revoked(&app, &user.username, &id.to_string(), Some(id)).await
+    revoked(&app, &user.username, &id.to_string(), false, Some(id)).await
 }
 
 async fn revoked(
     app: &App,
     username: &str,
     which: &str,
+    descendants: bool,
     current: Option<TokenId>,
 ) -> Answer<Json<TokenInfo>> {
-    let revoked = tokens::revoke(app, username, Some(which)).await?;
+    let revoked = if descendants {
+        tokens::revoke_with_descendants(app, username, which).await?
+    } else {
+        tokens::revoke(app, username, Some(which)).await?
+    };
     let token = revoked.first().ok_or_else(|| Error::NotFound("you have no such token".into()))?;
     Ok(Json(info(token, current)))
 }

@@ -102,7 +102,9 @@ fn a_created_token_comes_with_what_it_may_do_and_when_it_expires() {
         let made = ann.submit(&page, "/account/tokens", &[&narrow[..], &[("days", "30")]].concat());
         made.says("use our tools through MCP").says("of its skills lint-pro").says("in 30 days");
         let full = [("name", "laptop"), ("access", "full"), ("days", "0")];
-        ann.submit(&page, "/account/tokens", &full).says("do everything that you can do").says("No expiry date");
+        ann.submit(&page, "/account/tokens", &full)
+            .says("do everything that you can do")
+            .says("No expiry date");
         let reader = [("name", "reader"), ("access", "full"), ("scope", "read-only"), ("days", "30")];
         let made = ann.submit(&page, "/account/tokens", &reader);
         made.says("see everything that you can see").omits("do everything");

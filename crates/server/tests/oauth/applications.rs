@@ -5,7 +5,7 @@ use serde_json::json;
 use skaas_testkit::app::story;
 use skaas_testkit::wire::Answer;
 
-use crate::browser::{self, Browser, refusal};
+use crate::browser::{self, Browser, PASSWORD, refusal};
 use crate::clients::{call, client, code, exchange, pair, question, refresh};
 use crate::interface::{ask, let_in};
 
@@ -84,6 +84,31 @@ fn a_code_that_was_given_is_worth_nothing_once_its_grant_is_taken_back() {
         );
         assert_eq!(refusal(exchange(port, &client, &late, &[])), "invalid_grant");
         assert_eq!(ask(port, &access, "GET", "/api/me", "").status, 401);
+    });
+}
+
+#[test]
+fn a_new_password_disconnects_every_app_unless_its_owner_keeps_them() {
+    story(|app| {
+        let port = app.node().port();
+        let mut ann = Browser::signed_up(port, "ann");
+        let client = client(port);
+        let (access, next) = let_in(port, &mut ann, &client, "account");
+        let late = code(&mut ann, &question(&client, &[]));
+        says(
+            &ann.opens("/account/password"),
+            &["App <strong>Inspector</strong>", "value=\"revoke\" checked"],
+        );
+        let new = "copper lantern quietly drifts";
+        let kept = [("current", PASSWORD), ("password", new), ("access", "keep")];
+        assert_eq!(ann.sends("/account/password", &kept).status, 303);
+        assert_eq!(ask(port, &access, "GET", "/api/me", "").status, 200);
+        let revoked = [("current", new), ("password", PASSWORD), ("access", "revoke")];
+        assert_eq!(ann.sends("/account/password", &revoked).status, 303);
+        assert_eq!(ask(port, &access, "GET", "/api/me", "").status, 401);
+        assert_eq!(refusal(refresh(port, &client, &next)), "invalid_grant");
+        assert_eq!(refusal(exchange(port, &client, &late, &[])), "invalid_grant", "a consent under way");
+        says(&ann.opens(PAGE), &["No application is connected."]);
     });
 }
 

@@ -58,6 +58,20 @@ fn pass(app: &TestApp, seconds: i64) {
 }
 
 #[test]
+fn a_login_approved_under_the_old_password_gives_no_token_under_the_new_one() {
+    story(|app| {
+        let port = app.node().port();
+        let mut ann = Browser::signed_up(port, "ann");
+        let device = Device::begins(port);
+        device.is_answered(&mut ann, "approve");
+        let new = "copper lantern quietly drifts";
+        let fields = [("current", crate::browser::PASSWORD), ("password", new), ("access", "keep")];
+        assert_eq!(ann.sends("/account/password", &fields).status, 303);
+        device.hears("access_denied");
+    });
+}
+
+#[test]
 fn a_device_hears_every_word_of_rfc_8628_in_its_order() {
     story(|app| {
         let port = app.node().port();

@@ -1,6 +1,6 @@
 //! Users, tokens, settings, sources: added, found, listed, changed, gone.
 
-use skaas_domain::user::User;
+use skaas_domain::user::{TokenRecord, User};
 use skaas_store::{
     Conflict, Revisions, StoreError, settings,
     sources::{self, RefChange, SourcePack, SourceRef},
@@ -108,6 +108,14 @@ async fn tokens_open_until_revoked(world: &mut World) {
         assert_eq!((bearer.token.revoked_at, bearer.revision), (Some(since), 3));
         assert!(!bearer.token.works(since));
     }
+
+    // A token knows which one created it, and is found by its owner alone.
+    let child = TokenRecord { parent: Some(laptop.id), ..world.token(alice.id, "child") };
+    let mut tx = world.store.begin().await.unwrap();
+    tokens::add(&mut tx, &child).await.unwrap();
+    assert_eq!(tokens::find(&mut tx, alice.id, child.id).await.unwrap(), Some(child.clone()));
+    assert_eq!(tokens::find(&mut tx, bob.id, child.id).await.unwrap(), None);
+    drop(tx);
     assert_eq!(world.store.revisions(bob.id).await.unwrap().user, 2);
     assert_eq!(world.store.bytes_per_user(alice.id).await.unwrap().tokens, 132 * 2 + 9);
 }

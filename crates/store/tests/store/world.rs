@@ -151,6 +151,7 @@ impl World {
             revoked_at: None,
             last_used_at: None,
             last_used_from: None,
+            parent: None,
         }
     }
 }
