@@ -12,7 +12,8 @@ use crate::{
 
 sql! {
     PING = "SELECT value FROM counters WHERE name = 'catalogue'";
-    QUICK_CHECK = "SELECT quick_check AS value FROM pragma_quick_check(1)", pg = "SELECT 'ok' AS value";
+    QUICK_CHECK = "SELECT quick_check AS value FROM pragma_quick_check LIMIT 1",
+        pg = "SELECT 'ok' AS value";
     VERSION = "SELECT sqlite_version() AS value", pg = "SELECT current_setting('server_version') AS value";
     SIZE = "SELECT p.page_count * s.page_size AS value FROM pragma_page_count() AS p, pragma_page_size() AS s",
         pg = "SELECT pg_database_size(current_database()) AS value";
