@@ -130,3 +130,30 @@ impl Contents {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use skaas_store::{Oid, testing::TestDatabase};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn everybody_who_waits_for_a_content_is_told_to_try_again_while_the_storage_is_away() {
+        let database = TestDatabase::sqlite();
+        let store = database.store().await;
+        let tree = Oid([7; 20]);
+        store.put_content(tree, 1, Bytes::from_static(b"x"), Timestamp::UNIX_EPOCH).await.unwrap();
+        let skaas_store::ObjectsConfig::Folder { path } = database.config().objects.clone() else {
+            unreachable!()
+        };
+        std::fs::remove_dir_all(&path).unwrap();
+        std::fs::write(&path, "not a folder").unwrap();
+        let contents = Contents::new(store, 64 << 20, Duration::from_secs(1));
+        let tree = crate::oid::oid(tree);
+        let waiting = futures_util::future::join_all((0..8).map(|_| contents.get(tree)));
+        for outcome in waiting.await {
+            let Err(Error::Store(fault)) = outcome else { panic!("{:?}", outcome.err()) };
+            assert!(fault.is_transient(), "{fault:?}");
+        }
+    }
+}
