@@ -142,13 +142,15 @@ impl Smtp {
     }
 }
 
+/// What failed, for the log. Of what the server answered only its code is kept: many repeat the recipient.
 fn failed(error: lettre::transport::smtp::Error) -> Error {
-    Error::Mail {
-        reason: reason(&error),
+    let (reason, transient) = (reason(&error), !error.is_permanent() && !error.is_tls());
+    let source = match error.status() {
         // A server that refuses for good says so by a code of 5xx (RFC 5321, section 4.2.1).
-        transient: !error.is_permanent() && !error.is_tls(),
-        source: Some(error.into()),
-    }
+        Some(code) => format!("it answered with code {code}").into(),
+        None => error.into(),
+    };
+    Error::Mail { reason, transient, source: Some(source) }
 }
 
 fn reason(error: &lettre::transport::smtp::Error) -> &'static str {

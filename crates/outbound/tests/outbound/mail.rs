@@ -69,8 +69,22 @@ async fn a_refusal_says_whether_a_later_try_may_help() {
         let error = send(&mailer, &message(to, "refused")).await.unwrap_err();
         assert!(matches!(error, Error::Mail { reason: "the mail server refused it", .. }), "{error:?}");
         assert_eq!(error.is_transient(), transient, "{to}");
-        assert!(!error.to_string().contains(to), "{error}");
+        assert!(!format!("{error} {error:?}").contains(to), "the log would repeat it: {error:?}");
     }
+}
+
+#[tokio::test]
+async fn a_mail_server_is_checked_up_to_the_password_and_nothing_is_sent() {
+    let Some(mailer) = mailer(|config| config) else { return };
+    mailer.check().await.unwrap();
+    let wrong = |config: SmtpConfig| SmtpConfig {
+        credentials: config.credentials.map(|(user, _)| (user, "another".to_owned().into())),
+        ..config
+    };
+    let refused = self::mailer(wrong).unwrap().check().await.unwrap_err();
+    assert!(matches!(refused, Error::Mail { reason: "the mail server refused it", .. }), "{refused:?}");
+    let nobody = self::mailer(|config| SmtpConfig { port: 1, ..config }).unwrap().check().await.unwrap_err();
+    assert!(matches!(nobody, Error::Mail { reason: "the mail server cannot be reached", .. }), "{nobody:?}");
 }
 
 #[tokio::test]
