@@ -13,6 +13,7 @@ mod error;
 mod housekeeping;
 mod limits;
 mod oid;
+mod places;
 mod render;
 mod viewer;
 
@@ -28,6 +29,7 @@ pub mod oauth;
 pub mod outside;
 pub mod publication;
 pub mod push;
+pub mod quiet;
 pub mod sessions;
 pub mod sign_in;
 pub mod tokens;

@@ -1,19 +1,13 @@
 //! Owns the bounds under which use cases run: memory, places, rates. Refuses defaults that a caller might
 //! forget: the operator's configuration fills every field.
 
-use std::{
-    collections::HashMap,
-    net::IpAddr,
-    num::NonZeroU32,
-    sync::{Arc, Mutex, Weak},
-    time::Duration,
-};
+use std::{net::IpAddr, num::NonZeroU32, time::Duration};
 
 use jiff::Timestamp;
-use skaas_domain::{id::UserId, network::Network};
+use skaas_domain::network::Network;
 use skaas_store::rate::{Quota, Rate, Subject, Verdict};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+pub(crate) use crate::places::{Place, Places};
 use crate::{
     app::App,
     error::{Counted, Error, Result},
@@ -139,104 +133,23 @@ pub async fn admit(app: &App, from: Option<IpAddr>, counted: CountedAs) -> Resul
     app.rates.take_from(from, counted, app.now()).await
 }
 
-/// A bounded number of places for one kind of work. Nobody has more than half of them, so that one person's
-/// slow machines do not shut everybody else out.
-pub(crate) struct Places {
-    free: Arc<Semaphore>,
-    share: usize,
-    shares: Mutex<HashMap<UserId, Weak<Semaphore>>>,
-    patience: Duration,
-}
-
-/// A place: given back, to its user's share and to all, when it is dropped.
-pub(crate) struct Place {
-    _of_share: OwnedSemaphorePermit,
-    _of_all: OwnedSemaphorePermit,
-}
-
-impl Places {
-    pub(crate) fn new(count: u32, patience: Duration) -> Self {
-        let count = count as usize;
-        let (free, share) = (Arc::new(Semaphore::new(count)), count.div_ceil(2));
-        Self { free, share, shares: Mutex::default(), patience }
-    }
-
-    /// A place for `user`, at once or after a bounded wait.
-    pub(crate) async fn take(&self, user: UserId) -> Result<Place> {
-        let share = self.share_of(user);
-        let both = async {
-            // The share first: whoever waits for their own keeps no place of all.
-            let of_share = share.acquire_owned().await.ok()?;
-            let of_all = Arc::clone(&self.free).acquire_owned().await.ok()?;
-            Some(Place { _of_share: of_share, _of_all: of_all })
-        };
-        let place = tokio::time::timeout(self.patience, both).await.ok().flatten();
-        place.ok_or(Error::Busy { retry_after: self.patience })
-    }
-
-    fn share_of(&self, user: UserId) -> Arc<Semaphore> {
-        let mut shares = self.shares.lock().expect("no one panics while holding it");
-        if let Some(share) = shares.get(&user).and_then(Weak::upgrade) {
-            return share;
-        }
-        // No more stay behind than there are places, and as many waiting.
-        if shares.len() > 2 * self.share {
-            shares.retain(|_, share| share.strong_count() > 0);
-        }
-        let share = Arc::new(Semaphore::new(self.share));
-        shares.insert(user, Arc::downgrade(&share));
-        share
-    }
-}
-
 /// A place among the packs in flight; whoever sends the pack keeps it until the last byte.
-pub struct PackSlot(#[expect(dead_code, reason = "held for its drop")] Place);
+pub struct PackSlot(Place);
 
 impl PackSlot {
     pub(crate) fn new(place: Place) -> Self {
         metrics::gauge!("skaas_packs_in_flight").increment(1.0);
         Self(place)
     }
+
+    /// Says how the sending of this pack is ended when places are short and others have fewer.
+    pub fn ends_by(&self, ending: impl FnOnce() + Send + 'static) {
+        self.0.ends_by(ending);
+    }
 }
 
 impl Drop for PackSlot {
     fn drop(&mut self) {
         metrics::gauge!("skaas_packs_in_flight").decrement(1.0);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use rand::SeedableRng as _;
-
-    use super::*;
-
-    fn user(number: u8) -> UserId {
-        let mut rng = rand::rngs::StdRng::seed_from_u64(number.into());
-        UserId::new(jiff::Timestamp::UNIX_EPOCH, &mut rng)
-    }
-
-    #[tokio::test]
-    async fn nobody_has_more_than_half_of_the_places_and_all_come_back() {
-        let places = Places::new(4, Duration::from_millis(20));
-        let (ann, bob, carol) = (user(1), user(2), user(3));
-        let first = places.take(ann).await.unwrap();
-        let _second = places.take(ann).await.unwrap();
-        assert!(matches!(places.take(ann).await, Err(Error::Busy { .. })));
-        let _third = places.take(bob).await.unwrap();
-        let _fourth = places.take(bob).await.unwrap();
-        assert!(matches!(places.take(carol).await, Err(Error::Busy { .. })), "all are taken");
-        drop(first);
-        places.take(carol).await.unwrap();
-        places.take(ann).await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn one_place_is_for_one_and_shares_are_forgotten() {
-        let places = Places::new(1, Duration::from_millis(1));
-        for number in 0..100 {
-            places.take(user(number)).await.unwrap();
-        }
-        assert!(places.shares.lock().unwrap().len() < 5);
     }
 }

@@ -40,6 +40,7 @@ const VARIABLES: &[(&str, &str)] = &[
     ("limits.address_burst", "SKAAS_ADDRESS_BURST"),
     ("limits.address_per_second", "SKAAS_ADDRESS_PER_SECOND"),
     ("limits.connections", "SKAAS_CONNECTIONS"),
+    ("limits.connections_per_address", "SKAAS_CONNECTIONS_PER_ADDRESS"),
     ("limits.concurrent_packs", "SKAAS_CONCURRENT_PACKS"),
     ("limits.concurrent_pushes", "SKAAS_CONCURRENT_PUSHES"),
     ("limits.content_memory_mib", "SKAAS_CONTENT_MEMORY_MIB"),
@@ -134,6 +135,7 @@ pub(crate) struct Limits {
     pub(crate) address_burst: u32,
     pub(crate) address_per_second: u32,
     pub(crate) connections: u32,
+    pub(crate) connections_per_address: u32,
     pub(crate) concurrent_packs: u32,
     pub(crate) concurrent_pushes: u32,
     pub(crate) content_memory_mib: u32,
@@ -256,8 +258,8 @@ impl fmt::Display for Settings {
         writeln!(f, "address_burst = {}\naddress_per_second = {}", l.address_burst, l.address_per_second)?;
         writeln!(
             f,
-            "connections = {}\nconcurrent_packs = {}\nconcurrent_pushes = {}",
-            l.connections, l.concurrent_packs, l.concurrent_pushes
+            "connections = {}\nconnections_per_address = {}\nconcurrent_packs = {}\nconcurrent_pushes = {}",
+            l.connections, l.connections_per_address, l.concurrent_packs, l.concurrent_pushes
         )?;
         writeln!(f, "content_memory_mib = {}", l.content_memory_mib)?;
         writeln!(f, "stall_seconds = {}\npush_mib = {}", l.stall_seconds, l.push_mib)?;

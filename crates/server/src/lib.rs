@@ -10,6 +10,7 @@ mod counted;
 mod demo;
 mod doctor;
 mod git_http;
+mod guests;
 mod health;
 mod installation;
 mod listener;

@@ -1,10 +1,11 @@
 //! Owns connections: accepting them, their timeouts, their orderly end. Refuses to know what they carry.
 
 use std::{
-    future::Future,
+    future::{Future, poll_fn},
     net::{IpAddr, SocketAddr},
     pin::pin,
     sync::Arc,
+    task::Poll,
     time::Duration,
 };
 
@@ -13,16 +14,16 @@ use http::Request;
 use hyper::server::conn::http1::Builder;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
     service::TowerToHyperService,
 };
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::Semaphore,
-};
+use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt as _;
 
-use crate::{client_address::TrustedProxies, pace::PacedStream};
+use crate::{
+    client_address::TrustedProxies,
+    guests::{Guest, Guests, Order},
+    pace::PacedStream,
+};
 
 /// How long connections may keep silent.
 #[derive(Debug, Clone, Copy)]
@@ -42,8 +43,11 @@ pub struct Terms {
     pub patience: Patience,
     /// Whom to believe about who asks.
     pub proxies: TrustedProxies,
-    /// How many there may be at one moment; more wait in the system's queue, unread.
+    /// How many there may be at one moment. When all places are taken, a connection with nothing under way makes
+    /// room for a newcomer from an address that has fewer; else the newcomer waits, unread.
     pub connections: usize,
+    /// How many of them may come from one network address (of IPv6: one /64). Trusted proxies have no bound.
+    pub connections_per_address: usize,
 }
 
 /// Serves `router` on `listener` until `stop` is done, then lets what is under way finish. Every request says
@@ -56,39 +60,74 @@ pub struct Terms {
 pub async fn serve(
     listener: TcpListener,
     router: Router,
-    Terms { patience, proxies, connections }: Terms,
+    Terms { patience, proxies, connections, connections_per_address }: Terms,
     stop: impl Future<Output = ()>,
 ) -> bool {
     let mut builder = Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(patience.head).max_buf_size(128 * 1024);
-    let graceful = GracefulShutdown::new();
-    let places = Arc::new(Semaphore::new(connections));
+    let guests = Guests::new(connections, connections_per_address);
     let mut stop = pin!(stop);
     loop {
-        // A place first: who gets none is not even accepted, and costs this program nothing.
-        let next = async { (Arc::clone(&places).acquire_owned().await, listener.accept().await) };
-        let (place, accepted) = tokio::select! {
-            next = next => next,
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
             () = &mut stop => break,
         };
         let Some((stream, peer)) = admit(accepted, patience.stall).await else { continue };
-        let proxies = proxies.clone();
-        let service = TowerToHyperService::new(router.clone().map_request(move |mut request: Request<_>| {
-            let client = proxies.client(peer, request.headers());
-            request.extensions_mut().insert(client);
-            request
-        }));
-        let connection = builder.serve_connection(TokioIo::new(stream), service);
-        let watched = graceful.watch(connection);
+        let (builder, router, proxies, guests) =
+            (builder.clone(), router.clone(), proxies.clone(), Arc::clone(&guests));
         tokio::spawn(async move {
-            if let Err(error) = watched.await {
-                tracing::debug!(event = "connection_ended", reason = %error);
-            }
-            drop(place);
+            // Who gets no place is not read, and costs little more than a file.
+            let Ok(guest) = guests.enter(peer, proxies.trusts(peer)).await else { return };
+            converse(&builder, stream, peer, router, proxies, Arc::new(guest)).await;
         });
     }
     drop(listener);
-    tokio::time::timeout(patience.grace, graceful.shutdown()).await.is_ok()
+    tokio::time::timeout(patience.grace, guests.close()).await.is_ok()
+}
+
+/// Serves one connection to its end.
+async fn converse(
+    builder: &Builder,
+    stream: PacedStream<TcpStream>,
+    peer: IpAddr,
+    router: Router,
+    proxies: TrustedProxies,
+    guest: Arc<Guest>,
+) {
+    let state = Arc::clone(&guest.state);
+    let stream = TokioIo::new(stream.watched_by(Arc::clone(&state)));
+    let arriving = Arc::clone(&guest);
+    let service = router
+        .map_request(move |mut request: Request<_>| {
+            let client = proxies.client(peer, request.headers());
+            let hangup = arriving.begins();
+            let extensions = request.extensions_mut();
+            extensions.insert(client);
+            extensions.insert(hangup);
+            request
+        })
+        .map_response(move |response| {
+            guest.answers();
+            response
+        });
+    let mut connection = pin!(builder.serve_connection(stream, TowerToHyperService::new(service)));
+    let (mut known, mut finishing) = (false, false);
+    let outcome = poll_fn(|cx| {
+        if !std::mem::replace(&mut known, true) {
+            state.wakes(cx);
+        }
+        match state.order() {
+            Order::End => return Poll::Ready(Ok(())),
+            Order::Finish if !std::mem::replace(&mut finishing, true) => {
+                connection.as_mut().graceful_shutdown();
+            }
+            Order::Finish | Order::Stay => {}
+        }
+        connection.as_mut().poll(cx)
+    });
+    if let Err(error) = outcome.await {
+        tracing::debug!(event = "connection_ended", reason = %error);
+    }
 }
 
 /// Makes the stream ready, or says why there is none.

@@ -7,6 +7,7 @@
 use std::{
     io,
     pin::Pin,
+    sync::{Arc, atomic::Ordering},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -15,6 +16,8 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Instant, Sleep, sleep},
 };
+
+use crate::guests::State;
 
 /// Bytes in a second that keep patience as it is.
 const SLOWEST: u32 = 4096;
@@ -54,11 +57,25 @@ pub(crate) struct PacedStream<S> {
     stream: S,
     pace: Pace,
     blocked: Option<(Instant, Pin<Box<Sleep>>)>,
+    /// Told whether an answer waits for its reader.
+    watcher: Option<Arc<State>>,
 }
 
 impl<S> PacedStream<S> {
     pub(crate) fn new(stream: S, patience: Duration) -> Self {
-        Self { stream, pace: Pace::new(patience), blocked: None }
+        Self { stream, pace: Pace::new(patience), blocked: None, watcher: None }
+    }
+
+    /// The same, telling `watcher` whether an answer waits for its reader.
+    pub(crate) fn watched_by(mut self, watcher: Arc<State>) -> Self {
+        self.watcher = Some(watcher);
+        self
+    }
+
+    fn tell(&self, blocked: bool) {
+        if let Some(watcher) = &self.watcher {
+            watcher.blocked.store(blocked, Ordering::Relaxed);
+        }
     }
 
     /// Counts what a write came to; while it waits, patience runs out.
@@ -66,11 +83,15 @@ impl<S> PacedStream<S> {
         if let Poll::Ready(written) = written {
             if let Some((since, _)) = self.blocked.take() {
                 self.pace.spend(since.elapsed());
+                self.tell(false);
             }
             if let Ok(bytes) = written {
                 self.pace.earn(bytes);
             }
             return Poll::Ready(written);
+        }
+        if self.blocked.is_none() {
+            self.tell(true);
         }
         let left = self.pace.left();
         let (_, end) = self.blocked.get_or_insert_with(|| (Instant::now(), Box::pin(sleep(left))));

@@ -52,8 +52,12 @@ pub(crate) async fn run(place: &Place, options: &Serve) -> anyhow::Result<()> {
     let patience =
         Patience { head: HEAD_PATIENCE, stall, grace: Duration::from_secs(settings.grace_seconds) };
     make_room_for_files(u64::from(settings.limits.connections));
-    let terms =
-        Terms { patience, proxies: settings.proxies()?, connections: settings.limits.connections as usize };
+    let terms = Terms {
+        patience,
+        proxies: settings.proxies()?,
+        connections: settings.limits.connections as usize,
+        connections_per_address: settings.limits.connections_per_address as usize,
+    };
     let finished = serve(listener, router, terms, told_to_stop()).await;
     tidying.abort();
     if tokio::time::timeout(patience.grace, mail_settled(&app)).await.is_err() {

@@ -54,6 +54,7 @@ impl Settings {
             ("limits.address_burst", l.address_burst, 1),
             ("limits.address_per_second", l.address_per_second, 1),
             ("limits.connections", l.connections, 1),
+            ("limits.connections_per_address", l.connections_per_address, 1),
             ("limits.concurrent_packs", l.concurrent_packs, 1),
             ("limits.concurrent_pushes", l.concurrent_pushes, 1),
             ("limits.content_memory_mib", l.content_memory_mib, 64),

@@ -26,7 +26,7 @@ use self::{
     large::LargeRequests,
     path::{Endpoint, GitPath, Owner, Repo},
 };
-use crate::{client_address::ClientAddress, pace::Pace, problem::sentence};
+use crate::{client_address::ClientAddress, guests::Hangup, pace::Pace, problem::sentence};
 
 /// What of an upload-pack request is read at most: a few tens of thousands of `have` lines.
 const REQUEST_BYTES: usize = 4 << 20;
@@ -122,6 +122,10 @@ async fn personal_route(
             let limits = BodyLimits { bytes: REQUEST_BYTES, stall: state.stall };
             let request = read_all(body, &parts.headers, limits, || state.large.take(user)).await?;
             let reply = fetch::upload_pack(&state.app, &opened, version, &request.bytes).await?;
+            if let (Some(slot), Some(hangup)) = (&reply.slot, parts.extensions.get::<Hangup>()) {
+                let hangup = hangup.clone();
+                slot.ends_by(move || hangup.now());
+            }
             let body = Body::new(RopeBody::new(reply.body, reply.slot));
             Ok(result("application/x-git-upload-pack-result", body))
         }

@@ -69,8 +69,12 @@ fn a_connection_that_says_nothing_is_closed() {
         grace: Duration::from_secs(1),
     };
     let router = axum::Router::new().route("/", axum::routing::get(async || "here"));
-    let terms =
-        skaas_server::Terms { patience, proxies: skaas_server::TrustedProxies::default(), connections: 8 };
+    let terms = skaas_server::Terms {
+        patience,
+        proxies: skaas_server::TrustedProxies::default(),
+        connections: 8,
+        connections_per_address: 8,
+    };
     runtime.spawn(skaas_server::listen(listener, router, terms, std::future::pending()));
     for said in ["", "P", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "GET / HT", "GET / HTTP/1.1\r\nhost: h\r\nx:"] {
         let mut stream = open(port);
@@ -211,5 +215,70 @@ fn one_creators_slow_pushes_leave_places_for_others() {
     let began = Instant::now();
     house.release("1.4.0");
     assert!(began.elapsed() < Duration::from_secs(9), "ann waited for mallory");
+    drop(held);
+}
+
+/// Connections from one address of loopback that never say a word.
+fn silent(port: u16, from: [u8; 4], count: usize) -> Vec<std::net::TcpStream> {
+    (0..count).map(|_| crate::raw::open_from(port, from)).collect()
+}
+
+fn answers_at_once(port: u16) {
+    let began = Instant::now();
+    assert_eq!(skaas_testkit::wire::Connection::open(port).get("/healthz").status, 200);
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+}
+
+#[test]
+fn one_address_with_silent_connections_shuts_nobody_out_and_is_logged_once() {
+    let house = House::configured(&[], |i| {
+        i.with_variable("SKAAS_CONNECTIONS", "64").with_variable("SKAAS_CONNECTIONS_PER_ADDRESS", "16")
+    });
+    let port = house.server.port();
+    let held = silent(port, [127, 0, 0, 2], 100);
+    eventually("those beyond the share are closed", || {
+        metric(&house.server, "skaas_connections_refused_total") == 84
+    });
+    answers_at_once(port);
+    let log = house.server.log();
+    assert_eq!(log.matches("connections_refused").count(), 1, "{log}");
+    assert!(log.contains("127.0.0.2") && log.contains("SKAAS_TRUSTED_PROXIES"), "{log}");
+    drop(held);
+}
+
+#[test]
+fn when_many_addresses_take_all_connections_an_idle_one_gives_way() {
+    let house = House::configured(&[], |i| {
+        i.with_variable("SKAAS_CONNECTIONS", "32").with_variable("SKAAS_CONNECTIONS_PER_ADDRESS", "8")
+    });
+    let port = house.server.port();
+    let held: Vec<_> = (2..6).flat_map(|host| silent(port, [127, 0, 0, host], 8)).collect();
+    eventually("all places are taken", || metric(&house.server, "skaas_connections") >= 32);
+    for _ in 0..10 {
+        answers_at_once(port);
+    }
+    drop(held);
+}
+
+#[test]
+fn two_accounts_with_slow_readers_leave_places_for_others() {
+    let house = House::configured(&[SKILL], |i| i.with_variable("SKAAS_CONCURRENT_PACKS", "4"));
+    let (bob, tip) = large_skill(&house, "bob");
+    let dave = house.person("dave");
+    house.grant(&dave);
+    let daves = tip_of(&house, &dave);
+    let held: Vec<_> = [(&bob, &tip), (&bob, &tip), (&dave, &daves), (&dave, &daves)]
+        .map(|(who, tip)| {
+            let mut stream = narrow(house.server.port(), 4096);
+            stream.write_all(fetch_request(who, "me/skills/migration-guard", tip).as_bytes()).unwrap();
+            stream
+        })
+        .into();
+    eventually("all places are taken", || in_flight(&house) == 4);
+    let carol = house.person("carol");
+    let began = Instant::now();
+    carol.clone(&carol.git, &house.server, SKILL, "stub", &[]);
+    assert!(began.elapsed() < Duration::from_secs(9), "{:?}", began.elapsed());
+    assert_eq!(metric(&house.server, "skaas_packs_cut_total"), 1, "one was cut off for her, and no more");
     drop(held);
 }

@@ -29,6 +29,14 @@ pub(crate) fn open(port: u16) -> TcpStream {
     stream
 }
 
+/// A connection from another address of loopback.
+pub(crate) fn open_from(port: u16, from: [u8; 4]) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from((Ipv4Addr::from(from), 0)).into()).unwrap();
+    socket.connect(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into()).unwrap();
+    TcpStream::from(socket)
+}
+
 /// The header that lets somebody in, with its line's end.
 pub(crate) fn authorization(who: &Person) -> String {
     let pair = BASE64_STANDARD.encode(format!("{}:{}", who.name, who.token));

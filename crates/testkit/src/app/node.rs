@@ -39,7 +39,8 @@ pub(super) async fn serve(
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has free ports");
     let port = listener.local_addr().expect("it is bound").port();
     let (stop, told) = oneshot::channel::<()>();
-    let terms = Terms { patience: PATIENCE, proxies, connections: CONNECTIONS };
+    let terms =
+        Terms { patience: PATIENCE, proxies, connections: CONNECTIONS, connections_per_address: CONNECTIONS };
     let served = tokio::spawn(listen(listener, router, terms, async {
         // A dropped sender stops it as well.
         drop(told.await);
