@@ -22,6 +22,7 @@ use crate::{
     lineage::Histories,
     outside::{Outside, Post},
     push::{self, SourceLocks},
+    quiet::Quiet,
     render::Voice,
 };
 
@@ -70,6 +71,8 @@ pub struct Inner {
     pub(crate) outside: Outside,
     pub(crate) post: Post,
     pub(crate) health: health::Kept,
+    /// Uses of sessions and tokens that could not be written down.
+    pub(crate) uses_not_noted: Quiet,
 }
 
 impl std::ops::Deref for App {
@@ -104,6 +107,7 @@ impl App {
             outside,
             post: Post::new(),
             health: health::Kept::default(),
+            uses_not_noted: Quiet::default(),
             rng: Mutex::new(rng),
             config,
             store,

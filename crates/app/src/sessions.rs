@@ -56,9 +56,10 @@ pub async fn find(app: &App, cookie: &str) -> Result<Option<SignedIn>> {
     let Some(found) = found.filter(|found| found.session.works(now)) else { return Ok(None) };
     if found.session.needs_touch(now)
         && let Err(error) = note_use(app, found.session.id).await
+        && let Some(more) = app.uses_not_noted.say(tokio::time::Instant::now())
     {
         // A full disk keeps nobody from reading; the next request notes it again.
-        tracing::warn!(event = "session_use_not_noted", reason = %error);
+        tracing::warn!(event = "session_use_not_noted", reason = %error, more);
     }
     Ok(Some(found))
 }

@@ -25,6 +25,7 @@ mod router;
 mod serve;
 mod telemetry;
 mod until;
+mod watch;
 
 pub use client_address::{InvalidProxies, TrustedProxies};
 pub use listener::{Patience, Terms, serve as listen};

@@ -50,24 +50,34 @@ fn finish(error: &Error, status: StatusCode, mut response: Response) -> Response
         _ => {}
     }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(cause) = Cause::of(error) {
+        response.extensions_mut().insert(cause);
+    }
     *response.status_mut() = status;
     response
 }
 
-/// Writes a fault into the log, once, with all its causes. Other errors are the caller's.
-fn log(error: &Error) {
-    if error.is_fault() {
-        let causes = std::iter::successors(std::error::Error::source(error), |e| e.source())
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(": ");
-        tracing::error!(event = "fault", causes);
+/// Why an answer is a fault of ours: an extension of the answer, which `watch` writes into the log together
+/// with the route.
+#[derive(Debug, Clone)]
+pub(crate) struct Cause {
+    /// Every cause, from the outside in.
+    pub(crate) causes: String,
+    /// Whether it passes.
+    pub(crate) is_transient: bool,
+}
+
+impl Cause {
+    /// The cause of a fault; nothing for errors that are the caller's.
+    fn of(error: &Error) -> Option<Self> {
+        let is_transient = matches!(error, Error::Store(fault) if fault.is_transient());
+        let source = std::error::Error::source(error).filter(|_| error.is_fault())?;
+        Some(Self { causes: app::causes(source), is_transient })
     }
 }
 
 /// An error as git shows it to a person: `remote: ` and the text.
 pub(crate) fn sentence(error: &Error) -> Response {
-    log(error);
     let (status, ..) = classify(error);
     let text = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
     finish(error, status, (text, format!("{error}\n")).into_response())
@@ -80,7 +90,6 @@ pub(crate) fn problem(error: &Error) -> Response {
 
 /// The same in other words, where the usual ones would mislead who asks.
 pub(crate) fn problem_saying(error: &Error, detail: String) -> Response {
-    log(error);
     let (status, kind, title) = classify(error);
     let body = Problem { kind: kind.to_owned(), title: title.to_owned(), status: status.as_u16(), detail };
     let json = [(header::CONTENT_TYPE, "application/problem+json")];

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
+    middleware::from_fn_with_state,
     routing::{any, get},
 };
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -15,6 +16,7 @@ use crate::{
     health, oauth,
     pages::{self, PagesState},
     rest,
+    watch::{self, Faults, Watch},
 };
 
 /// What the routes need.
@@ -40,7 +42,17 @@ pub fn addresses() -> Vec<String> {
 
 /// All routes of a node.
 pub fn router(parts: RouterParts) -> Router {
-    let git = GitState { app: parts.app.clone(), stall: parts.stall, large: Arc::default() };
+    let faults: Arc<Faults> = Arc::default();
+    let git = GitState {
+        app: parts.app.clone(),
+        stall: parts.stall,
+        faults: Arc::clone(&faults),
+        large: Arc::default(),
+    };
+    let watched = |area: &'static str, router: Router| {
+        let watch = Watch { area, faults: Arc::clone(&faults) };
+        router.layer(from_fn_with_state(watch, watch::around))
+    };
     // Git first and without further layers: nothing may compress, buffer or delay its answers.
     let git = Router::new()
         .route("/u/{*rest}", any(git_http::handle))
@@ -55,13 +67,17 @@ pub fn router(parts: RouterParts) -> Router {
         .with_state(parts.app);
     let metrics =
         parts.metrics.map(|handle| Router::new().route("/metrics", get(health::metrics)).with_state(handle));
-    let pages = pages::wrap(
-        pages::routes()
-            .merge(oauth::pages::routes())
-            .merge(rest::page_routes())
-            .fallback(pages::nothing_here),
-        &pages_state,
+    let pages = watched(
+        "pages",
+        pages::wrap(
+            pages::routes()
+                .merge(oauth::pages::routes())
+                .merge(rest::page_routes())
+                .fallback(pages::nothing_here),
+            &pages_state,
+        ),
     );
-    let oauth = oauth::routes(app.clone());
-    git.merge(rest::routes(app)).merge(oauth).merge(health).merge(metrics.unwrap_or_default()).merge(pages)
+    let oauth = watched("oauth", oauth::routes(app.clone()));
+    let rest = watched("rest", rest::routes(app));
+    git.merge(rest).merge(oauth).merge(health).merge(metrics.unwrap_or_default()).merge(pages)
 }

@@ -119,7 +119,11 @@ async fn tidy(app: App) {
     let mut seldom = tokio::time::interval(CLEAN_EVERY);
     loop {
         let outcome = tokio::select! {
-            _ = often.tick() => app.tidy().await,
+            _ = often.tick() => {
+                // So that the log and the metrics know even where nobody asks /readyz.
+                skaas_app::health::ready(&app).await;
+                app.tidy().await
+            }
             _ = seldom.tick() => app.clean().await,
         };
         if let Err(error) = outcome {

@@ -25,7 +25,9 @@ pub(crate) fn filter(log: &Log) -> Result<EnvFilter, String> {
     }) {
         return Err(format!("{word:?} is none of {}", LEVELS.join(", ")));
     }
-    EnvFilter::builder().parse(&log.level).map_err(|error| error.to_string())
+    // The storage library logs what a bucket answered, which repeats access keys.
+    let level = format!("object_store=warn,{}", log.level);
+    EnvFilter::builder().parse(level).map_err(|error| error.to_string())
 }
 
 /// Sends log lines to standard error in the configured form.
@@ -51,6 +53,36 @@ pub(crate) fn start_log(log: &Log) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn describe_operations() {
+    metrics::describe_counter!(
+        "skaas_requests_total",
+        "Requests of pages, REST and OAuth by route and status"
+    );
+    metrics::describe_histogram!("skaas_request_seconds", "Seconds until the head of the answer was ready");
+    metrics::describe_gauge!("skaas_connections", "Connections that are open");
+    metrics::describe_counter!(
+        "skaas_connections_refused_total",
+        "Connections closed unread, by what was full"
+    );
+    metrics::describe_counter!("skaas_packs_cut_total", "Packs cut off so that others find a place");
+    metrics::describe_counter!("skaas_rate_limited_total", "Requests refused for coming too often");
+    metrics::describe_gauge!("skaas_healthy", "1 while a part of the node is well, else 0");
+    metrics::describe_gauge!("skaas_database_connections", "Connections of the pool, busy and idle");
+    metrics::describe_counter!(
+        "skaas_storage_requests_total",
+        "Requests to object storage by kind and outcome"
+    );
+    metrics::describe_histogram!("skaas_storage_seconds", "Seconds of a request to object storage");
+    metrics::describe_counter!("skaas_redis_requests_total", "Questions to Redis by outcome");
+    metrics::describe_histogram!("skaas_redis_seconds", "Seconds of a question to Redis");
+}
+
+/// The same for a command beside the server: only where standard error is read by a program, such as the
+/// journal or a log collector. A person at a terminal reads results.
+pub(crate) fn start_log_beside(log: &Log) -> anyhow::Result<()> {
+    if std::io::stderr().is_terminal() { Ok(()) } else { start_log(log) }
+}
+
 /// Installs the metrics recorder of this process.
 ///
 /// # Errors
@@ -70,5 +102,6 @@ pub(crate) fn start_metrics() -> anyhow::Result<PrometheusHandle> {
     metrics::describe_counter!("skaas_releases_total", "Releases cut");
     metrics::describe_counter!("skaas_pushes_total", "Pushes received, by outcome");
     metrics::describe_gauge!("skaas_content_bytes", "Bytes of release content held in memory");
+    describe_operations();
     Ok(handle)
 }

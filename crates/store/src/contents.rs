@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use crate::{
     column::record,
     connection::{Conn, Tx},
+    counted,
     database::Store,
     error::Result,
     oid::Oid,
@@ -92,7 +93,7 @@ impl Store {
         if known && self.objects.has_content(content.tree).await? {
             return Ok(false);
         }
-        self.objects.put_content(content.tree, content.data, haste).await?;
+        counted::storage("put", self.objects.put_content(content.tree, content.data, haste)).await?;
         Ok(true)
     }
 
@@ -101,6 +102,6 @@ impl Store {
     /// # Errors
     /// [`crate::StoreError::Missing`] when it is not stored.
     pub async fn get_content(&self, tree: Oid) -> Result<Bytes> {
-        self.objects.get_content(tree).await
+        counted::storage("get", self.objects.get_content(tree)).await
     }
 }

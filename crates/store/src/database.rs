@@ -151,6 +151,16 @@ impl Store {
         fetch_one!(&mut conn, REVISIONS, [user])
     }
 
+    /// How many connections for reading are busy, and how many idle.
+    pub fn pool_use(&self) -> (u32, u32) {
+        let (all, idle) = match &self.db {
+            Db::Lite { readers, .. } => (readers.size(), readers.num_idle()),
+            Db::Pg(pool) => (pool.size(), pool.num_idle()),
+        };
+        let idle = u32::try_from(idle).unwrap_or(u32::MAX).min(all);
+        (all - idle, idle)
+    }
+
     /// Ends all connections in good order. Later calls fail with [`StoreError::Unavailable`].
     pub async fn close(&self) {
         match &self.db {
@@ -229,6 +239,8 @@ fn sqlite_pool(connections: u32) -> SqlitePoolOptions {
         .max_connections(connections)
         .min_connections(1)
         .acquire_timeout(POOL_WAIT)
+        // A line for each request that waits: a storm whenever the database is slow.
+        .acquire_slow_threshold(Duration::MAX)
         .idle_timeout(None)
         .max_lifetime(None)
         // A file does not go away as a server does.
@@ -251,6 +263,7 @@ async fn open_postgres(url: &str, connections: u32) -> Result<Db> {
     let pool = PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(POOL_WAIT)
+        .acquire_slow_threshold(Duration::MAX)
         .connect_with(options)
         .await?;
     Ok(Db::Pg(pool))

@@ -15,6 +15,7 @@
 mod column;
 mod config;
 mod connection;
+mod counted;
 mod database;
 mod error;
 mod freshness;

@@ -20,6 +20,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::{
     config::{ObjectsConfig, S3Config},
+    counted,
     database::Store,
     error::{Result, StoreError},
     oid::Oid,
@@ -286,7 +287,7 @@ impl Store {
         part: PackPart,
         from: &Path,
     ) -> Result<()> {
-        self.objects.put_file(&self.objects.pack_key(source, pack, part), from).await
+        counted::storage("put", self.objects.put_file(&self.objects.pack_key(source, pack, part), from)).await
     }
 
     /// Copies one file of a source's pack out of object storage; `to` then is whole, or does not exist.
@@ -300,7 +301,7 @@ impl Store {
         part: PackPart,
         to: &Path,
     ) -> Result<()> {
-        self.objects.get_file(&self.objects.pack_key(source, pack, part), to).await
+        counted::storage("get", self.objects.get_file(&self.objects.pack_key(source, pack, part), to)).await
     }
 
     /// Deletes both files of a source's pack; that they are gone already is no error.

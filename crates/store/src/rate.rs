@@ -26,7 +26,10 @@ use skaas_domain::{
     secret::SecretHash,
 };
 
-use crate::error::{Result, StoreError};
+use crate::{
+    counted,
+    error::{Result, StoreError},
+};
 
 /// How many requests may come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -258,8 +261,10 @@ impl Shared {
         if !self.is_asked(now) {
             return None;
         }
+        let started = std::time::Instant::now();
         let reason = match tokio::time::timeout(PATIENCE, self.ask(key, now, terms)).await {
             Ok(Ok(wait)) => {
+                counted::redis(started, "ok");
                 if self.lost_until.swap(NOT_LOST, Ordering::Relaxed) != NOT_LOST {
                     tracing::info!(event = "rates_are_shared_again");
                 }
@@ -268,6 +273,7 @@ impl Shared {
             Ok(Err(error)) => error.to_string(),
             Err(_) => "it did not answer in time".to_owned(),
         };
+        counted::redis(started, "failed");
         // Once for all requests of one absence.
         if self.lost_until.swap(now.saturating_add(PAUSE), Ordering::Relaxed) == NOT_LOST {
             tracing::warn!(

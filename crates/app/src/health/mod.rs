@@ -73,6 +73,9 @@ pub async fn ready(app: &App) -> Readiness {
         tell(part, kept.get(&part).and_then(|seen| seen.trouble.as_ref()), trouble.as_ref());
         kept.insert(part, Seen { at: now, trouble });
     }
+    let (busy, idle) = app.store.pool_use();
+    metrics::gauge!("skaas_database_connections", "state" => "busy").set(busy);
+    metrics::gauge!("skaas_database_connections", "state" => "idle").set(idle);
     let parts = |stops: bool| {
         let seen = |part: &Part| kept.get(part).and_then(|seen| seen.trouble.as_ref());
         Part::ALL

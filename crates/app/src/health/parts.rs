@@ -64,9 +64,9 @@ impl Part {
         }
     }
 
-    /// Whether a node without it can do nothing useful.
+    /// Whether a node without it can do nothing useful. Of contents, only the check itself can say.
     pub(super) const fn is_needed(self) -> bool {
-        !matches!(self, Self::Scratch | Self::Counts | Self::Mail)
+        matches!(self, Self::Database | Self::Schema | Self::Storage)
     }
 
     /// How long an answer holds.

@@ -91,7 +91,9 @@ async fn note_use(app: &App, bearer: &OauthBearer, now: Timestamp) {
         oauth_tokens::touch(&mut tx, &[(bearer.token.id, now)]).await?;
         tx.commit().await
     };
-    if let Err(error) = noted.await {
-        tracing::warn!(event = "oauth_use_not_noted", reason = %error);
+    if let Err(error) = noted.await
+        && let Some(more) = app.uses_not_noted.say(tokio::time::Instant::now())
+    {
+        tracing::warn!(event = "oauth_use_not_noted", reason = %error, more);
     }
 }

@@ -237,6 +237,8 @@ impl Push<'_> {
             }
         };
         metrics::counter!("skaas_pushes_total", "outcome" => word).increment(1);
+        let (user, source) = (self.admitted.viewer.user().id, self.admitted.source_name.as_str());
+        tracing::info!(event = "pushed", user_id = %user, source, outcome = word);
         report
     }
 

@@ -15,20 +15,51 @@ use skaas_domain::{
 
 use crate::{
     arguments::{Admin, Grant, GrantKind, Interval, Listing, ListingSet, Place, Token, User},
-    installation, output,
+    installation, output, telemetry,
     until::moment,
 };
 
 /// Runs one command beside a running server, or without one.
 pub(crate) async fn run(place: &Place, command: Admin) -> anyhow::Result<()> {
+    telemetry::start_log_beside(&installation::settings(place, Vec::new())?.log)?;
     let app = installation::beside_the_server(place).await?;
+    let change = change_of(&command);
+    obey(&app, command).await?;
+    if let Some(change) = change {
+        tracing::info!(event = "admin_change", actor = actor(), change);
+    }
+    Ok(())
+}
+
+/// Who runs the command, as the system knows them.
+fn actor() -> String {
+    let name = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
+    format!("operator {}", name.as_deref().filter(|name| !name.is_empty()).unwrap_or("unknown"))
+}
+
+/// The word for a command that changes something.
+const fn change_of(command: &Admin) -> Option<&'static str> {
     match command {
-        Admin::User(command) => user(&app, command).await,
-        Admin::Token(command) => token(&app, command).await,
-        Admin::Listing(Listing::Set(options)) => listing_set(&app, &options).await,
-        Admin::Listing(Listing::Delete { skill, yes, json }) => listing_delete(&app, &skill, yes, json).await,
-        Admin::Listing(Listing::Show { skill, json }) => listing_show(&app, skill.as_deref(), json).await,
-        Admin::Grant(command) => grant(&app, command).await,
+        Admin::User(User::Add { .. }) => Some("user add"),
+        Admin::User(User::Delete { .. }) => Some("user delete"),
+        Admin::Token(Token::Create { .. }) => Some("token create"),
+        Admin::Token(Token::Revoke { .. }) => Some("token revoke"),
+        Admin::Listing(Listing::Set(_)) => Some("listing set"),
+        Admin::Listing(Listing::Delete { .. }) => Some("listing delete"),
+        Admin::Grant(Grant::Add { .. }) => Some("grant add"),
+        Admin::Grant(Grant::Revoke { .. }) => Some("grant revoke"),
+        _ => None,
+    }
+}
+
+async fn obey(app: &App, command: Admin) -> anyhow::Result<()> {
+    match command {
+        Admin::User(command) => user(app, command).await,
+        Admin::Token(command) => token(app, command).await,
+        Admin::Listing(Listing::Set(options)) => listing_set(app, &options).await,
+        Admin::Listing(Listing::Delete { skill, yes, json }) => listing_delete(app, &skill, yes, json).await,
+        Admin::Listing(Listing::Show { skill, json }) => listing_show(app, skill.as_deref(), json).await,
+        Admin::Grant(command) => grant(app, command).await,
     }
 }
 

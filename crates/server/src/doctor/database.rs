@@ -38,7 +38,10 @@ async fn look_at(store: &Store, thorough: bool) -> Vec<Finding> {
         return vec![Finding::fault("database", causes(&error), cure)];
     }
     if thorough && let Err(error) = store.check_database().await {
-        let cure = "stop the server and restore the database from a backup";
+        let cure = match &error {
+            StoreError::Corrupt { .. } => "stop the server and restore the database from a backup",
+            _ => "check that the database is skaas's own and can be read",
+        };
         return vec![Finding::fault("database", causes(&error), cure)];
     }
     match store.describe().await {

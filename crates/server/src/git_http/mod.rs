@@ -26,7 +26,13 @@ use self::{
     large::LargeRequests,
     path::{Endpoint, GitPath, Owner, Repo},
 };
-use crate::{client_address::ClientAddress, guests::Hangup, pace::Pace, problem::sentence};
+use crate::{
+    client_address::ClientAddress,
+    guests::Hangup,
+    pace::Pace,
+    problem::sentence,
+    watch::{Faults, class, name_in},
+};
 
 /// What of an upload-pack request is read at most: a few tens of thousands of `have` lines.
 const REQUEST_BYTES: usize = 4 << 20;
@@ -37,6 +43,8 @@ pub(crate) struct GitState {
     pub(crate) app: App,
     /// Patience with a sender who does not keep pace.
     pub(crate) stall: Duration,
+    /// Where faults are told.
+    pub(crate) faults: Arc<Faults>,
     /// Large requests in memory.
     pub(crate) large: Arc<LargeRequests>,
 }
@@ -59,8 +67,12 @@ pub(crate) async fn handle(State(state): State<GitState>, request: Request) -> R
         // What is left unread would cost the client its connection.
         Box::pin(drain(&mut body, state.stall)).await;
     }
-    let response = answer.unwrap_or_else(|error| sentence(&error));
-    let status = status_word(response.status());
+    let mut response = answer.unwrap_or_else(|error| sentence(&error));
+    if response.status().is_server_error() {
+        let object = GitPath::parse(parts.uri.path()).map_or_else(String::new, |git| object(git.repo));
+        state.faults.tell(&mut response, &format!("git {endpoint} of a {kind}"), &object);
+    }
+    let status = class(response.status());
     metrics::counter!("skaas_git_requests_total", "repo" => kind, "endpoint" => endpoint, "status" => status)
         .increment(1);
     metrics::histogram!("skaas_git_request_seconds", "endpoint" => endpoint)
@@ -248,25 +260,22 @@ const fn repo_word(repo: Repo<'_>) -> &'static str {
     }
 }
 
+/// What a fault was about: names of skills and people, never anything else that a path may hold.
+fn object(repo: Repo<'_>) -> String {
+    match repo {
+        Repo::Marketplace(Owner::Named(owner)) => name_in(owner).to_owned(),
+        Repo::Marketplace(Owner::Me) => String::new(),
+        Repo::Skill(_, skill) => name_in(skill).to_owned(),
+        Repo::Source { creator, source } => format!("{}/{}", name_in(creator), name_in(source)),
+    }
+}
+
 const fn endpoint_word(endpoint: Endpoint) -> &'static str {
     match endpoint {
         Endpoint::InfoRefs => "info/refs",
         Endpoint::UploadPack => "upload-pack",
         Endpoint::ReceivePack => "receive-pack",
         Endpoint::Dumb => "dumb",
-    }
-}
-
-const fn status_word(status: StatusCode) -> &'static str {
-    match status.as_u16() {
-        200..300 => "2xx",
-        401 => "401",
-        403 => "403",
-        404 => "404",
-        429 => "429",
-        503 => "503",
-        400..500 => "4xx",
-        _ => "5xx",
     }
 }
 

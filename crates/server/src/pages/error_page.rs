@@ -113,6 +113,9 @@ impl Fault {
         let (mut parts, body) = rendered.into_parts();
         let (told, _) = carrier.into_parts();
         parts.status = told.status;
+        if let Some(cause) = told.extensions.get::<problem::Cause>() {
+            parts.extensions.insert(cause.clone());
+        }
         for (name, value) in &told.headers {
             if !matches!(*name, http::header::CONTENT_TYPE | http::header::CONTENT_LENGTH) {
                 parts.headers.append(name, value.clone());

@@ -168,7 +168,8 @@ fn the_doctor_names_each_fault_with_its_reason_and_cure_and_leaves_no_trace() {
 
     let nowhere = here.clone().with_variable("SKAAS_SMTP_URL", "smtp+plain://me:CANARY@127.0.0.1:1");
     finds(&nowhere, "mail", "refused", "SKAAS_SMTP_URL");
-    assert!(!nowhere.run(&["doctor"]).to_string().contains("CANARY"));
+    let ran = nowhere.run(&["doctor"]);
+    assert!(!(ran.stdout + &ran.stderr).contains("CANARY"));
 
     edit(&data, "UPDATE migrations SET checksum = 'another' WHERE version = 1");
     finds(&here, "database", "0001_supply", "restore a backup");
@@ -262,7 +263,8 @@ fn every_fault_of_a_bucket_is_told_apart() {
     ] {
         let url = failing_s3(status, code);
         finds(&with(&url), "storage", reason, cure);
-        let said = with(&url).run(&["doctor"]).to_string();
+        let ran = with(&url).run(&["doctor"]);
+        let said = ran.stdout + &ran.stderr;
         assert!(!said.contains("CANARY"), "{said}");
     }
     let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();

@@ -10,6 +10,7 @@ mod go_between;
 mod health;
 mod limits;
 mod load;
+mod logs;
 mod patience;
 mod raw;
 mod secrets;
