@@ -1,13 +1,16 @@
-//! Owns a server's address: what may be one, and how it is written where. Refuses addresses that would carry
-//! a token in the clear, or that already carry a secret.
+//! The address of a server. Addresses over which a token would travel unencrypted, and ones that contain a secret,
+//! are rejected.
 
 use std::fmt;
 
 use reqwest::Url;
 
-use crate::failure::{Failure, Kind, Result};
+use crate::{
+    failure::{Failure, Kind, Result},
+    shell::quoted,
+};
 
-/// The address used when nothing else is said.
+/// The server if no other is named.
 pub(crate) const DEFAULT: &str = "https://skaas.com";
 
 /// `scheme://host[:port]` of a server.
@@ -15,29 +18,30 @@ pub(crate) const DEFAULT: &str = "https://skaas.com";
 pub(crate) struct Address(Url);
 
 impl Address {
-    /// Reads an address. Plain http is for this very machine only, unless `insecure`.
+    /// Parses an address. Plain HTTP is for this machine only, unless `insecure`.
     pub(crate) fn parse(text: &str, insecure: bool) -> Result<Self> {
         let wrong = |why: &str| {
-            Failure::new(Kind::Usage, "this is not the address of a server")
+            Failure::new(Kind::Usage, "invalid server address")
                 .why(why)
-                .next("skaas config set url https://skills.example.com")
+                .next("use an address like https://skills.example.com")
         };
         let text = text.trim();
         let text = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
         let url = Url::parse(&text).map_err(|error| wrong(&error.to_string()))?;
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(wrong("it holds a user name or a secret; those are never part of it"));
+            return Err(wrong("it contains a username or a password; leave them out"));
         }
         if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
-            return Err(wrong("it goes on after the host; give only https://host"));
+            return Err(wrong("it continues after the host; use only https://HOST"));
         }
         let address = Self(url);
         match address.0.scheme() {
             "https" => Ok(address),
             "http" if insecure || address.is_loopback() => Ok(address),
-            "http" => Err(wrong("over plain http everybody on the way could read your token"))
-                .map_err(|failure| failure.next("use https://, or add --insecure on a network you trust")),
-            _ => Err(wrong("it begins with https://")),
+            "http" => Err(wrong("with plain HTTP, anyone on the network could read your token")).map_err(
+                |failure| failure.next("use https://, or add --insecure on a network that you trust"),
+            ),
+            _ => Err(wrong("it must start with https://")),
         }
     }
 
@@ -52,36 +56,41 @@ impl Address {
         }
     }
 
-    /// `https://host[:port]`: the key under which git and we keep things.
+    /// `https://host[:port]`, the key for everything kept per server.
     pub(crate) fn origin(&self) -> String {
         self.0.origin().ascii_serialization()
     }
 
-    /// What a person runs to sign in there.
+    /// The command that signs in to this server, whatever other servers this machine is signed in to.
     pub(crate) fn auth(&self) -> String {
-        if self.origin() == DEFAULT { "skaas auth".to_owned() } else { format!("skaas auth --url {self}") }
+        self.command("auth")
     }
 
-    /// `https`, as git's credential protocol has it.
+    /// `skaas … --url` with this server, ready to paste.
+    pub(crate) fn command(&self, words: &str) -> String {
+        format!("skaas {words} --url {}", quoted(&self.origin()))
+    }
+
+    /// `https`, for git's credential protocol.
     pub(crate) fn scheme(&self) -> &str {
         self.0.scheme()
     }
 
-    /// `host[:port]`, as git's credential protocol has it.
+    /// `host[:port]`, for git's credential protocol.
     pub(crate) fn host_and_port(&self) -> String {
         let origin = self.origin();
         origin.split_once("://").map_or(origin.clone(), |(_, rest)| rest.to_owned())
     }
 
-    /// The host alone, as `.netrc` has it.
+    /// The host without a port, for `.netrc`.
     pub(crate) fn machine(&self) -> String {
         let host = self.0.host_str().unwrap_or_default();
         host.trim_start_matches('[').trim_end_matches(']').to_owned()
     }
 
-    /// An address on this server.
+    /// The address of one of our own paths on this server.
     pub(crate) fn at(&self, path: &str) -> Url {
-        self.0.join(path).expect("our own paths are paths")
+        self.0.join(path).expect("our own paths are valid")
     }
 }
 

@@ -1,5 +1,5 @@
-//! Owns which coding agents are found here, and the line that adds a marketplace to each. The lines hold no
-//! secret: an agent keeps what it is given in the clear.
+//! The coding agents found on this machine, and the commands that add a marketplace to each. The commands contain no
+//! secrets, since agents store what they are given unencrypted.
 
 use std::{
     path::PathBuf,
@@ -8,23 +8,23 @@ use std::{
 
 use serde::Serialize;
 
-use crate::places;
+use crate::{address::Address, output, places, shell::quoted};
 
-/// What an agent needs before its line works.
+/// What an agent needs before its command works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Needs {
-    /// Nothing: it asks git, which asks us.
+    /// Nothing: it uses git, which asks us.
     Nothing,
-    /// An entry in `.netrc`: it asks no credential helper.
+    /// An entry in `.netrc`: it does not use git's credential helpers.
     Netrc,
 }
 
 struct Known {
     name: &'static str,
     programs: &'static [&'static str],
-    /// Its folder in the person's home.
+    /// Its folders in the home folder.
     folders: &'static [&'static str],
-    /// Its words with `{marketplace}` or `{skill}` in them.
+    /// The words of its command, with `{marketplace}` or `{skill}` in them.
     line: &'static [&'static str],
     needs: Needs,
 }
@@ -67,33 +67,33 @@ const KNOWN: &[Known] = &[
     },
 ];
 
-/// An agent found here.
+/// An agent found on this machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Agent {
     pub(crate) name: &'static str,
-    /// What to run, word by word.
+    /// The words of the command.
     pub(crate) command: Vec<String>,
-    /// Whether that is the whole line: else SKILL in it stands for the name of a skill.
+    /// Whether the command works as it is. If not, SKILL in it stands for the name of a skill.
     pub(crate) complete: bool,
-    /// What to do first.
+    /// The command to run before it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) first: Option<&'static str>,
+    pub(crate) first: Option<String>,
     #[serde(skip)]
     program: Option<PathBuf>,
 }
 
 impl Agent {
-    /// The line as a person types it.
+    /// The command, ready to paste into a shell.
     pub(crate) fn line(&self) -> String {
-        self.command.join(" ")
+        self.command.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
     }
 
-    /// Whether the line can be run right now.
+    /// Whether the command can be run now.
     pub(crate) fn runnable(&self) -> bool {
-        self.complete && self.program.is_some()
+        self.complete && self.first.is_none() && self.program.is_some()
     }
 
-    /// Runs the line; what it prints goes to standard error, since our own result is on standard output.
+    /// Runs the command. Its output goes to standard error, since standard output is for our result.
     pub(crate) fn add(&self) -> bool {
         let Some(program) = &self.program else { return false };
         let mut command = Command::new(program);
@@ -103,17 +103,17 @@ impl Agent {
     }
 }
 
-/// Every agent that is known, with its line and what goes before it.
-pub(crate) fn lines(marketplace: &str) -> impl Iterator<Item = (String, String)> {
+/// Every known agent, with the commands for a marketplace, for the manual.
+pub(crate) fn lines(server: &Address, marketplace: &str) -> impl Iterator<Item = (String, String)> {
     KNOWN.iter().map(|known| {
-        let agent = known.agent(marketplace, None, false);
-        let first = agent.first.map(|first| format!(", after `{first}`")).unwrap_or_default();
-        (agent.name.to_owned(), format!("`{}`{first}", agent.line()))
+        let agent = known.agent(server, marketplace, None, false);
+        let first = known.first(server).map(|first| format!("`{first}`, then ")).unwrap_or_default();
+        (agent.name.to_owned(), format!("{first}`{}`", agent.line()))
     })
 }
 
 /// The agents found on this machine.
-pub(crate) fn found(marketplace: &str, has_netrc: bool) -> Vec<Agent> {
+pub(crate) fn found(server: &Address, marketplace: &str, has_netrc: bool) -> Vec<Agent> {
     let home = places::home().ok();
     let there = |known: &Known| {
         known.programs.iter().find_map(|name| places::on_path(name)).map(Some).or_else(|| {
@@ -121,29 +121,36 @@ pub(crate) fn found(marketplace: &str, has_netrc: bool) -> Vec<Agent> {
             known.folders.iter().any(|folder| home.join(folder).is_dir()).then_some(None)
         })
     };
-    KNOWN.iter().filter_map(|known| Some(known.agent(marketplace, there(known)?, has_netrc))).collect()
+    KNOWN
+        .iter()
+        .filter_map(|known| Some(known.agent(server, marketplace, there(known)?, has_netrc)))
+        .collect()
 }
 
 impl Known {
-    fn agent(&self, marketplace: &str, program: Option<PathBuf>, has_netrc: bool) -> Agent {
+    fn agent(&self, server: &Address, marketplace: &str, program: Option<PathBuf>, has_netrc: bool) -> Agent {
         let skill = skill_address(marketplace);
         let words = self.line.iter().map(|word| match *word {
             "{marketplace}" => marketplace.to_owned(),
             "{skill}" => skill.clone(),
             word => word.to_owned(),
         });
-        let first = (self.needs == Needs::Netrc && !has_netrc).then_some("skaas auth --netrc");
         Agent {
             name: self.name,
             command: words.collect(),
             complete: !self.line.contains(&"{skill}"),
-            first,
+            first: self.first(server).filter(|_| !has_netrc).map(|first| output::typed(&first)),
             program,
         }
     }
+
+    /// The command that this agent needs first, unless it has been run.
+    fn first(&self, server: &Address) -> Option<String> {
+        (self.needs == Needs::Netrc).then(|| format!("{} --netrc", server.auth()))
+    }
 }
 
-/// `https://host/u/alice/skills/SKILL.git`, beside the marketplace.
+/// `https://host/me/skills/SKILL.git`, next to the marketplace.
 fn skill_address(marketplace: &str) -> String {
     let base = marketplace.trim_end_matches(".git").trim_end_matches("marketplace");
     format!("{base}skills/SKILL.git")
@@ -155,11 +162,17 @@ mod tests {
 
     #[test]
     fn every_agent_gets_the_line_that_it_understands() {
-        let lines: Vec<String> = KNOWN
-            .iter()
-            .map(|known| known.agent("https://skills.example.com/u/alice/marketplace.git", None, false))
-            .map(|agent| format!("{}: {} ({})", agent.name, agent.line(), agent.first.unwrap_or("as it is")))
+        let server = Address::parse("https://skills.example.com", false).unwrap();
+        let lines: Vec<String> = lines(&server, "https://skills.example.com/me/marketplace.git")
+            .map(|(name, line)| format!("{name}: {line}"))
             .collect();
         insta::assert_snapshot!(lines.join("\n"));
+    }
+
+    #[test]
+    fn a_line_is_quoted_for_the_shell() {
+        let server = Address::parse("https://skills.example.com", false).unwrap();
+        let agent = KNOWN[0].agent(&server, "https://skills.example.com/$(id).git", None, false);
+        assert_eq!(agent.line(), "claude plugin marketplace add 'https://skills.example.com/$(id).git'");
     }
 }

@@ -1,12 +1,12 @@
-//! Owns the command line of `skaas`: its words, help and examples. Refuses to do anything.
+//! The command line of `skaas`: its commands, options, help and examples.
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 wrong arguments or settings; 3 not signed in; 4 not found; \
-    5 refused; 6 server out of reach; 130 interrupted.";
+const EXIT_CODES: &str = "Exit codes: 0 success; 1 failed; 2 invalid arguments or settings; 3 not signed in; \
+    4 not found; 5 refused; 6 server unreachable; 130 interrupted.";
 
-/// Skills for coding agents: sign in once, and git serves them to every agent.
+/// Agent skills over git: sign in once, and use your skills in every coding agent.
 #[derive(Debug, Parser)]
 #[command(name = "skaas", version, max_term_width = 100, arg_required_else_help = true)]
 #[command(after_help = format!(
@@ -19,90 +19,90 @@ pub(crate) struct Arguments {
     pub(crate) command: Command,
 }
 
-/// Understood by every command.
+/// The options of every command.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Everywhere")]
+#[command(next_help_heading = "Global options")]
 pub(crate) struct General {
-    /// The server [else `SKAAS_URL`, `skaas config set url`, the only sign-in]
+    /// Server to use [default: `SKAAS_URL`, then `skaas config get url`, then the server you are signed in to]
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) url: Option<String>,
-    /// Print one JSON document; failures too, on standard error
+    /// Print JSON; errors are JSON too, on standard error
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Allow plain http to another machine: everybody on the way can read the token
+    /// Allow plain HTTP to another machine; anyone on the network can read the token
     #[arg(long, global = true)]
     pub(crate) insecure: bool,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Sign in, let git use it, and show how to add your marketplace to each agent found here
+    /// Sign in, connect git, and add your marketplace to the coding agents on this machine
     #[command(alias = "login")]
     #[command(after_help = "Examples:\n  skaas auth\n  skaas auth --no-browser --netrc\n  \
         printf %s \"$TOKEN\" | skaas auth --with-token --yes")]
     Auth(Auth),
-    /// Show whether this machine is signed in, where the token is kept, and what git uses
+    /// Show who is signed in, where the token is stored, and whether git uses it
     #[command(after_help = "Examples:\n  skaas status\n  skaas status --json")]
     Status,
     /// Print your username
     #[command(after_help = "Examples:\n  skaas whoami\n  skaas whoami --json")]
     Whoami,
-    /// Revoke this machine's token and remove everything that signing in wrote
+    /// Revoke this machine's token and undo everything that `skaas auth` set up
     #[command(
         after_help = "Examples:\n  skaas logout\n  skaas logout --url https://skills.example.com --json"
     )]
     Logout,
-    /// Api tokens: list, create, revoke
+    /// List, create and revoke API tokens
     #[command(subcommand)]
     Token(Token),
-    /// Clone as an agent would, without anybody to ask, and say what is wrong and what to do
+    /// Check everything that an agent needs, and show how to fix each problem
     #[command(after_help = "Examples:\n  skaas doctor\n  skaas doctor --json")]
     Doctor,
-    /// Settings of this command line
+    /// Show and change settings
     #[command(subcommand)]
     Config(Config),
-    /// Print the completions for a shell
+    /// Print a completion script for your shell
     #[command(
         after_help = "Examples:\n  skaas completions bash > ~/.local/share/bash-completion/completions/skaas\n  \
         skaas completions zsh > ~/.zfunc/_skaas"
     )]
     Completions {
-        /// Which shell
+        /// Your shell
         shell: Shell,
     },
     /// Print docs/command-line.md
     #[command(hide = true)]
     Manual,
-    /// What git asks when it needs a password; see gitcredentials(7)
+    /// Answer git when it needs a password; see gitcredentials(7)
     #[command(hide = true)]
     GitCredential {
-        /// What git wants
+        /// What git asks for
         act: CredentialAct,
     },
 }
 
 #[derive(Debug, Clone, Default, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a separate switch on the command line")]
 pub(crate) struct Auth {
-    /// Print the address and the code instead of opening a browser
+    /// Print a link and a code instead of opening a browser
     #[arg(long)]
     pub(crate) no_browser: bool,
-    /// Read an api token from standard input instead of signing in; the one in use here before is revoked
+    /// Read an API token from standard input instead; revokes the token that this machine used before
     #[arg(long, conflicts_with_all = ["scopes", "name", "again"])]
     pub(crate) with_token: bool,
-    /// Keep the token in git's own `store` helper instead (~/.git-credentials, in the clear)
+    /// Store the token with git's `store` helper (~/.git-credentials, unencrypted)
     #[arg(long)]
     pub(crate) store: bool,
-    /// Also write ~/.netrc, for clients that ask no credential helper
+    /// Also write the token to ~/.netrc, for clients that do not use git credential helpers
     #[arg(long)]
     pub(crate) netrc: bool,
-    /// Get a new token even if the one here works; the old one is revoked
+    /// Get a new token even if the current one works, and revoke the current one
     #[arg(long)]
     pub(crate) again: bool,
-    /// What the token may do, such as `marketplaces read-only` [default: everything you may]
+    /// Limit what the token can do, such as `marketplaces read-only` [default: full access]
     #[arg(long, value_name = "SCOPES")]
     pub(crate) scopes: Option<String>,
-    /// What to call this device in the list of tokens [default: its host name]
+    /// Name of this device in your list of tokens [default: hostname]
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
     /// Add the marketplace to every agent found, without asking
@@ -112,30 +112,30 @@ pub(crate) struct Auth {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Token {
-    /// List your api tokens
+    /// List your API tokens
     #[command(after_help = "Examples:\n  skaas token list\n  skaas token list --json")]
     List,
-    /// Create an api token; it is printed this once
+    /// Create an API token and print it; it is not shown again
     #[command(
         after_help = "Examples:\n  skaas token create ci --scopes \"marketplaces read-only\" --expires 90d\n  \
         skaas token create laptop --json"
     )]
     Create {
-        /// What to call it: a device, a job
+        /// Name of the token, such as a device or a job
         name: String,
-        /// What it may do [default: everything that this machine's token may]
+        /// Limit what it can do [default: the scopes of this machine's token]
         #[arg(long, value_name = "SCOPES")]
         scopes: Option<String>,
-        /// When it stops working: `12h`, `90d`, `1y`
+        /// Expire after this time, such as 12h, 90d or 1y [default: never]
         #[arg(long, value_name = "DURATION", value_parser = duration)]
         expires: Option<u64>,
     },
-    /// Revoke api tokens; their very next request is refused
+    /// Revoke API tokens; they stop working immediately
     #[command(
         after_help = "Examples:\n  skaas token revoke Xy12Ab9Q\n  skaas token revoke tok_01ARZ3 tok_01ARZ4"
     )]
     Revoke {
-        /// `tok_…`, or the 8 characters behind `sk_live_`
+        /// ID (tok_…), or the 8 characters after `sk_live_`
         #[arg(required = true, value_name = "TOKEN")]
         tokens: Vec<String>,
     },
@@ -143,28 +143,28 @@ pub(crate) enum Token {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Config {
-    /// List all settings and what they mean
+    /// List all settings
     #[command(after_help = "Examples:\n  skaas config list\n  skaas config list --json")]
     List,
-    /// Print one setting
+    /// Print a setting
     #[command(after_help = "Examples:\n  skaas config get url\n  skaas config get browser --json")]
     Get {
-        /// `url`, `browser` or `keychain`
+        /// Setting: url, browser or keychain
         key: String,
     },
-    /// Set one
+    /// Change a setting
     #[command(after_help = "Examples:\n  skaas config set url https://skills.example.com\n  \
         skaas config set browser false")]
     Set {
-        /// `url`, `browser` or `keychain`
+        /// Setting: url, browser or keychain
         key: String,
-        /// Its value
+        /// New value
         value: String,
     },
-    /// Take one back to its default
+    /// Restore the default of a setting
     #[command(after_help = "Examples:\n  skaas config unset url\n  skaas config unset browser")]
     Unset {
-        /// `url`, `browser` or `keychain`
+        /// Setting: url, browser or keychain
         key: String,
     },
 }
@@ -176,9 +176,9 @@ pub(crate) enum CredentialAct {
     Erase,
 }
 
-/// Seconds of `90d`.
+/// Parses a duration such as `90d` into seconds.
 fn duration(text: &str) -> Result<u64, String> {
-    let wrong = || format!("`{text}` is not a duration; write it like 12h, 90d or 1y");
+    let wrong = || "use a number and a unit, such as 12h, 90d or 1y".to_owned();
     let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
     let seconds: u64 = match unit {
         "m" => 60,

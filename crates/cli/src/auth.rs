@@ -1,12 +1,13 @@
-//! Owns `skaas auth`: from nothing to a marketplace in the person's agents.
+//! `skaas auth`: sign in, connect git, and add the marketplace to the user's agents.
 
 use std::{io::Read as _, time::Duration};
 
 use serde::Serialize;
-use skaas_api::{Me, Secret};
+use skaas_api::Secret;
 
 use crate::{
     Here,
+    account::{self, Account},
     agents::{self, Agent},
     arguments::Auth,
     browser,
@@ -15,9 +16,10 @@ use crate::{
     interrupt::Interrupt,
     login,
     output::{self, bold, dim, good, plain},
-    places,
+    places, program,
     remote::Remote,
     setup::{self, Wishes},
+    shell::quoted,
     status::revoke,
 };
 
@@ -31,6 +33,8 @@ struct Report {
     token: String,
     kept: Kept,
     git_helper: Option<String>,
+    /// Whether git runs a copy of this program, because this one may be deleted.
+    git_helper_copied: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     netrc: Option<String>,
     agents: Vec<Found>,
@@ -41,54 +45,63 @@ struct Found {
     #[serde(flatten)]
     agent: Agent,
     line: String,
-    /// Whether the line was run, and worked.
+    /// Whether the command was run successfully.
     added: bool,
 }
 
-/// Signs in and sets everything up; done again, it mends.
+/// Signs in and sets everything up. Running it again repairs what is missing.
 pub(crate) async fn run(here: &Here, options: &Auth) -> Result<()> {
     let remote = Remote::new(here.address.clone())?;
     let interrupt = Interrupt::while_signing_in(here.json);
     let old = Hosts::load()?.get(&here.address).cloned();
     let old_token = old.as_ref().and_then(|host| host.token(&here.address));
-    let (token, me) = match reusable(&remote, options, old_token.as_ref()).await? {
+    let (token, account) = match reusable(&remote, options, old_token.as_ref()).await? {
         Some(found) => found,
         None => obtain(here, &remote, options, old.as_ref()).await?,
     };
     interrupt.while_setting_up();
-    let host = install(here, options, old.as_ref(), &token, &me)?;
+    let host = install(here, options, old.as_ref(), &token, &account)?;
     if let Some(former) = old_token.filter(|former| *former != token) {
-        // It is out of use here; that it may be dead already is fine.
+        // It is no longer used here. That it may already be revoked is fine.
         drop(revoke(&remote, &former).await);
     }
-    report(here, options, &me, &host);
+    report(here, options, &account, &host);
     Ok(())
 }
 
-/// The token that is here already, if it still works and nothing else is asked for.
-async fn reusable(remote: &Remote, options: &Auth, token: Option<&Secret>) -> Result<Option<(Secret, Me)>> {
+/// The current token, if it works and the options do not ask for another.
+async fn reusable(
+    remote: &Remote,
+    options: &Auth,
+    token: Option<&Secret>,
+) -> Result<Option<(Secret, Account)>> {
     let Some(token) = token.filter(|_| !options.again && !options.with_token && options.scopes.is_none())
     else {
         return Ok(None);
     };
-    match remote.fetch::<Me>(remote.get("/api/me"), token).await {
-        Ok(me) => Ok(Some((token.clone(), me))),
+    match remote.account(token).await {
+        Ok(account) => Ok(Some((token.clone(), account))),
         Err(failure) if failure.kind == Kind::NotSignedIn => Ok(None),
         Err(failure) => Err(failure),
     }
 }
 
-async fn obtain(here: &Here, remote: &Remote, options: &Auth, old: Option<&Host>) -> Result<(Secret, Me)> {
+async fn obtain(
+    here: &Here,
+    remote: &Remote,
+    options: &Auth,
+    old: Option<&Host>,
+) -> Result<(Secret, Account)> {
     if options.with_token {
         let token = from_stdin()?;
-        let me = remote.fetch(remote.get("/api/me"), &token).await.map_err(|failure| {
+        let account = remote.account(&token).await.map_err(|failure| {
             if failure.kind != Kind::NotSignedIn {
                 return failure;
             }
-            Failure::new(Kind::NotSignedIn, format!("{} does not take this token", here.address))
-                .why("it is mistyped, revoked, expired, or of another server; nothing was changed here")
+            Failure::new(Kind::NotSignedIn, format!("{} rejected this token", here.address))
+                .why("it is mistyped, revoked, expired or from another server; nothing was changed on this machine")
         })?;
-        return Ok((token, me));
+        return Ok((token, account));
     }
     let asking = login::Asking {
         scope: options.scopes.clone(),
@@ -96,24 +109,26 @@ async fn obtain(here: &Here, remote: &Remote, options: &Auth, old: Option<&Host>
         browser: !options.no_browser && here.settings.browser.unwrap_or(true) && browser::at_hand(),
     };
     let token = login::by_device(remote, &asking).await?.access_token;
-    match me_with_patience(remote, &token).await {
-        Ok(me) => Ok((token, me)),
+    match account_with_retries(remote, &token).await {
+        Ok(account) => Ok((token, account)),
         Err(failure) => {
-            // The token is given out once: it must not be lost, nor overwrite what still has to be undone.
-            if old.is_none() {
+            // The token is issued only once, so it must not be lost; nor may it replace a record that is still needed
+            // to undo an earlier sign-in. One from a server that cannot be trusted is not worth keeping.
+            if old.is_none() && failure.kind == Kind::Network {
                 setup::keep(&here.address, "", &token)?;
             } else {
                 drop(revoke(remote, &token).await);
             }
-            Err(failure.next(format!("{}, to finish", here.address.auth())))
+            let finish = format!("{}, to finish", here.address.auth());
+            Err(if failure.kind == Kind::Network { failure.next(finish) } else { failure })
         }
     }
 }
 
-async fn me_with_patience(remote: &Remote, token: &Secret) -> Result<Me> {
+async fn account_with_retries(remote: &Remote, token: &Secret) -> Result<Account> {
     let mut tries = 0;
     loop {
-        match remote.fetch(remote.get("/api/me"), token).await {
+        match remote.account(token).await {
             Err(failure) if failure.kind == Kind::Network && tries < 3 => tries += 1,
             outcome => return outcome,
         }
@@ -128,15 +143,21 @@ fn from_stdin() -> Result<Secret> {
     let mut text = String::new();
     let read = std::io::stdin().lock().take(8 << 10).read_to_string(&mut text);
     let token = text.trim();
-    if read.is_err() || token.is_empty() || !token.chars().all(|c| c.is_ascii_graphic()) {
-        return Err(Failure::new(Kind::Usage, "there is no token on standard input")
+    if read.is_err() || !account::is_token(token) {
+        return Err(Failure::new(Kind::Usage, "there is no valid token on standard input")
             .next("printf %s \"$TOKEN\" | skaas auth --with-token"));
     }
     Ok(Secret::new(token))
 }
 
-fn install(here: &Here, options: &Auth, old: Option<&Host>, token: &Secret, me: &Me) -> Result<Host> {
-    let username = plain(&me.username);
+fn install(
+    here: &Here,
+    options: &Auth,
+    old: Option<&Host>,
+    token: &Secret,
+    account: &Account,
+) -> Result<Host> {
+    let username = &account.username;
     if let Some(old) = old {
         for left in setup::undo(&here.address, old) {
             output::note(&format!("note: {left}"));
@@ -147,28 +168,30 @@ fn install(here: &Here, options: &Auth, old: Option<&Host>, token: &Secret, me: 
         netrc: options.netrc || old.is_some_and(|old| old.netrc.is_some()),
         keychain: here.settings.keychain.unwrap_or(true),
     };
-    let host = setup::keep(&here.address, &username, token)?;
+    let host = setup::keep(&here.address, username, token)?;
     setup::make(&here.address, host, token, wishes).map_err(|failure| {
         let next = failure.next.clone().unwrap_or_else(|| here.address.auth());
         Failure::new(
             failure.kind,
-            format!("signed in as {username}, but git is not set up: {}", failure.what),
+            format!("signed in as {username}, but git is not connected: {}", failure.what),
         )
         .why(failure.why.unwrap_or_default())
         .next(next)
     })
 }
 
-fn report(here: &Here, options: &Auth, me: &Me, host: &Host) {
-    let marketplace = plain(&me.links.marketplace);
-    let agents = agents::found(&marketplace, host.netrc.is_some());
+fn report(here: &Here, options: &Auth, account: &Account, host: &Host) {
+    let marketplace = &account.marketplace;
+    let agents = agents::found(&here.address, marketplace, host.netrc.is_some());
     if !here.json {
         describe(here, host);
         if agents.is_empty() {
-            output::line("\nNo coding agent was found here. To add your marketplace to one:");
-            output::line(&format!("  claude plugin marketplace add {marketplace}"));
+            output::line(
+                "\nNo coding agents were found on this machine. To add your marketplace to one, run for example:",
+            );
+            output::line(&format!("  claude plugin marketplace add {}", quoted(marketplace)));
         } else {
-            output::line("\nTo add your marketplace:");
+            output::line("\nTo add your marketplace, run:");
         }
     }
     let agents = agents.into_iter().map(|agent| offer(here, options, agent)).collect();
@@ -176,11 +199,12 @@ fn report(here: &Here, options: &Auth, me: &Me, host: &Host) {
         output::json(&Report {
             server: here.address.origin(),
             username: host.username.clone(),
-            email: me.email.as_deref().map(plain),
-            marketplace,
+            email: account.me.email.as_deref().map(plain),
+            marketplace: marketplace.clone(),
             token: host.prefix.clone(),
             kept: host.kept,
             git_helper: host.helper.clone(),
+            git_helper_copied: runs_copy(host),
             netrc: host.netrc.as_ref().map(|path| path.display().to_string()),
             agents,
         });
@@ -189,43 +213,55 @@ fn report(here: &Here, options: &Auth, me: &Me, host: &Host) {
 
 fn describe(here: &Here, host: &Host) {
     output::line(&format!("{} to {} as {}.", good("Signed in"), here.address, bold(&host.username)));
-    output::line(&format!("  token  {}…, kept in {}", host.prefix, kept_in(host)));
+    output::line(&format!("  token  {}…, stored in {}", host.prefix, kept_in(host)));
     match host.kept {
-        Kept::GitStore => output::line("  git    its own `store` helper answers for this server"),
-        _ => output::line("  git    asks skaas for the password of this server, and of no other"),
+        Kept::GitStore => output::line("  git    reads the token from its `store` helper"),
+        _ => output::line("  git    gets the token from skaas, for this server only"),
+    }
+    if runs_copy(host) {
+        let copy = program::copy().map(|path| places::shown(&path)).unwrap_or_default();
+        output::line(&format!("         {}", dim(&format!("(runs {copy}, a copy of this program:"))));
+        output::line(&format!("         {}", dim("this one is in an npm folder, which may be deleted)")));
     }
     if let Some(path) = &host.netrc {
-        output::line(&format!("  netrc  an entry in {} (0600), in the clear", places::shown(path)));
+        output::line(&format!("  netrc  entry in {} (mode 0600, unencrypted)", places::shown(path)));
     }
 }
 
-/// Where the token is, for people.
+/// Whether git runs the permanent copy of this program.
+fn runs_copy(host: &Host) -> bool {
+    let copy = program::copy().and_then(|path| program::value(&path));
+    copy.is_ok_and(|value| host.helper.as_ref() == Some(&value))
+}
+
+/// Where the token is stored, in words.
 pub(crate) fn kept_in(host: &Host) -> String {
     match host.kept {
         Kept::File => {
-            file().map_or_else(|_| "a file".into(), |path| format!("{} (0600)", places::shown(&path)))
+            file().map_or_else(|_| "a file".into(), |path| format!("{} (mode 0600)", places::shown(&path)))
         }
-        Kept::Keychain => "the system's keychain".into(),
-        Kept::GitStore => "git's own store (~/.git-credentials, in the clear)".into(),
+        Kept::Keychain => "the system keychain".into(),
+        Kept::GitStore => "git's `store` helper (~/.git-credentials, unencrypted)".into(),
     }
 }
 
 fn offer(here: &Here, options: &Auth, agent: Agent) -> Found {
     let line = agent.line();
     if !here.json {
-        output::line(&format!("  {:<12} {}", agent.name, bold(&line)));
-        if !agent.complete {
-            output::line(&dim(&format!("  {:<12} (SKILL is the name of a skill)", "")));
+        // A step that has to come first is printed first: people paste from top to bottom.
+        let lines = agent.first.iter().chain([&line]);
+        for (name, line) in std::iter::once(agent.name).chain(std::iter::repeat("")).zip(lines) {
+            output::line(&format!("  {name:<12} {}", bold(line)));
         }
-        if let Some(first) = agent.first {
-            output::line(&dim(&format!("  {:<12} (first: {first})", "")));
+        if !agent.complete {
+            output::line(&dim(&format!("  {:<12} (replace SKILL with the name of a skill)", "")));
         }
     }
     let wanted = agent.runnable()
         && (options.yes || (!here.json && output::can_ask() && output::ask("               Run it now?")));
     let added = wanted && agent.add();
     if wanted && !added {
-        output::note(&format!("note: {} did not take it; run the line yourself to see why", agent.name));
+        output::note(&format!("note: {} failed; run the command yourself to see why", agent.name));
     }
     Found { agent, line, added }
 }

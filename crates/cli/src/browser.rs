@@ -1,10 +1,10 @@
-//! Owns when and how a browser is opened.
+//! Whether and how to open a browser.
 
 use std::env;
 
 use reqwest::Url;
 
-/// Whether there is a browser to open on the machine at which the person sits.
+/// Whether a browser can be opened on the machine in front of the user.
 pub(crate) fn at_hand() -> bool {
     let set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
     if set("BROWSER") {
@@ -16,8 +16,7 @@ pub(crate) fn at_hand() -> bool {
     screen && !remote
 }
 
-/// Opens a page; false when that cannot be done. Only web addresses: the text comes from a server.
-pub(crate) fn open(address: &str) -> bool {
-    let web = Url::parse(address).is_ok_and(|url| matches!(url.scheme(), "https" | "http"));
-    web && webbrowser::open(address).is_ok()
+/// Opens a page; `false` if that fails.
+pub(crate) fn open(page: &Url) -> bool {
+    matches!(page.scheme(), "https" | "http") && webbrowser::open(page.as_str()).is_ok()
 }

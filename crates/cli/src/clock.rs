@@ -1,9 +1,9 @@
-//! Owns the one look at this machine's clock, to compare it with the server's.
+//! This machine's clock.
 
 use jiff::Timestamp;
 
-/// What this machine believes the time to be.
-#[expect(clippy::disallowed_methods, reason = "the command line is the edge: here the time comes in")]
+/// The current time.
+#[expect(clippy::disallowed_methods, reason = "the one place in this program that reads the clock")]
 pub(crate) fn now() -> Timestamp {
     Timestamp::now()
 }

@@ -1,4 +1,4 @@
-//! Owns `skaas config`.
+//! `skaas config`.
 
 use serde::Serialize;
 
@@ -13,10 +13,10 @@ use crate::{
 struct Row {
     key: &'static str,
     value: Option<String>,
-    means: &'static str,
+    meaning: &'static str,
 }
 
-/// Runs one of the subcommands.
+/// Runs a subcommand.
 pub(crate) fn run(general: &General, command: Config) -> Result<()> {
     let mut settings = Settings::load()?;
     match command {
@@ -40,7 +40,7 @@ pub(crate) fn run(general: &General, command: Config) -> Result<()> {
 fn list(settings: &Settings, as_json: bool) -> Result<()> {
     let rows = KEYS
         .iter()
-        .map(|&(key, means)| Ok(Row { key, value: settings.get(key)?, means }))
+        .map(|&(key, meaning)| Ok(Row { key, value: settings.get(key)?, meaning }))
         .collect::<Result<Vec<_>>>()?;
     if as_json {
         output::json(&rows);
@@ -48,9 +48,9 @@ fn list(settings: &Settings, as_json: bool) -> Result<()> {
     }
     let cells: Vec<Vec<String>> = rows
         .into_iter()
-        .map(|row| vec![row.key.to_owned(), row.value.unwrap_or_else(|| "-".into()), row.means.to_owned()])
+        .map(|row| vec![row.key.to_owned(), row.value.unwrap_or_else(|| "-".into()), row.meaning.to_owned()])
         .collect();
-    output::table(&["KEY", "VALUE", "MEANS"], &cells, "");
-    output::note(&output::dim(&format!("kept in {}", places::shown(&file()?))));
+    output::table(&["KEY", "VALUE", "MEANING"], &cells, "");
+    output::note(&output::dim(&format!("stored in {}", places::shown(&file()?))));
     Ok(())
 }

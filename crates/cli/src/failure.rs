@@ -1,31 +1,30 @@
-//! Owns what a command says when it cannot do its work, and the exit code that says it to programs. Refuses
-//! to print.
+//! Why a command failed: what happened, why, what to do next, and the exit code. Printing is `output`'s.
 
 use std::fmt;
 
 use crate::address::Address;
 
-/// What kind of failure: a stable exit code each.
+/// The kind of a failure. Each has a stable exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// It did not work.
+    /// Anything without a kind of its own.
     Failed,
-    /// The command line or a setting cannot be taken.
+    /// Invalid arguments or settings.
     Usage,
-    /// There is no token for this server, or it is refused.
+    /// There is no token for this server, or the server rejects it.
     NotSignedIn,
     /// What was named does not exist.
     NotFound,
-    /// The server, or the person asked, said no.
+    /// The server or the user said no.
     Refused,
-    /// The server could not be reached.
+    /// The server is unreachable.
     Network,
     /// Ctrl-C.
     Interrupted,
 }
 
 impl Kind {
-    /// All of them, by their code.
+    /// Every kind, in the order of its exit code.
     pub(crate) const ALL: [Self; 7] = [
         Self::Failed,
         Self::Usage,
@@ -48,15 +47,15 @@ impl Kind {
         }
     }
 
-    /// What the code says, in the words of `--help`.
+    /// The meaning of the exit code, for `--help` and the manual.
     pub(crate) fn meaning(self) -> &'static str {
         match self {
             Self::Failed => "failed",
-            Self::Usage => "wrong arguments or settings",
+            Self::Usage => "invalid arguments or settings",
             Self::NotSignedIn => "not signed in",
             Self::NotFound => "not found",
             Self::Refused => "refused",
-            Self::Network => "server out of reach",
+            Self::Network => "server unreachable",
             Self::Interrupted => "interrupted",
         }
     }
@@ -74,7 +73,7 @@ impl Kind {
     }
 }
 
-/// What happened, why, and what to run next.
+/// What happened, why, and what to do next.
 #[derive(Debug, Clone)]
 pub(crate) struct Failure {
     pub(crate) kind: Kind,
@@ -83,7 +82,7 @@ pub(crate) struct Failure {
     pub(crate) next: Option<String>,
 }
 
-/// What a command comes to.
+/// The result of a command or a part of one.
 pub(crate) type Result<T> = std::result::Result<T, Failure>;
 
 impl Failure {
@@ -99,16 +98,23 @@ impl Failure {
         Self { next: Some(next.into()), ..self }
     }
 
-    /// There is no token for this server here.
+    /// This machine has no token for the server.
     pub(crate) fn not_signed_in(server: &Address) -> Self {
         Self::new(Kind::NotSignedIn, format!("not signed in to {server}")).next(server.auth())
     }
 
-    /// The server knows the token no longer.
+    /// The server rejects the token.
     pub(crate) fn token_refused(server: &Address) -> Self {
-        Self::new(Kind::NotSignedIn, format!("{server} refuses the token of this device"))
-            .why("it was revoked or has expired")
+        Self::new(Kind::NotSignedIn, format!("{server} rejected this machine's token"))
+            .why("the token was revoked or has expired")
             .next(server.auth())
+    }
+
+    /// The server sent something that is not safe to write or to run.
+    pub(crate) fn untrusted(server: &Address, what: &str) -> Self {
+        Self::new(Kind::Refused, format!("{server} sent {what}"))
+            .why("it could be used to run commands here or to send your token elsewhere, so it was ignored")
+            .next("check the address of the server; if it is right, tell its operator")
     }
 }
 

@@ -1,4 +1,4 @@
-//! Owns running git: always the person's own, never asking, never with a secret in its arguments.
+//! Runs the user's git, without prompts and without secrets in its arguments.
 
 pub(crate) mod helper;
 pub(crate) mod store;
@@ -10,7 +10,7 @@ use std::{
 
 use crate::failure::{Failure, Kind, Result};
 
-/// How git ended and what it said.
+/// The exit code and the output of git.
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) code: Option<i32>,
@@ -23,23 +23,23 @@ impl Ran {
         self.code == Some(0)
     }
 
-    /// What it printed, as text.
+    /// Standard output as text.
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.stdout).trim_end().to_owned()
     }
 
-    /// The failure to report when it should have succeeded.
+    /// Turns an exit code other than 0 into a failure.
     pub(crate) fn or_fail(self, what: &str) -> Result<Self> {
         if self.succeeded() {
             return Ok(self);
         }
         let said =
-            self.stderr.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
+            self.stderr.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no error message");
         Err(Failure::new(Kind::Failed, what).why(format!("git: {}", crate::output::plain(said))))
     }
 }
 
-/// git as an agent runs it: without a terminal to ask on and without a window to ask in.
+/// git as an agent runs it: it can ask neither in a terminal nor in a window.
 pub(crate) fn unattended(args: &[&str]) -> Command {
     let mut command = Command::new("git");
     command
@@ -48,19 +48,19 @@ pub(crate) fn unattended(args: &[&str]) -> Command {
         .env("GIT_ASKPASS", "")
         .env("SSH_ASKPASS", "")
         .env("LC_ALL", "C")
-        // What a trace would print includes what goes to the helpers.
+        // A trace would print what goes to the helpers.
         .env_remove("GIT_TRACE")
         .env_remove("GIT_TRACE_CURL")
         .env_remove("GIT_CURL_VERBOSE");
     command
 }
 
-/// Runs it to its end, feeding it `input`.
+/// Runs git with `input` on standard input, and waits for it.
 pub(crate) fn run(args: &[&str], input: &str) -> Result<Ran> {
     let missing = |error: std::io::Error| {
         Failure::new(Kind::Failed, "cannot run git")
             .why(error)
-            .next("install git 2.20 or newer, then run this again")
+            .next("install git 2.20 or later, then run this command again")
     };
     let mut child = unattended(args)
         .stdin(Stdio::piped())
@@ -69,7 +69,7 @@ pub(crate) fn run(args: &[&str], input: &str) -> Result<Ran> {
         .spawn()
         .map_err(missing)?;
     let mut stdin = child.stdin.take().expect("standard input is piped");
-    // A few lines fit into the pipe; a program that does not read them closes it, which is its business.
+    // The input fits into the pipe. That git closes it without reading is not an error.
     drop(stdin.write_all(input.as_bytes()));
     drop(stdin);
     let output = child.wait_with_output().map_err(missing)?;

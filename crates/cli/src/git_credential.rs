@@ -1,11 +1,11 @@
-//! Owns `skaas git-credential`: what git asks when it needs a password (gitcredentials(7)). It answers for
-//! servers that this machine is signed in to, and is silent about all others.
+//! `skaas git-credential`, which git calls when it needs a password (gitcredentials(7)). It answers for the servers
+//! that this machine is signed in to, and prints nothing for any other.
 
 use std::io::Read as _;
 
 use crate::{address::Address, arguments::CredentialAct, failure::Result, hosts::Hosts, output};
 
-/// More than git ever says.
+/// More than git ever sends.
 const MAX_INPUT: u64 = 64 << 10;
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub(crate) fn run(act: CredentialAct) -> Result<()> {
     let mut input = Vec::new();
     drop(std::io::stdin().lock().take(MAX_INPUT).read_to_end(&mut input));
     let asked = parse(&String::from_utf8_lossy(&input));
-    // That it stands in our record is what allows plain http here.
+    // Plain HTTP is allowed here because only servers in our record get an answer.
     let Ok(address) = Address::parse(&format!("{}://{}", asked.protocol, asked.host), true) else {
         return Ok(());
     };
@@ -52,22 +52,21 @@ pub(crate) fn run(act: CredentialAct) -> Result<()> {
             }
             let Some(token) = host.token(&address) else {
                 output::note(&format!(
-                    "skaas: the token for {address} is gone; run: {}",
+                    "skaas: the token for {address} is missing; run: {}",
                     output::typed(&address.auth())
                 ));
                 return Ok(());
             };
             output::raw(format!("username={}\npassword={}\n", host.username, token.reveal()).as_bytes());
         }
-        // What git saw work came from us.
+        // git confirms that our token worked.
         CredentialAct::Store => {}
-        // The record stays: `skaas logout` needs it to take back what was written, `skaas doctor` to say why.
+        // The record stays: `skaas logout` and `skaas doctor` need it.
         CredentialAct::Erase => {
             let token = host.token(&address);
             if token.is_some_and(|token| asked.password.as_deref() == Some(token.reveal())) {
                 output::note(&format!(
-                    "skaas: {address} refuses the token of this device (revoked or expired); \
-                     run: {}",
+                    "skaas: {address} rejected this machine's token (revoked or expired); run: {}",
                     output::typed(&address.auth())
                 ));
             }

@@ -1,5 +1,5 @@
-//! Owns `hosts.toml`: which servers this machine is signed in to, where each token is kept, and everything
-//! that signing in wrote elsewhere, so that signing out can take back exactly that.
+//! `hosts.toml`: the servers that this machine is signed in to, where each token is stored, and everything that
+//! signing in wrote elsewhere, so that signing out removes exactly that.
 
 use std::{
     collections::BTreeMap,
@@ -16,40 +16,40 @@ use crate::{
     keychain, places, private_file,
 };
 
-/// Where a token is kept.
+/// Where a token is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Kept {
     /// In `hosts.toml` itself.
     File,
-    /// In the system's keychain.
+    /// In the system keychain.
     Keychain,
-    /// In git's own `store` helper.
+    /// In git's `store` helper.
     GitStore,
 }
 
 /// One sign-in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Host {
-    /// Whose token it is; empty while the server could not be asked.
+    /// The owner of the token; empty until the server has been asked.
     pub(crate) username: String,
-    /// The token's first characters, for lists.
+    /// The public first part of the token.
     pub(crate) prefix: String,
     pub(crate) kept: Kept,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) token: Option<Secret>,
-    /// The helper we named in git's configuration for this server.
+    /// The helper that we added to git's configuration for this server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) helper: Option<String>,
-    /// Whether the empty line before it, which keeps inherited helpers out, is ours too.
+    /// Whether we also added the empty line before it, which drops inherited helpers.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) helper_reset: bool,
-    /// The `.netrc` that has an entry of ours.
+    /// The `.netrc` that holds our entry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) netrc: Option<PathBuf>,
 }
 
-/// The first characters of a token, by which lists name it; nothing secret.
+/// The public part of a token, by which lists name it.
 pub(crate) fn prefix_of(token: &Secret) -> String {
     let text = token.reveal();
     match text.rmatch_indices('_').next() {
@@ -59,33 +59,33 @@ pub(crate) fn prefix_of(token: &Secret) -> String {
 }
 
 impl Host {
-    /// The token, from wherever it is kept; none when it is there no longer.
+    /// The token from where it is stored; `None` if it is no longer there.
     pub(crate) fn token(&self, address: &Address) -> Option<Secret> {
         match self.kept {
             Kept::File => self.token.clone(),
             Kept::Keychain => keychain::get(&address.origin(), &self.username),
-            // Until git has it, it is here.
+            // It is in our own file until git has stored it.
             Kept::GitStore => store::get(address, &self.username).or_else(|| self.token.clone()),
         }
     }
 }
 
-/// All sign-ins, by `scheme://host[:port]`.
+/// Every sign-in, by `scheme://host[:port]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Hosts(BTreeMap<String, Host>);
 
-/// Where they are kept.
+/// The file.
 pub(crate) fn file() -> Result<PathBuf> {
     Ok(places::config_dir()?.join("hosts.toml"))
 }
 
 fn parse(path: &Path, bytes: &[u8]) -> Result<Hosts> {
     toml::from_str(&String::from_utf8_lossy(bytes)).map_err(|_| {
-        // What a parser complains about may be the line with the token: it is not repeated.
-        Failure::new(Kind::Failed, format!("cannot make sense of {}", places::shown(path)))
-            .why("it is not the file that skaas wrote")
-            .next(format!("rm {} && skaas auth", places::shown(path)))
+        // The parser may complain about the line with the token, so its message is left out.
+        Failure::new(Kind::Failed, format!("cannot read {}", places::shown(path)))
+            .why("it is damaged or was edited")
+            .next(format!("rm {} && skaas auth", places::pasted(path)))
     })
 }
 
@@ -95,7 +95,7 @@ impl Hosts {
         private_file::read(&path)?.map_or_else(|| Ok(Self::default()), |bytes| parse(&path, &bytes))
     }
 
-    /// Reads, changes and writes, while nobody else does.
+    /// Changes the file, one process at a time.
     pub(crate) fn update(change: impl FnOnce(&mut Self)) -> Result<()> {
         let path = file()?;
         let _lock = private_file::lock(&path)?;

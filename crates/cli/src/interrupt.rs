@@ -1,5 +1,5 @@
-//! Owns what Ctrl-C comes to: a sentence about what was kept, and exit code 130. It works at any moment, also
-//! while a question is asked or another program runs.
+//! Ctrl-C: a sentence about what was changed, and exit code 130. It works at any moment, also during a question and
+//! while another program runs.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,7 +8,7 @@ use crate::{
     output,
 };
 
-/// What to say at this stage.
+/// What to say at the current stage.
 #[derive(Clone)]
 pub(crate) struct Interrupt(Arc<Mutex<Failure>>);
 
@@ -17,12 +17,12 @@ fn failure(what: &str, why: &str) -> Failure {
 }
 
 impl Interrupt {
-    /// Watches from now on, while somebody is signing in.
+    /// Watches for Ctrl-C from now on.
     pub(crate) fn while_signing_in(as_json: bool) -> Self {
-        let why = "nothing was changed here; the code lapses by itself";
-        let stage = Self(Arc::new(Mutex::new(failure("signing in was interrupted", why))));
+        let why = "nothing was changed on this machine; the code will expire";
+        let stage = Self(Arc::new(Mutex::new(failure("the sign-in was interrupted", why))));
         let said = stage.clone();
-        // A thread of its own: questions and other programs keep the first one busy.
+        // Questions and other programs block the main thread.
         std::thread::spawn(move || {
             let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
                 return;
@@ -37,10 +37,9 @@ impl Interrupt {
         stage
     }
 
-    /// From here on there is a token, and setting up was begun.
+    /// From here on there is a token, and parts of the setup may be done.
     pub(crate) fn while_setting_up(&self) {
-        let failure =
-            failure("setting up was interrupted", "you are signed in; what is missing can be done again");
+        let failure = failure("the setup was interrupted", "you are signed in, but some steps are missing");
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = failure;
     }
 }

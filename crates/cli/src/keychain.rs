@@ -1,19 +1,19 @@
-//! Owns the system's keychain as a place for tokens. Where there is none (a container, a server, a build
-//! without it), everything here says so and the caller falls back to a file.
+//! The system keychain as a place for tokens. Where there is none (a container, a server, a build without it), the
+//! functions say so and the caller uses a file.
 
 use skaas_api::Secret;
 
-/// Keeps the token; false where there is no keychain.
+/// Stores the token; `false` if there is no keychain.
 pub(crate) fn put(origin: &str, username: &str, token: &Secret) -> bool {
     system::put(origin, username, token.reveal())
 }
 
-/// The token kept before.
+/// The stored token.
 pub(crate) fn get(origin: &str, username: &str) -> Option<Secret> {
     system::get(origin, username).map(Secret::new)
 }
 
-/// Removes the token; false where that failed.
+/// Removes the token; `false` if that failed.
 pub(crate) fn remove(origin: &str, username: &str) -> bool {
     system::remove(origin, username)
 }
@@ -28,7 +28,7 @@ mod system {
 
     pub(super) fn put(origin: &str, username: &str, token: &str) -> bool {
         entry(origin, username).is_some_and(|entry| {
-            // Some keychains take everything and keep nothing: only what reads back is kept.
+            // Some keychains accept everything and store nothing, so read it back.
             entry.set_password(token).is_ok() && entry.get_password().is_ok_and(|kept| kept == token)
         })
     }

@@ -1,9 +1,10 @@
-//! The `skaas` command line: sign in, let git use the token, see and take back tokens, find out what is wrong.
-//! It speaks HTTP to the server and runs git; it knows nothing of the server's crates.
+//! The `skaas` command line: sign in, connect git, manage tokens, find problems. It talks HTTP to the server and runs
+//! git; it uses none of the server's crates except `skaas-api`.
 //!
-//! No token ever stands in an argument, an address or a log: tokens come by standard input or from the
-//! server, and go to the keychain, to files of mode 0600, and to git by standard input.
+//! A token is never in an argument, an address or a log. It comes from standard input or from the server, and goes to
+//! the keychain, to files of mode 0600, and to git on standard input.
 
+mod account;
 mod address;
 mod agents;
 mod arguments;
@@ -28,23 +29,26 @@ mod program;
 mod remote;
 mod settings;
 mod setup;
+mod shell;
 mod status;
 mod tokens;
+mod trouble;
+mod usage;
 mod wait;
 
 use std::process::ExitCode;
 
 use address::Address;
 use arguments::{Arguments, Command, General};
-use clap::{CommandFactory as _, Parser as _};
+use clap::CommandFactory as _;
 use failure::{Failure, Kind, Result};
 use hosts::Hosts;
 use settings::Settings;
 
-/// What a command works with.
+/// The context of a command.
 pub(crate) struct Here {
     pub(crate) address: Address,
-    /// Who said that this is the server.
+    /// Where the address comes from.
     pub(crate) named_by: &'static str,
     pub(crate) settings: Settings,
     pub(crate) json: bool,
@@ -53,6 +57,7 @@ pub(crate) struct Here {
 impl Here {
     fn find(general: &General) -> Result<Self> {
         let settings = Settings::load()?;
+        let hosts = Hosts::load()?;
         let from_env = std::env::var("SKAAS_URL").ok().filter(|url| !url.trim().is_empty());
         let (text, named_by) = if let Some(url) = &general.url {
             (url.clone(), "--url")
@@ -60,31 +65,43 @@ impl Here {
             (url, "SKAAS_URL")
         } else if let Some(url) = &settings.url {
             (url.clone(), "skaas config")
-        } else if let Some(origin) = only_sign_in()? {
-            (origin, "the only server signed in to")
+        } else if let Some(origin) = only_sign_in(&hosts)? {
+            (origin, "the only server you are signed in to")
         } else {
             (address::DEFAULT.to_owned(), "the default")
         };
-        // What we signed in to before was allowed then.
-        let known =
-            Address::parse(&text, true).is_ok_and(|a| Hosts::load().is_ok_and(|h| h.get(&a).is_some()));
+        // A server that this machine is signed in to was allowed then.
+        let known = Address::parse(&text, true).is_ok_and(|address| hosts.get(&address).is_some());
         let address = Address::parse(&text, general.insecure || known)?;
+        if hosts.iter().count() > 1 && named_by != "--url" && !general.json {
+            output::note(&output::dim(&format!("Using {address} (from {named_by}).")));
+        }
         Ok(Self { address, named_by, settings, json: general.json })
     }
 }
 
-fn only_sign_in() -> Result<Option<String>> {
-    let hosts = Hosts::load()?;
-    let mut all = hosts.iter();
-    Ok(match (all.next(), all.next()) {
-        (Some((origin, _)), None) => Some(origin.to_owned()),
-        _ => None,
-    })
+/// The server that this machine is signed in to. If there are several, the user has to choose: a command must not
+/// revoke or create a token on a server that they did not mean.
+fn only_sign_in(hosts: &Hosts) -> Result<Option<String>> {
+    let all: Vec<&str> = hosts.iter().map(|(origin, _)| origin).collect();
+    match all[..] {
+        [] => Ok(None),
+        [only] => Ok(Some(only.to_owned())),
+        [first, ..] => Err(Failure::new(Kind::Usage, "this machine is signed in to several servers")
+            .why(format!("they are {}", all.join(", ")))
+            .next(format!(
+                "add --url, such as --url {0}, or choose a default: skaas config set url {0}",
+                shell::quoted(first)
+            ))),
+    }
 }
 
-/// Runs the command line; the exit code says how it went.
+/// Runs the command line and returns its exit code.
 pub fn run() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match usage::parse(&std::env::args_os().collect::<Vec<_>>()) {
+        Ok(arguments) => arguments,
+        Err(code) => return code,
+    };
     let as_json = arguments.general.json;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let outcome = match runtime {

@@ -1,8 +1,9 @@
-//! Owns the device login (RFC 8628) as a person lives through it: an address, a code, a wait.
+//! The device login (RFC 8628) as the user sees it: a link, a code, a wait.
 
 use std::{process::Command, time::Duration};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use reqwest::Url;
 use skaas_api::{
     CLI_CLIENT_ID, DEVICE_CODE_GRANT, DeviceAuthorizationRequest, DeviceAuthorizationResponse,
     DeviceTokenRequest, OAuthErrorCode, TokenResponse,
@@ -10,14 +11,14 @@ use skaas_api::{
 use tokio::time::Instant;
 
 use crate::{
-    browser,
+    account, browser,
     failure::{Failure, Kind, Result},
     output::{self, bold, plain},
     remote::{Answer, Remote},
     wait::{Heard, Stop, Wait},
 };
 
-/// What to ask for, and how.
+/// What to request, and how.
 #[derive(Debug)]
 pub(crate) struct Asking {
     pub(crate) scope: Option<String>,
@@ -25,11 +26,13 @@ pub(crate) struct Asking {
     pub(crate) browser: bool,
 }
 
-/// Signs in; returns what the server gave.
+/// Signs in and returns the server's answer.
 pub(crate) async fn by_device(remote: &Remote, asking: &Asking) -> Result<TokenResponse> {
     let authorization = authorize(remote, asking).await?;
-    show(&authorization, asking.browser);
-    poll(remote, &authorization).await
+    show(remote, &authorization, asking.browser)?;
+    let token = poll(remote, &authorization).await?;
+    account::check_token(&remote.address, &token.access_token)?;
+    Ok(token)
 }
 
 async fn authorize(remote: &Remote, asking: &Asking) -> Result<DeviceAuthorizationResponse> {
@@ -44,34 +47,45 @@ async fn authorize(remote: &Remote, asking: &Asking) -> Result<DeviceAuthorizati
         let kind = if error.error == OAuthErrorCode::InvalidScope { Kind::Usage } else { Kind::Refused };
         let said = error.error_description.unwrap_or_else(|| error.error.to_string());
         return Err(
-            Failure::new(kind, format!("{} does not begin a sign-in", remote.address)).why(plain(&said))
+            Failure::new(kind, format!("{} rejected the sign-in request", remote.address)).why(plain(&said))
         );
     }
     remote.document(&answer)
 }
 
-fn show(authorization: &DeviceAuthorizationResponse, browser: bool) {
-    let code = plain(&authorization.user_code);
-    let typed = plain(&authorization.verification_uri);
-    let whole = authorization.verification_uri_complete.as_deref().map(plain);
-    if browser && browser::open(whole.as_deref().unwrap_or(&typed)) {
-        output::note(&format!("Your browser shows a page that asks about the code {}.", bold(&code)));
-        output::note(&format!("If it does not: open {typed} and type the code."));
-    } else {
-        output::note("To sign in, open this address in a browser on any device:\n");
-        output::note(&format!("    {}\n", bold(whole.as_deref().unwrap_or(&typed))));
-        output::note(&format!("It asks about the code {}. Where links do not open,", bold(&code)));
-        output::note(&format!("go to {typed} and type it.\n"));
+/// Checks the pages and the code, and shows them. The pages must be on the server that the user named: a browser
+/// opens them, and people type codes and passwords there.
+fn show(remote: &Remote, authorization: &DeviceAuthorizationResponse, browser: bool) -> Result<()> {
+    let address = &remote.address;
+    let page = |text: &str| account::on_server(address, text, "an invalid sign-in link");
+    let typed: Url = page(&authorization.verification_uri)?;
+    let complete = authorization.verification_uri_complete.as_deref().map(page).transpose()?;
+    let code = &authorization.user_code;
+    let is_code =
+        (1..=32).contains(&code.len()) && code.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    if !is_code {
+        return Err(Failure::untrusted(address, "an invalid sign-in code"));
     }
+    let (code, link) = (bold(code), complete.as_ref().unwrap_or(&typed));
+    if browser && browser::open(link) {
+        output::note(&format!("Your browser is opening. Check that it shows the code {code}, then approve."));
+        output::note(&format!("If nothing opens, go to {typed} and enter the code."));
+    } else {
+        output::note("To sign in, open this link in a browser on any device:\n");
+        output::note(&format!("    {}\n", bold(link.as_str())));
+        output::note(&format!("Check that it shows the code {code}, or go to {typed}"));
+        output::note("and enter the code there.\n");
+    }
+    Ok(())
 }
 
 fn spinner() -> ProgressBar {
     let bar = ProgressBar::new_spinner();
     let style = ProgressStyle::with_template("{spinner} {msg} {elapsed}").expect("our own template");
     bar.set_style(style);
-    bar.set_message("Waiting for your answer in the browser (Ctrl-C to stop) ");
+    bar.set_message("Waiting for you to approve the sign-in (Ctrl-C to cancel) ");
     if bar.is_hidden() {
-        output::note("Waiting for your answer in the browser.");
+        output::note("Waiting for you to approve the sign-in.");
     }
     bar.enable_steady_tick(Duration::from_millis(120));
     bar
@@ -117,7 +131,7 @@ async fn ask(
 fn heard(answer: &Answer) -> Heard {
     let pause = || answer.header("retry-after").and_then(|text| text.parse().ok()).map(Duration::from_secs);
     match (answer.status.as_u16(), answer.oauth_error()) {
-        // Our own server says so in words of OAuth as well; how long to wait stands in the header alone.
+        // Our server sends an OAuth error too, but only the header says how long to wait.
         (429 | 503, _) => Heard::Busy(pause()),
         (500.., None) => Heard::Nothing,
         (_, Some(error)) => Heard::Error(error.error),
@@ -129,21 +143,21 @@ fn stopped(remote: &Remote, stop: Stop) -> Failure {
     let address = &remote.address;
     match stop {
         Stop::Denied => Failure::new(Kind::Refused, "the sign-in was denied")
-            .why("somebody pressed No on the page; nothing was changed here")
+            .why("it was canceled in the browser; nothing was changed on this machine")
             .next(address.auth()),
-        Stop::Expired => Failure::new(Kind::Refused, "the code is too old")
-            .why("nobody answered on the page in time; nothing was changed here")
+        Stop::Expired => Failure::new(Kind::Refused, "the code expired")
+            .why("nobody approved it in time; nothing was changed on this machine")
             .next(address.auth()),
-        Stop::Refused(code) => Failure::new(Kind::Refused, format!("{address} does not end the sign-in"))
+        Stop::Refused(code) => Failure::new(Kind::Refused, format!("{address} did not complete the sign-in"))
             .why(format!("it answered {code}"))
-            .next(format!("{}; should that not help: skaas doctor --url {address}", address.auth())),
-        Stop::Unreachable => Failure::new(Kind::Network, format!("{address} was out of reach while waiting"))
-            .why("nothing was changed here")
-            .next(format!("skaas doctor --url {address}")),
+            .next(format!("{}; if that fails: {}", address.auth(), address.command("doctor"))),
+        Stop::Unreachable => Failure::new(Kind::Network, format!("{address} became unreachable"))
+            .why("nothing was changed on this machine")
+            .next(address.command("doctor")),
     }
 }
 
-/// What this device is called, for the list of tokens.
+/// The name of this device for the list of tokens.
 pub(crate) fn device_name() -> String {
     let from_env = || std::env::var("COMPUTERNAME").ok();
     let from_kernel = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();

@@ -1,81 +1,105 @@
-//! Owns docs/command-line.md: what there is to know of the command line, put together from what it is made of.
-//! Refuses to know better: commands, options, exit codes, settings and agents are told by those who own them.
+//! docs/command-line.md, generated from the commands, exit codes, settings and agents themselves.
 
 use std::fmt::Write as _;
 
 use clap::{Arg, Command, CommandFactory as _};
 
-use crate::{address, agents, arguments::Arguments, failure::Kind, settings::KEYS};
+use crate::{
+    address::{self, Address},
+    agents,
+    arguments::Arguments,
+    failure::Kind,
+    settings::KEYS,
+};
 
 const HEAD: &str = "\
-<!-- Written by the program: cargo run -p skaas-cli -- manual > docs/command-line.md -->
+<!-- Generated: cargo run -p skaas-cli -- manual > docs/command-line.md -->
 
 # The `skaas` command line
 
-From nothing to a marketplace in an agent:
+To sign in and add your marketplace to your coding agents, run:
 
 ```sh
 npx skaas auth --url https://skills.example.com
 ```
 
-1. Your browser opens. Sign in, or make an account there.
-2. The page shows the code that the terminal shows. Press *Yes, sign it in*.
-3. Back in the terminal, press Enter for each agent that was found here.
+1. Your browser opens. Sign in or create an account.
+2. Check that the page shows the same code as your terminal, and approve.
+3. Back in the terminal, press Enter to add your marketplace to each agent that was found.
 
-That is all: git asks `skaas` for the password of that server, and agents ask git. Over ssh, or with
-`--no-browser`, the terminal prints the address instead; open it on any device. In CI, where nobody can be
-asked, give it a token of the page *Tokens*:
+From then on git gets the password for that server from `skaas`, and your agents use git. Over SSH, or with
+`--no-browser`, the terminal shows a link that you can open on any device.
+
+In CI, create an API token on your account page and pass it on standard input:
 
 ```sh
 printf %s \"$TOKEN\" | npx skaas auth --url https://skills.example.com --with-token --yes
 ```
 
-`skaas doctor` finds out what is wrong when something is, and `skaas logout` takes everything back.
+If something doesn't work, run `skaas doctor`. To undo everything, run `skaas logout`.
 ";
 
 const WRITTEN: &[(&str, &str)] = &[
     (
         "`~/.config/skaas/hosts.toml`",
-        "which servers this machine is signed in to, what was written for each, and the token where no keychain \
-         has it; mode 0600",
+        "the servers that this machine is signed in to, what was set up for each, and the token if it is not in a \
+         keychain; mode 0600",
     ),
-    ("the system's keychain", "the token, where the system has one and the build uses it"),
+    ("the system keychain", "the token, if there is a keychain"),
     ("`~/.config/skaas/config.toml`", "the settings below"),
     (
         "git's global configuration",
-        "`credential.https://HOST.helper`, for this host only: an empty line, which keeps inherited helpers \
-         out, and `!skaas git-credential`. Every other line stays as it is, byte for byte",
+        "`credential.https://HOST.helper`, for this server only: an empty value, so that git skips inherited helpers, \
+         and `!skaas git-credential`. Every other line stays as it is, byte for byte",
     ),
-    ("`~/.git-credentials`", "with `--store` only: the token, as git's own `store` helper keeps it"),
-    ("`~/.netrc`", "with `--netrc` only: an entry before all others; mode 0600"),
+    ("`~/.git-credentials`", "only with `--store`: the token, written by git's `store` helper"),
+    ("`~/.netrc`", "only with `--netrc`: an entry before all others; mode 0600"),
     (
         "`~/.local/share/skaas/bin`",
-        "a copy of the program, where it ran out of a package runner's cache (`npx`), so that git finds it \
-         tomorrow",
+        "a copy of the program that git runs, if you started `skaas` with `npx` or from a project's `node_modules`: \
+         those folders can be deleted at any time",
     ),
 ];
 
-/// What is read of the environment.
+/// The environment variables that are read.
 const ENVIRONMENT: &[(&str, &str)] = &[
-    ("SKAAS_URL", "the server, where `--url` does not name it"),
-    ("BROWSER", "the program that opens pages; it is used over ssh as well"),
+    ("SKAAS_URL", "the server, if `--url` is not given"),
+    ("BROWSER", "the program that opens links; also used over SSH"),
     (
         "SSH_CONNECTION, SSH_CLIENT, SSH_TTY, CI, CODESPACES",
-        "any of them: no browser is opened, the address is printed",
+        "if any is set, print a link and don't open a browser",
     ),
-    ("DISPLAY, WAYLAND_DISPLAY, WSL_DISTRO_NAME", "on Linux, none of them: the same"),
+    (
+        "DISPLAY, WAYLAND_DISPLAY, WSL_DISTRO_NAME",
+        "on Linux, if none is set, print a link and don't open a browser",
+    ),
     (
         "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY",
-        "the way to the server; git has settings of its own as well",
+        "the proxy for requests to the server; git has its own settings too",
     ),
-    ("HOME, XDG_CONFIG_HOME, XDG_DATA_HOME, APPDATA, LOCALAPPDATA", "where files are kept"),
-    ("GIT_CONFIG_GLOBAL", "which file git's global configuration is"),
-    ("PATH", "where git, agents and `skaas` itself are looked for"),
-    ("COMPUTERNAME", "what this device is called, on Windows"),
-    ("NO_COLOR", "no colour on a terminal"),
+    (
+        "SSL_CERT_FILE",
+        "on Linux, a PEM file with the CA certificates to trust, for a server with a private CA. For git, set \
+         `http.https://HOST.sslCAInfo` as well",
+    ),
+    ("HOME, XDG_CONFIG_HOME, XDG_DATA_HOME, APPDATA, LOCALAPPDATA", "where files are stored"),
+    ("GIT_CONFIG_GLOBAL", "the file with git's global configuration"),
+    ("PATH", "where to find git, agents and `skaas` itself"),
+    ("COMPUTERNAME", "the name of this device, on Windows"),
+    ("NO_COLOR", "print without color"),
 ];
 
-/// The whole document.
+const PACKAGES: &str = "
+## npm packages
+
+`npx skaas` and `npm install --global skaas` run the same program. The package `skaas` is a launcher; the program is in
+a package for your platform, pinned by version and SHA-256. Nothing runs at install time.
+
+To build the packages yourself, run `scripts/npm-pack.sh` in the source tree. It builds the program for this machine and
+writes the tarballs to `target/npm`. `scripts/npm-pack.sh --help` explains how to add other platforms.
+";
+
+/// The complete document.
 pub(crate) fn text() -> String {
     let mut command = Arguments::command();
     command.build();
@@ -91,34 +115,42 @@ pub(crate) fn text() -> String {
         }
     }
     let default = address::DEFAULT;
-    out.push_str("\n## Everywhere\n\n");
+    out.push_str("\n## Global options\n\n");
     table(&mut out, ["option", "meaning"], command.get_arguments().filter(|arg| told(arg)).map(option));
     // Writing into a string does not fail.
     let _ = write!(
         out,
-        "\nThe server is what `--url` says, else `SKAAS_URL`, else `skaas config set url`, else the only server \
-         that this machine is signed in to, else <{default}>. Results go to standard output, everything else \
-         to standard error; nothing is asked where there is no terminal. No command takes a token as an \
-         argument: they come by standard input.\n"
+        "\nThe server is the first of these: `--url`, `SKAAS_URL`, `skaas config set url`, the server that this \
+         machine is signed in to, <{default}>. If the machine is signed in to several servers, name one; a command \
+         never picks one for you.\n\n\
+         Results go to standard output and everything else to standard error. Without a terminal, no command asks \
+         questions. No command takes a token as an argument, where other users could see it: tokens are read from \
+         standard input.\n"
     );
     out.push_str("\n## Exit codes\n\n");
-    let done = ("0".to_owned(), "done".to_owned());
+    let done = ("0".to_owned(), "success".to_owned());
     let codes = Kind::ALL.map(|kind| (kind.code().to_string(), kind.meaning().to_owned()));
     table(&mut out, ["code", "meaning"], std::iter::once(done).chain(codes));
     out.push_str(
-        "\nWith `--json` a failure is a document on standard error: `{\"error\": {\"code\", \"exit_code\", \
-         \"what\", \"why\", \"next\"}}`. `skaas doctor` ends with the code of the first fault that it finds.\n",
+        "\nWith `--json`, errors are JSON documents on standard error, including invalid arguments: `{\"error\": \
+         {\"code\", \"exit_code\", \"what\", \"why\", \"next\"}}`. `skaas doctor` exits with the code of the first \
+         problem that it finds.\n",
     );
-    out.push_str("\n## What it writes\n\n");
-    table(&mut out, ["where", "what"], owned(WRITTEN, false));
-    out.push_str("\n`skaas logout` takes back exactly that, and revokes the token on the server.\n");
+    out.push_str("\n## Files\n\n");
+    table(&mut out, ["file", "content"], owned(WRITTEN, false));
+    out.push_str("\n`skaas logout` removes exactly that and revokes the token. Your settings stay.\n");
     out.push_str("\n## Settings\n\n");
-    table(&mut out, ["`skaas config set …`", "meaning"], owned(KEYS, true));
+    table(&mut out, ["setting", "meaning"], owned(KEYS, true));
     out.push_str("\n## Environment\n\n");
     let named = ENVIRONMENT.iter().map(|(names, what)| (ticked(names), (*what).to_owned()));
     table(&mut out, ["variable", "meaning"], named);
-    out.push_str("\n## Agents\n\nEach of these, where it is found here, gets its line:\n\n");
-    table(&mut out, ["agent", "line"], agents::lines("https://skills.example.com/u/you/marketplace.git"));
+    out.push_str(
+        "\n## Agents\n\n`skaas auth` looks for these agents and shows how to add your marketplace:\n\n",
+    );
+    let server = Address::parse("https://skills.example.com", false).expect("a valid address");
+    let marketplace = "https://skills.example.com/me/marketplace.git";
+    table(&mut out, ["agent", "command"], agents::lines(&server, marketplace));
+    out.push_str(PACKAGES);
     out
 }
 
@@ -140,7 +172,7 @@ fn describe(out: &mut String, command: &Command) {
     let _ = write!(out, "\n### `{name}`\n\n{about}.");
     let aliases: Vec<String> = command.get_all_aliases().map(|alias| format!("`skaas {alias}`")).collect();
     if !aliases.is_empty() {
-        let _ = write!(out, " Also {}.", aliases.join(", "));
+        let _ = write!(out, " Alias: {}.", aliases.join(", "));
     }
     let _ = write!(out, "\n\n```sh\n{usage}\n```\n");
     let own: Vec<(String, String)> =
@@ -154,7 +186,7 @@ fn describe(out: &mut String, command: &Command) {
     let _ = write!(out, "\nExamples:\n\n```sh\n{}\n```\n", examples.join("\n"));
 }
 
-/// `-y, --yes` or `--url <URL>` or `<NAME>`, and what it means.
+/// `-y, --yes` or `--url <URL>` or `<NAME>`, and its meaning.
 fn option(arg: &Arg) -> (String, String) {
     let short = arg.get_short().map(|short| format!("-{short}"));
     let long = arg.get_long().map(|long| format!("--{long}"));
@@ -200,7 +232,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_manual_is_what_the_program_says() {
+    fn the_manual_is_up_to_date() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/command-line.md");
         let kept = fs::read_to_string(&path).unwrap_or_default();
         assert!(
@@ -210,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn every_command_and_option_and_exit_code_stands_in_it() {
+    fn every_command_and_option_and_exit_code_is_documented() {
         let manual = text();
         let help = Arguments::command().render_long_help().to_string();
         let codes = help.split("Exit codes: ").nth(1).unwrap().replace('\n', " ");
@@ -222,12 +254,12 @@ mod tests {
         {
             assert!(manual.contains(word), "{word}");
         }
-        assert!(!manual.contains("git-credential <"), "what only git calls is not for people");
+        assert!(!manual.contains("git-credential <"), "only git calls this");
     }
 
-    /// Reads our own source: a variable that somebody begins to look at has to be told of.
+    /// Searches our source for variables that are read.
     #[test]
-    fn every_variable_that_is_read_is_told_of() {
+    fn every_variable_that_is_read_is_documented() {
         fn gather(dir: &Path, into: &mut BTreeSet<String>) {
             for entry in fs::read_dir(dir).unwrap() {
                 let path = entry.unwrap().path();
@@ -252,6 +284,6 @@ mod tests {
         read.remove("");
         let told: BTreeSet<&str> = ENVIRONMENT.iter().flat_map(|(names, _)| names.split(", ")).collect();
         let missing: Vec<&String> = read.iter().filter(|name| !told.contains(name.as_str())).collect();
-        assert!(missing.is_empty(), "{missing:?} is read, and docs/command-line.md says nothing of it");
+        assert!(missing.is_empty(), "{missing:?}: read, but not in docs/command-line.md");
     }
 }

@@ -1,6 +1,6 @@
-//! Owns our entry in `~/.netrc`, for clients that ask no credential helper (Gemini CLI). It stands before
-//! everything else, in a form of its own: so it can neither fall into somebody's macro nor behind a
-//! `default`, and taking it back leaves the file as it was, byte for byte.
+//! Our entry in `~/.netrc`, for clients that do not use git's credential helpers (Gemini CLI). It comes first and has
+//! a fixed form: it cannot end up inside a macro or after a `default` entry, and removing it restores the file byte
+//! for byte.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use skaas_api::Secret;
 
 use crate::{address::Address, failure::Result, places, private_file};
 
-/// Where curl, and so git, looks.
+/// The file that curl, and therefore git, reads.
 pub(crate) fn file() -> Result<PathBuf> {
     Ok(places::home()?.join(if cfg!(windows) { "_netrc" } else { ".netrc" }))
 }
@@ -21,27 +21,28 @@ fn with(old: &[u8], entry: &str) -> Vec<u8> {
     [entry.as_bytes(), old].concat()
 }
 
-/// The file without our entry; none when it is not there as we wrote it. An entry begins where a line does.
+/// Returns the file without our entry, or `None` if the entry is not there as we wrote it.
 fn without(old: &[u8], machine: &str, username: &str, prefix: &str) -> Option<Vec<u8>> {
-    // The token itself may be gone from where it was kept: its shown part is enough to know ours by.
+    // The token may no longer be stored anywhere else, so its public part has to identify the entry.
     let head = format!("machine {machine}\n  login {username}\n  password {prefix}");
     let at = (0..old.len())
+        // An entry starts at the beginning of a line.
         .find(|&at| (at == 0 || old[at - 1] == b'\n') && old[at..].starts_with(head.as_bytes()))?;
     let rest = &old[at + head.len()..];
     let end = rest.iter().position(|&byte| byte == b'\n').map_or(old.len(), |n| at + head.len() + n + 1);
     let secret = &old[at + head.len()..end];
-    let ours = secret.iter().all(|&b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'\n'));
+    let ours = secret.iter().all(|&b| b.is_ascii_alphanumeric() || b"-._~+/=\n".contains(&b));
     ours.then(|| [&old[..at], &old[end..]].concat())
 }
 
-/// Puts our entry in.
+/// Adds our entry.
 pub(crate) fn put(path: &Path, address: &Address, username: &str, token: &Secret) -> Result<()> {
     let _lock = private_file::lock(&places::config_dir()?.join("netrc"))?;
     let old = private_file::read(path)?.unwrap_or_default();
     private_file::write(path, &with(&old, &entry(&address.machine(), username, token)))
 }
 
-/// Takes our entry out; false when it is not there as we wrote it.
+/// Removes our entry; `false` if it is not there as we wrote it.
 pub(crate) fn remove(path: &Path, address: &Address, username: &str, prefix: &str) -> Result<bool> {
     let _lock = private_file::lock(&places::config_dir()?.join("netrc"))?;
     let old = private_file::read(path)?.unwrap_or_default();

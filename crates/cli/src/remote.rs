@@ -1,30 +1,32 @@
-//! Owns speaking HTTP to the server: one client, one way of telling what went wrong. Redirects are not
-//! followed: a token goes to the address that was named, or nowhere.
+//! HTTP to the server: one client, and one way to explain what went wrong. Redirects are not followed: a token goes to
+//! the address that the user named, or nowhere.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::{Client, RequestBuilder, StatusCode, header};
 use serde::de::DeserializeOwned;
-use skaas_api::{OAuthError, Problem, Secret};
+use skaas_api::{Me, OAuthError, Problem, Secret};
 
 use crate::{
+    account::Account,
     address::Address,
     failure::{Failure, Kind, Result},
     output::plain,
+    trouble,
 };
 
-/// No document of ours comes near it.
+/// Far more than any answer of ours.
 const MAX_BODY: usize = 4 << 20;
 
-/// A server, and the way to it.
+/// A connection to a server.
 #[derive(Debug, Clone)]
 pub(crate) struct Remote {
     pub(crate) address: Address,
     client: Client,
 }
 
-/// What came back.
+/// The server's answer.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -42,7 +44,8 @@ impl Remote {
             .build()
             .map_err(|error| {
                 Failure::new(Kind::Failed, "cannot set up HTTPS on this machine")
-                    .why(causes(&error).pop().unwrap_or_default())
+                    .why(trouble::causes(&error).pop().unwrap_or_default())
+                    .next("install your system's CA certificates; if SSL_CERT_FILE is set, check that file")
             })?;
         Ok(Self { address, client })
     }
@@ -59,21 +62,24 @@ impl Remote {
         self.client.delete(self.address.at(path))
     }
 
-    /// Sends, and reads the whole answer, whatever its status.
+    /// Sends a request and reads the complete answer, whatever its status.
     pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Answer> {
-        let mut response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let mut response =
+            request.send().await.map_err(|error| trouble::unreachable(&self.address, &error))?;
         let (status, headers) = (response.status(), response.headers().clone());
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(&error))? {
+        while let Some(chunk) =
+            response.chunk().await.map_err(|error| trouble::unreachable(&self.address, &error))?
+        {
             body.extend_from_slice(&chunk);
             if body.len() > MAX_BODY {
-                return Err(self.foreign("its answer does not end"));
+                return Err(self.foreign("its answer is too long"));
             }
         }
         Ok(Answer { status, headers, body })
     }
 
-    /// Sends with the token and reads a document.
+    /// Sends a request with the token and reads a document.
     pub(crate) async fn fetch<T: DeserializeOwned>(
         &self,
         request: RequestBuilder,
@@ -83,15 +89,20 @@ impl Remote {
         self.document(&answer)
     }
 
-    /// The document of a successful answer, or what the refusal means.
+    /// Asks who the token belongs to, and checks the answer.
+    pub(crate) async fn account(&self, token: &Secret) -> Result<Account> {
+        Account::check(&self.address, self.fetch::<Me>(self.get("/api/me"), token).await?)
+    }
+
+    /// The document in a successful answer, or an explanation of the refusal.
     pub(crate) fn document<T: DeserializeOwned>(&self, answer: &Answer) -> Result<T> {
         if !answer.status.is_success() {
             return Err(self.refusal(answer));
         }
-        answer.json().ok_or_else(|| self.foreign("its answer is not the document that was asked for"))
+        answer.json().ok_or_else(|| self.foreign("its answer is not the expected document"))
     }
 
-    /// What an answer that is no success means.
+    /// Explains an answer that is not a success.
     pub(crate) fn refusal(&self, answer: &Answer) -> Failure {
         let address = &self.address;
         let said =
@@ -100,90 +111,59 @@ impl Remote {
         match status.as_u16() {
             300..=399 => {
                 let to = answer.header("location").unwrap_or_else(|| "another address".into());
-                Failure::new(Kind::Refused, format!("{address} sends us elsewhere, to {to}"))
-                    .why("a token is sent to the address that you named and to no other")
-                    .next("skaas config set url https://HOST, with the host it names, if you trust it")
+                Failure::new(Kind::Refused, format!("{address} redirects to {to}"))
+                    .why("your token is only sent to the address that you named")
+                    .next("if you trust that host, use its address with --url")
             }
             401 => Failure::token_refused(address),
-            403 => Failure::new(Kind::Refused, format!("{address} does not allow this"))
-                .why(said.unwrap_or_else(|| "the token of this device may not do it".into())),
-            404 | 405 => Failure::new(Kind::NotFound, format!("{address} has no such thing"))
-                .why(said.unwrap_or_else(|| format!("it answered {status}; is it a skaas server?")))
+            403 => Failure::new(Kind::Refused, format!("{address} denied permission"))
+                .why(said.unwrap_or_else(|| "this machine's token does not have the required scope".into())),
+            404 | 405 => Failure::new(Kind::NotFound, format!("{address} did not find it"))
+                .why(said.unwrap_or_else(|| format!("it answered {status}; it may not be a skaas server")))
                 .next(self.doctor()),
-            429 => Failure::new(Kind::Refused, format!("{address} asks for a pause"))
-                .why(said.unwrap_or_else(|| "too many requests in a short time".into()))
-                .next(match answer.header("retry-after") {
+            429 => Failure::new(Kind::Refused, format!("{address} is limiting requests"))
+                .why(said.unwrap_or_else(|| "there were too many requests in a short time".into()))
+                .next(match answer.header("retry-after").and_then(|text| text.parse::<u64>().ok()) {
                     Some(seconds) => format!("try again in {seconds} seconds"),
                     None => "try again in a minute".into(),
                 }),
-            500..=599 => Failure::new(Kind::Network, format!("{address} cannot answer right now"))
+            500..=599 => Failure::new(Kind::Network, format!("{address} is not available right now"))
                 .why(said.unwrap_or_else(|| format!("it answered {status}")))
-                .next(format!("try again in a minute; {}", self.doctor())),
-            _ => Failure::new(Kind::Refused, format!("{address} refuses this"))
+                .next(format!("try again in a minute, or run {}", self.doctor())),
+            _ => Failure::new(Kind::Refused, format!("{address} refused the request"))
                 .why(said.unwrap_or_else(|| format!("it answered {status}"))),
         }
     }
 
     fn doctor(&self) -> String {
-        format!("skaas doctor --url {}", self.address)
+        self.address.command("doctor")
     }
 
-    /// Something answers there, but it is not one of ours.
+    /// Something answers at that address, but it is not a skaas server.
     pub(crate) fn foreign(&self, why: &str) -> Failure {
-        Failure::new(Kind::Network, format!("{} does not answer like a skaas server", self.address))
+        Failure::new(Kind::Network, format!("{} does not respond like a skaas server", self.address))
             .why(why)
-            .next(format!("check the address; {}", self.doctor()))
+            .next(format!("check the address, or run {}", self.doctor()))
     }
-
-    fn unreachable(&self, error: &reqwest::Error) -> Failure {
-        let causes = causes(error);
-        let why = if error.is_timeout() {
-            "no answer in time".to_owned()
-        } else if error.is_connect() && causes.iter().any(|cause| cause.contains("dns")) {
-            format!("the name {} is not known here", self.address.machine())
-        } else {
-            causes.last().cloned().unwrap_or_default()
-        };
-        let proxy = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"]
-            .into_iter()
-            .find(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
-        let why = match proxy {
-            Some(name) => format!("{why} (through the proxy in {name})"),
-            None => why,
-        };
-        Failure::new(Kind::Network, format!("cannot reach {}", self.address)).why(why).next(self.doctor())
-    }
-}
-
-/// What lies at the bottom of an error: `Connection refused`, `invalid peer certificate`. The layers above it
-/// only say which library passed it on, and name the URL.
-fn causes(error: &(dyn std::error::Error + 'static)) -> Vec<String> {
-    let mut all: Vec<String> = std::iter::successors(error.source(), |e| e.source())
-        .map(|cause| plain(&cause.to_string()))
-        .collect();
-    if all.is_empty() {
-        all.push(plain(&error.to_string()));
-    }
-    all
 }
 
 impl Answer {
-    /// The body as a document; none when it is something else.
+    /// The body as a document; `None` if it is something else.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Option<T> {
         serde_json::from_slice(&self.body).ok()
     }
 
-    /// The refusal of an OAuth endpoint.
+    /// The error of an OAuth endpoint.
     pub(crate) fn oauth_error(&self) -> Option<OAuthError> {
         self.json()
     }
 
-    /// A header, fit for a terminal.
+    /// A header, safe to print.
     pub(crate) fn header(&self, name: &str) -> Option<String> {
         self.headers.get(name).and_then(|value| value.to_str().ok()).map(plain)
     }
 
-    /// What the server believes the time to be.
+    /// The server's time.
     pub(crate) fn date(&self) -> Option<Timestamp> {
         let text = self.header("date")?;
         jiff::fmt::rfc2822::parse(&text).ok().map(|zoned| zoned.timestamp())

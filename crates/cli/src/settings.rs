@@ -1,4 +1,4 @@
-//! Owns `config.toml`: what a person has set for all of their commands. It holds no secret.
+//! `config.toml`: settings for all commands. It holds no secrets.
 
 use std::path::PathBuf;
 
@@ -10,14 +10,14 @@ use crate::{
     places, private_file,
 };
 
-/// Every key, with what it means.
+/// Every setting and its meaning.
 pub(crate) const KEYS: &[(&str, &str)] = &[
-    ("url", "the server that commands speak to, such as https://skills.example.com"),
+    ("url", "the server that commands use, such as https://skills.example.com"),
     ("browser", "whether `skaas auth` opens a browser: true or false"),
-    ("keychain", "whether tokens are kept in the system's keychain where there is one: true or false"),
+    ("keychain", "whether tokens are stored in the system keychain if there is one: true or false"),
 ];
 
-/// What is set; whatever is not has its default.
+/// The settings; `None` means the default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
@@ -29,7 +29,7 @@ pub(crate) struct Settings {
     pub(crate) keychain: Option<bool>,
 }
 
-/// Where they are kept.
+/// The file.
 pub(crate) fn file() -> Result<PathBuf> {
     Ok(places::config_dir()?.join("config.toml"))
 }
@@ -39,9 +39,9 @@ impl Settings {
         let path = file()?;
         let Some(bytes) = private_file::read(&path)? else { return Ok(Self::default()) };
         toml::from_str(&String::from_utf8_lossy(&bytes)).map_err(|error| {
-            Failure::new(Kind::Usage, format!("cannot make sense of {}", places::shown(&path)))
+            Failure::new(Kind::Usage, format!("cannot read {}", places::shown(&path)))
                 .why(error.message())
-                .next("mend or remove that file")
+                .next("fix or remove that file")
         })
     }
 
@@ -61,11 +61,11 @@ impl Settings {
         }
     }
 
-    /// Sets a key, or with none takes it back to its default.
+    /// Changes a setting; `None` restores the default.
     pub(crate) fn set(&mut self, key: &str, value: Option<&str>, insecure: bool) -> Result<()> {
         let flag = |value: Option<&str>| {
             value.map(str::parse::<bool>).transpose().map_err(|_| {
-                Failure::new(Kind::Usage, format!("`{key}` is true or false"))
+                Failure::new(Kind::Usage, format!("`{key}` must be true or false"))
                     .next(format!("skaas config set {key} false"))
             })
         };
@@ -82,7 +82,9 @@ impl Settings {
 }
 
 fn no_such_key(key: &str) -> Failure {
-    Failure::new(Kind::Usage, format!("there is no setting `{}`", crate::output::plain(key)))
+    // A long one may be a secret that was pasted by mistake.
+    let named = if key.len() < 20 { format!(" `{}`", crate::output::plain(key)) } else { String::new() };
+    Failure::new(Kind::Usage, format!("unknown setting{named}"))
         .why(format!(
             "the settings are {}",
             KEYS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
@@ -95,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_setting_reads_back_as_it_was_set_and_can_be_taken_back() {
+    fn a_setting_reads_back_as_it_was_set_and_can_be_unset() {
         let mut settings = Settings::default();
         for (key, value) in
             [("url", "https://skills.example.com"), ("browser", "false"), ("keychain", "true")]

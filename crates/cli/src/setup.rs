@@ -1,5 +1,5 @@
-//! Owns what signing in writes on this machine, and taking exactly that back. The record is saved before
-//! every single step, so that whatever fails or is interrupted, what may be there is known.
+//! What signing in writes on this machine, and how to remove exactly that. The record is saved before every step, so
+//! that it covers everything that may exist even if a step fails or is interrupted.
 
 use skaas_api::Secret;
 
@@ -7,18 +7,18 @@ use crate::{
     address::Address,
     failure::Result,
     git::{helper, store},
-    hosts::{Host, Hosts, Kept, prefix_of},
-    keychain, netrc, program,
+    hosts::{self, Host, Hosts, Kept, prefix_of},
+    keychain, netrc, places, private_file, program, settings,
 };
 
-/// How the person wants it.
+/// What the user asked for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wishes {
-    /// git's `store` helper instead of ours.
+    /// Use git's `store` helper instead of ours.
     pub(crate) store: bool,
-    /// An entry in `.netrc` as well.
+    /// Add an entry to `.netrc` as well.
     pub(crate) netrc: bool,
-    /// The system's keychain, where there is one.
+    /// Use the system keychain if there is one.
     pub(crate) keychain: bool,
 }
 
@@ -26,7 +26,7 @@ fn save(address: &Address, host: &Host) -> Result<()> {
     Hosts::update(|hosts| hosts.set(address, host.clone()))
 }
 
-/// Keeps a token in our own file, before anything else can go wrong.
+/// Saves a token in our own file, before anything else can fail.
 pub(crate) fn keep(address: &Address, username: &str, token: &Secret) -> Result<Host> {
     let host = Host {
         username: username.to_owned(),
@@ -41,7 +41,7 @@ pub(crate) fn keep(address: &Address, username: &str, token: &Secret) -> Result<
     Ok(host)
 }
 
-/// Moves the token to where it is wished, and lets git use it.
+/// Moves the token to where the user wants it, and connects git.
 pub(crate) fn make(address: &Address, mut host: Host, token: &Secret, wishes: Wishes) -> Result<Host> {
     if wishes.store {
         host.kept = Kept::GitStore;
@@ -66,8 +66,8 @@ pub(crate) fn make(address: &Address, mut host: Host, token: &Secret, wishes: Wi
     Ok(host)
 }
 
-/// Takes back everything that `make` wrote, but for the record itself. Goes on after a failure; returns what
-/// could not be taken back.
+/// Removes everything that [`make`] wrote except the record itself. Continues after a failure, and returns what could
+/// not be removed.
 pub(crate) fn undo(address: &Address, host: &Host) -> Vec<String> {
     let mut left = Vec::new();
     let token = host.token(address);
@@ -81,16 +81,16 @@ pub(crate) fn undo(address: &Address, host: &Host) -> Vec<String> {
         match netrc::remove(path, address, &host.username, &host.prefix) {
             Ok(true) => {}
             Ok(false) => left.push(format!(
-                "the entry for {} in {} was changed since: remove it by hand",
+                "the entry for {} in {} was edited; remove it yourself",
                 address.machine(),
-                crate::places::shown(path)
+                places::shown(path)
             )),
             Err(failure) => left.push(failure.to_string()),
         }
     }
     match (host.kept, token) {
         (Kept::Keychain, Some(_)) if !keychain::remove(&address.origin(), &host.username) => {
-            left.push("the token is still in the system's keychain".into());
+            left.push("the token is still in the system keychain".into());
         }
         (Kept::GitStore, Some(token)) => {
             if let Err(failure) = store::remove(address, &host.username, &token) {
@@ -102,12 +102,23 @@ pub(crate) fn undo(address: &Address, host: &Host) -> Vec<String> {
     left
 }
 
-/// Forgets the sign-in, after [`undo`].
+/// Deletes the record of a sign-in, after [`undo`]. The last one takes our files and folders with it.
 pub(crate) fn forget(address: &Address) -> Result<()> {
     let mut last = false;
     Hosts::update(|hosts| {
         hosts.remove(address);
         last = hosts.iter().next().is_none();
     })?;
-    if last { program::remove_copy() } else { Ok(()) }
+    if !last {
+        return Ok(());
+    }
+    program::remove_copy()?;
+    let hosts = hosts::file()?;
+    private_file::remove_lock(&hosts)?;
+    private_file::remove_lock(&hosts.with_file_name("netrc"))?;
+    let settings = settings::file()?;
+    if !settings.exists() {
+        private_file::remove_lock(&settings)?;
+    }
+    places::remove_empty_folders()
 }

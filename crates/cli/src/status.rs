@@ -1,7 +1,7 @@
-//! Owns `skaas status`, `whoami` and `logout`: what the sign-in is, and its end.
+//! `skaas status`, `whoami` and `logout`.
 
 use serde::Serialize;
-use skaas_api::{CLI_CLIENT_ID, Me, RevocationRequest, Secret};
+use skaas_api::{CLI_CLIENT_ID, RevocationRequest, Secret};
 
 use crate::{
     Here,
@@ -30,20 +30,20 @@ struct Status<'a> {
     others: Vec<&'a str>,
 }
 
-/// Shows the sign-in; fails where there is none, or a dead one.
+/// Shows the sign-in; fails if there is none or its token is rejected.
 pub(crate) async fn status(here: &Here) -> Result<()> {
     let hosts = Hosts::load()?;
     let others: Vec<&str> =
         hosts.iter().map(|(origin, _)| origin).filter(|origin| *origin != here.address.origin()).collect();
     let Some(host) = hosts.get(&here.address) else {
         if !others.is_empty() && !here.json {
-            output::note(&format!("signed in elsewhere: {}", others.join(", ")));
+            output::note(&format!("note: this machine is signed in to {}", others.join(" and ")));
         }
         return Err(Failure::not_signed_in(&here.address));
     };
     let token = host.token(&here.address).ok_or_else(|| gone(here, host))?;
     let remote = Remote::new(here.address.clone())?;
-    let me: Me = remote.fetch(remote.get("/api/me"), &token).await?;
+    let account = remote.account(&token).await?;
     let in_place = match &host.helper {
         Some(ours) => helper::named(&here.address)?.contains(ours),
         None => false,
@@ -53,12 +53,12 @@ pub(crate) async fn status(here: &Here) -> Result<()> {
         signed_in: true,
         username: &host.username,
         token: &host.prefix,
-        scopes: me.token.as_ref().map(|token| plain(&token.scopes)),
+        scopes: account.me.token.as_ref().map(|token| plain(&token.scopes)),
         kept: host.kept,
         git_helper: host.helper.as_deref(),
         git_helper_in_place: in_place,
         netrc: host.netrc.as_ref().map(|path| path.display().to_string()),
-        marketplace: Some(plain(&me.links.marketplace)),
+        marketplace: Some(account.marketplace),
         others,
     };
     if here.json {
@@ -72,11 +72,12 @@ pub(crate) async fn status(here: &Here) -> Result<()> {
 fn describe(here: &Here, host: &Host, status: &Status<'_>) {
     output::line(&format!("{} to {} as {}", good("Signed in"), here.address, bold(&host.username)));
     let may = status.scopes.as_deref().unwrap_or("full");
-    output::line(&format!("  token        {}… ({may}), kept in {}", host.prefix, kept_in(host)));
+    output::line(&format!("  token        {}… ({may}), stored in {}", host.prefix, kept_in(host)));
     if status.git_helper_in_place {
-        output::line(&format!("  git          asks `{}`", status.git_helper.unwrap_or_default()));
+        output::line(&format!("  git          runs {}", status.git_helper.unwrap_or_default()));
     } else {
-        output::line("  git          does not ask for the token any more; run: skaas auth");
+        let auth = output::typed(&here.address.auth());
+        output::line(&format!("  git          not connected; to fix this, run: {auth}"));
     }
     if let Some(path) = &host.netrc {
         output::line(&format!("  netrc        {}", places::shown(path)));
@@ -85,18 +86,18 @@ fn describe(here: &Here, host: &Host, status: &Status<'_>) {
         output::line(&format!("  marketplace  {marketplace}"));
     }
     if !status.others.is_empty() {
-        output::line(&format!("  also         {}", status.others.join(", ")));
+        output::line(&format!("  also         signed in to {}", status.others.join(", ")));
     }
 }
 
-/// The record is there, but what it points at is not.
+/// The token is no longer where the record says.
 fn gone(here: &Here, host: &Host) -> Failure {
-    Failure::new(Kind::NotSignedIn, format!("the token for {} is not there any more", here.address))
-        .why(format!("it was kept in {}", kept_in(host)))
+    Failure::new(Kind::NotSignedIn, format!("the token for {} is missing", here.address))
+        .why(format!("it was stored in {}", kept_in(host)))
         .next(here.address.auth())
 }
 
-/// The token to speak with.
+/// The token for this server.
 pub(crate) fn token(here: &Here) -> Result<Secret> {
     let hosts = Hosts::load()?;
     let host = hosts.get(&here.address).ok_or_else(|| Failure::not_signed_in(&here.address))?;
@@ -107,16 +108,16 @@ pub(crate) fn token(here: &Here) -> Result<Secret> {
 pub(crate) async fn whoami(here: &Here) -> Result<()> {
     let token = token(here)?;
     let remote = Remote::new(here.address.clone())?;
-    let me: Me = remote.fetch(remote.get("/api/me"), &token).await?;
+    let account = remote.account(&token).await?;
     if here.json {
-        output::json(&me);
+        output::json(&account.me);
     } else {
-        output::line(&plain(&me.username));
+        output::line(&account.username);
     }
     Ok(())
 }
 
-/// Revokes a token by itself. That it was dead already is as good.
+/// Revokes a token, with that token. One that is already revoked is not an error.
 pub(crate) async fn revoke(remote: &Remote, token: &Secret) -> Result<()> {
     let answer = remote.send(remote.delete("/api/tokens/current").bearer_auth(token.reveal())).await?;
     match answer.status.as_u16() {
@@ -141,7 +142,7 @@ struct LoggedOut {
     left: Vec<String>,
 }
 
-/// Revokes the token and takes back what was written; the latter also when the server is out of reach.
+/// Revokes the token and removes what signing in wrote, even if the server is unreachable.
 pub(crate) async fn logout(here: &Here) -> Result<()> {
     let hosts = Hosts::load()?;
     let host = hosts.get(&here.address).ok_or_else(|| Failure::not_signed_in(&here.address))?;
@@ -167,13 +168,13 @@ pub(crate) async fn logout(here: &Here) -> Result<()> {
         let page = here.address.at("/account/tokens");
         return Err(Failure::new(
             failure.kind,
-            format!("signed out here, but {}… still works there", host.prefix),
+            format!("signed out on this machine, but the token {}… is still valid", host.prefix),
         )
         .why(failure)
-        .next(format!("revoke it at {page}")));
+        .next(format!("revoke it on {page}")));
     }
     if !here.json {
-        output::line(&format!("Signed out of {}; {}… is revoked.", here.address, host.prefix));
+        output::line(&format!("Signed out of {}. The token {}… is revoked.", here.address, host.prefix));
     }
     Ok(())
 }

@@ -1,11 +1,11 @@
-//! Owns `skaas token`: the person's api tokens on the server.
+//! `skaas token`: the user's API tokens on the server.
 
 use jiff::Timestamp;
 use serde::Serialize;
 use skaas_api::{CreatedToken, NewToken, TokenInfo, TokenList};
 
 use crate::{
-    Here,
+    Here, account,
     arguments::Token,
     clock,
     failure::{Failure, Kind, Result},
@@ -14,7 +14,7 @@ use crate::{
     status::token,
 };
 
-/// Runs one of the subcommands.
+/// Runs a subcommand.
 pub(crate) async fn run(here: &Here, command: Token) -> Result<()> {
     let remote = Remote::new(here.address.clone())?;
     match command {
@@ -27,7 +27,16 @@ pub(crate) async fn run(here: &Here, command: Token) -> Result<()> {
 }
 
 async fn all(here: &Here, remote: &Remote) -> Result<Vec<TokenInfo>> {
-    Ok(remote.fetch::<TokenList>(remote.get("/api/tokens"), &token(here)?).await?.tokens)
+    let tokens = remote.fetch::<TokenList>(remote.get("/api/tokens"), &token(here)?).await?.tokens;
+    if tokens.iter().all(|token| is_id(&token.id)) {
+        return Ok(tokens);
+    }
+    Err(Failure::untrusted(&here.address, "an invalid token ID"))
+}
+
+/// Whether this can be part of a path and of a command.
+fn is_id(id: &str) -> bool {
+    (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
 async fn list(here: &Here, remote: &Remote) -> Result<()> {
@@ -39,9 +48,9 @@ async fn list(here: &Here, remote: &Remote) -> Result<()> {
     let now = clock::now();
     let rows: Vec<Vec<String>> = tokens.iter().map(|token| row(token, now)).collect();
     output::table(
-        &["TOKEN", "NAME", "MAY", "CREATED", "LAST USED", "STATE"],
+        &["TOKEN", "NAME", "SCOPES", "CREATED", "LAST USED", "STATUS"],
         &rows,
-        "no api tokens; create one with: skaas token create NAME",
+        "You have no API tokens. To create one, run: skaas token create NAME",
     );
     Ok(())
 }
@@ -57,8 +66,8 @@ fn row(token: &TokenInfo, now: Timestamp) -> Vec<String> {
     } else {
         match token.expires_at {
             Some(end) if end <= now => "expired".to_owned(),
-            Some(end) => format!("until {}", day(end)),
-            None if token.current => "this machine's".to_owned(),
+            Some(end) => format!("expires {}", day(end)),
+            None if token.current => "this machine".to_owned(),
             None => "active".to_owned(),
         }
     };
@@ -72,15 +81,20 @@ fn day(at: Timestamp) -> String {
 async fn create(here: &Here, remote: &Remote, wanted: NewToken) -> Result<()> {
     let token = token(here)?;
     let created: CreatedToken = remote.fetch(remote.post("/api/tokens").json(&wanted), &token).await?;
+    account::check_token(&here.address, &created.token)?;
+    if !is_id(&created.info.id) {
+        return Err(Failure::untrusted(&here.address, "an invalid token ID"));
+    }
     if here.json {
         output::json(&created);
     } else {
         output::line(created.token.reveal());
         output::note(&format!(
-            "This is `{}` ({}); it is shown this once. Revoke it with: skaas token revoke {}",
+            "Token {} ({}). Save it now: it is not shown again. To revoke it, run: {} {}",
             plain(&created.info.name),
             plain(&created.info.scopes),
-            plain(&created.info.id)
+            output::typed("skaas token revoke"),
+            created.info.id
         ));
     }
     Ok(())
@@ -91,7 +105,7 @@ struct Revoked {
     revoked: Vec<String>,
 }
 
-/// The token that is meant, by its id, its shown start or the 8 characters in it.
+/// Finds a token by its ID, its public part, or the 8 characters in that.
 fn named<'a>(tokens: &'a [TokenInfo], name: &str) -> Option<&'a TokenInfo> {
     tokens.iter().find(|token| {
         token.id == name || token.prefix == name || token.prefix.rsplit('_').next() == Some(name)
@@ -101,13 +115,14 @@ fn named<'a>(tokens: &'a [TokenInfo], name: &str) -> Option<&'a TokenInfo> {
 async fn revoke(here: &Here, remote: &Remote, names: &[String]) -> Result<()> {
     let token = token(here)?;
     let tokens = all(here, remote).await?;
-    // All are looked up before the first is revoked: a mistyped name changes nothing.
+    // All names are looked up first, so that a mistyped one changes nothing.
     let meant = names
         .iter()
         .map(|name| {
             named(&tokens, name).ok_or_else(|| {
-                // A whole token typed by mistake is not repeated.
-                let shown: String = plain(name).chars().take(16).collect();
+                // What was typed may be a secret of some other kind.
+                let short = name.len() <= 16 || (name.starts_with("tok_") && name.len() <= 30);
+                let shown = if short { plain(name) } else { "[not shown]".to_owned() };
                 Failure::new(Kind::NotFound, format!("you have no token `{shown}`"))
                     .why("nothing was revoked")
                     .next("skaas token list")
@@ -125,7 +140,8 @@ async fn revoke(here: &Here, remote: &Remote, names: &[String]) -> Result<()> {
             output::line(&format!("Revoked {} ({}).", plain(&info.prefix), plain(&info.name)));
         }
         if info.current {
-            output::note("note: that was this machine's token; sign in again with: skaas auth");
+            let auth = output::typed(&here.address.auth());
+            output::note(&format!("note: this machine used that token; to sign in again, run: {auth}"));
         }
         revoked.push(info.id.clone());
     }
@@ -171,6 +187,6 @@ mod tests {
         let end = Timestamp::UNIX_EPOCH;
         let token = TokenInfo { expires_at: Some(end), ..info("tok_1", "sk_live_Xy12Ab9Q") };
         assert_eq!(row(&token, end).last().map(String::as_str), Some("expired"));
-        assert_eq!(row(&token, Timestamp::MIN).last().map(String::as_str), Some("until 1970-01-01"));
+        assert_eq!(row(&token, Timestamp::MIN).last().map(String::as_str), Some("expires 1970-01-01"));
     }
 }

@@ -1,46 +1,48 @@
-//! Owns how long to wait between two polls and when to stop: the client's half of RFC 8628 sections 3.4 and
-//! 3.5. Pure: it neither sends nor sleeps.
+//! How long to wait between two polls and when to stop: the client's side of RFC 8628 sections 3.4 and 3.5. It neither
+//! sends nor sleeps.
 
 use std::time::Duration;
 
 use skaas_api::{DeviceAuthorizationResponse, OAuthErrorCode};
 
-/// The longest pause, however often the server was unreachable.
+/// The longest pause, no matter how often the server was unreachable.
 const LONGEST: Duration = Duration::from_mins(1);
-/// What `slow_down` adds.
+/// How much `slow_down` adds to the pause.
 const SLOWER: Duration = Duration::from_secs(5);
+/// The longest time to wait, whatever the server says.
+const LONGEST_CODE: Duration = Duration::from_hours(1);
 
-/// What a poll came to.
+/// The result of a poll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Heard {
     /// An OAuth error.
     Error(OAuthErrorCode),
-    /// 429 or 503, with the pause it asks for.
+    /// 429 or 503, with the requested pause.
     Busy(Option<Duration>),
-    /// No answer at all.
+    /// No answer.
     Nothing,
 }
 
 /// Why to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stop {
-    /// The person said no.
+    /// The user canceled.
     Denied,
-    /// The code is too old.
+    /// The code expired.
     Expired,
     /// The server refuses for another reason.
     Refused(OAuthErrorCode),
-    /// The server was out of reach to the end.
+    /// The server was unreachable until the code expired.
     Unreachable,
 }
 
-/// A device authorization that is waited for.
+/// A device authorization that is not approved yet.
 #[derive(Debug, Clone)]
 pub(crate) struct Wait {
     interval: Duration,
-    /// For how long the code holds, from the start.
-    holds: Duration,
-    /// Polls without an answer, in a row.
+    /// How long the code is valid, from the start.
+    valid: Duration,
+    /// Consecutive polls without an answer.
     silent: u32,
 }
 
@@ -48,7 +50,7 @@ impl Wait {
     pub(crate) fn new(authorization: &DeviceAuthorizationResponse) -> Self {
         Self {
             interval: Duration::from_secs(authorization.interval.clamp(1, LONGEST.as_secs())),
-            holds: Duration::from_secs(authorization.expires_in),
+            valid: Duration::from_secs(authorization.expires_in).min(LONGEST_CODE),
             silent: 0,
         }
     }
@@ -59,12 +61,12 @@ impl Wait {
         self.interval.saturating_mul(1 << self.silent.min(6)).min(LONGEST.max(self.interval))
     }
 
-    /// For how long the code still holds.
+    /// How long the code is still valid.
     pub(crate) fn left(&self, elapsed: Duration) -> Duration {
-        self.holds.saturating_sub(elapsed)
+        self.valid.saturating_sub(elapsed)
     }
 
-    /// Takes in what a poll came to, `elapsed` after the start: the next pause, or why to stop.
+    /// Records the result of a poll, `elapsed` after the start, and returns the next pause or why to stop.
     pub(crate) fn hear(&mut self, heard: Heard, elapsed: Duration) -> Result<Duration, Stop> {
         let mut extra = Duration::ZERO;
         match heard {
@@ -80,12 +82,12 @@ impl Wait {
             | Heard::Nothing => self.silent += 1,
             Heard::Error(other) => return Err(Stop::Refused(other)),
         }
-        let pause = self.pause().max(extra.min(self.holds));
+        let pause = self.pause().max(extra.min(self.valid));
         if self.left(elapsed) > pause {
             return Ok(pause);
         }
         if self.left(elapsed) > Duration::ZERO && self.left(elapsed) > self.interval {
-            // One last poll while the code still holds.
+            // One last poll while the code is valid.
             return Ok(self.interval);
         }
         Err(if self.silent > 0 { Stop::Unreachable } else { Stop::Expired })
@@ -169,7 +171,7 @@ mod tests {
                     _ => Heard::Busy(None),
                 };
                 if word == 1 { allowed += SLOWER; }
-                let pause = wait.hear(heard, Duration::ZERO).expect("the code holds for ages");
+                let pause = wait.hear(heard, Duration::ZERO).expect("the code is still valid");
                 prop_assert!(pause >= allowed);
             }
         }

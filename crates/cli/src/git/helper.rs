@@ -1,12 +1,12 @@
-//! Owns our lines in the person's git configuration: which program git asks for the password of one server.
-//! git writes the file; whatever is not ours stays as it is, byte for byte.
+//! Our lines in the user's git configuration: which program git asks for the password of one server. git writes the
+//! file; every line that is not ours stays as it is, byte for byte.
 
-use std::{borrow::Cow, path::PathBuf};
+use std::path::PathBuf;
 
 use super::run;
-use crate::{address::Address, failure::Result, places};
+use crate::{address::Address, failure::Result, places, shell::quoted};
 
-/// What was written, so that it can be taken back.
+/// The lines that were added, so that they can be removed again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Written {
     pub(crate) helper: String,
@@ -17,7 +17,7 @@ fn key(address: &Address) -> String {
     format!("credential.{}.helper", address.origin())
 }
 
-/// The helpers named for exactly this server in the person's own configuration, in their order.
+/// The helpers for exactly this server in the user's configuration, in order.
 pub(crate) fn named(address: &Address) -> Result<Vec<String>> {
     let ran = run(&["config", "--global", "--null", "--get-all", &key(address)], "")?;
     if ran.code == Some(1) {
@@ -28,20 +28,24 @@ pub(crate) fn named(address: &Address) -> Result<Vec<String>> {
     Ok(text.split_terminator('\0').map(str::to_owned).collect())
 }
 
-/// What naming `helper` for this server will write. An empty line goes before it: git then forgets the
-/// helpers inherited from elsewhere, which would otherwise be asked first, and be handed our token to keep.
+/// Decides which lines make git use `helper` for this server. An empty one comes first: it makes git drop inherited
+/// helpers, which would otherwise be asked before ours and be given our token to store.
 pub(crate) fn plan(address: &Address, helper: &str) -> Result<Written> {
     let reset = !named(address)?.iter().any(String::is_empty);
     Ok(Written { helper: helper.to_owned(), reset })
 }
 
-/// Writes what was planned.
+/// Adds the lines.
 pub(crate) fn install(address: &Address, written: &Written) -> Result<()> {
     let key = key(address);
     let add = |value: &str| {
         let ran = run(&["config", "--global", "--add", &key, value], "")?;
         ran.or_fail("cannot write your git configuration").map(drop).map_err(|failure| {
-            failure.next(format!("add it by hand: git config --global --add {key} \"{}\"", written.helper))
+            failure.next(format!(
+                "add it yourself: git config --global --add {} {}",
+                quoted(&key),
+                quoted(&written.helper)
+            ))
         })
     };
     if written.reset {
@@ -50,7 +54,7 @@ pub(crate) fn install(address: &Address, written: &Written) -> Result<()> {
     if named(address)?.contains(&written.helper) { Ok(()) } else { add(&written.helper) }
 }
 
-/// Takes back what was written; nothing else.
+/// Removes the lines that were added, and nothing else.
 pub(crate) fn remove(address: &Address, written: &Written) -> Result<()> {
     unset(address, &written.helper)?;
     if written.reset {
@@ -59,8 +63,8 @@ pub(crate) fn remove(address: &Address, written: &Written) -> Result<()> {
     remove_bare_section(address)
 }
 
-/// git leaves the line `[credential "https://…"]` behind where a comment stands before it, since the comment
-/// might belong to it. It is removed where nothing at all is in it, not even a comment.
+/// git keeps the heading `[credential "https://…"]` if a comment comes before it, since the comment might belong to
+/// it. This removes the heading if nothing is left below it, not even a comment.
 fn remove_bare_section(address: &Address) -> Result<()> {
     let head = format!("[credential \"{}\"]", address.origin());
     let bare = |path: PathBuf| {
@@ -78,7 +82,7 @@ fn remove_bare_section(address: &Address) -> Result<()> {
         .map(drop)
 }
 
-/// The files that may be the person's own configuration (git-config(1), FILES).
+/// The files that can be the user's configuration (git-config(1), FILES).
 fn files() -> Result<Vec<PathBuf>> {
     if let Some(only) = std::env::var_os("GIT_CONFIG_GLOBAL") {
         return Ok(vec![only.into()]);
@@ -92,7 +96,7 @@ fn unset(address: &Address, value: &str) -> Result<()> {
     let pattern = format!("^{}$", literally(value));
     let ran = run(&["config", "--global", "--unset-all", &key(address), &pattern], "")?;
     match ran.code {
-        // 5: there is no such line, so there is nothing to take back.
+        // 5: there is no such line.
         Some(0 | 5) => Ok(()),
         _ => ran.or_fail("cannot write your git configuration").map(drop),
     }
@@ -105,16 +109,7 @@ fn literally(text: &str) -> String {
         .collect()
 }
 
-/// The word by which a shell takes this text as it is.
-pub(crate) fn quoted(word: &str) -> Cow<'_, str> {
-    let safe = |c: char| c.is_ascii_alphanumeric() || "-_./:+@%".contains(c);
-    if !word.is_empty() && word.chars().all(safe) {
-        return Cow::Borrowed(word);
-    }
-    Cow::Owned(format!("'{}'", word.replace('\'', r"'\''")))
-}
-
-/// Every helper that git would consider for this server, with the file that names it.
+/// Every configured helper, with the file that names it.
 pub(crate) fn considered() -> Result<Vec<(String, String)>> {
     let args = ["config", "--show-origin", "--null", "--get-regexp", r"^credential\.(.*\.)?helper$"];
     let ran = run(&args, "")?;
@@ -131,12 +126,6 @@ pub(crate) fn considered() -> Result<Vec<(String, String)>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_path_is_quoted_for_the_shell_only_where_it_must_be() {
-        assert_eq!(quoted("/usr/bin/skaas"), "/usr/bin/skaas");
-        assert_eq!(quoted("/home/ann o'hara/skaas"), r"'/home/ann o'\''hara/skaas'");
-    }
 
     #[test]
     fn a_pattern_matches_its_text_literally() {

@@ -1,5 +1,5 @@
-//! Owns our line in git's own `store` helper (`~/.git-credentials`). git writes the file; the token goes
-//! there by standard input.
+//! Our entry in git's `store` helper (`~/.git-credentials`). git writes the file and gets the token on standard
+//! input.
 
 use skaas_api::Secret;
 
@@ -10,13 +10,13 @@ fn attributes(address: &Address, username: &str) -> String {
     format!("protocol={}\nhost={}\nusername={username}\n", address.scheme(), address.host_and_port())
 }
 
-/// Keeps the token.
+/// Stores the token.
 pub(crate) fn put(address: &Address, username: &str, token: &Secret) -> Result<()> {
     let input = format!("{}password={}\n\n", attributes(address, username), token.reveal());
-    run(&["credential-store", "store"], &input)?.or_fail("git cannot keep the token in its store").map(drop)
+    run(&["credential-store", "store"], &input)?.or_fail("git cannot store the token").map(drop)
 }
 
-/// The token kept before.
+/// The stored token.
 pub(crate) fn get(address: &Address, username: &str) -> Option<Secret> {
     let input = format!("{}\n", attributes(address, username));
     let ran = run(&["credential-store", "get"], &input).ok().filter(super::Ran::succeeded)?;
@@ -27,7 +27,5 @@ pub(crate) fn get(address: &Address, username: &str) -> Option<Secret> {
 /// Removes exactly this token.
 pub(crate) fn remove(address: &Address, username: &str, token: &Secret) -> Result<()> {
     let input = format!("{}password={}\n\n", attributes(address, username), token.reveal());
-    run(&["credential-store", "erase"], &input)?
-        .or_fail("git cannot remove the token from its store")
-        .map(drop)
+    run(&["credential-store", "erase"], &input)?.or_fail("git cannot remove the stored token").map(drop)
 }

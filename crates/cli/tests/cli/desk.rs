@@ -1,4 +1,4 @@
-//! One person's machine: a home, a PATH, and what happens on it.
+//! A user's machine: a home, a PATH, and the programs on it.
 
 use std::{
     ffi::OsStr,
@@ -48,7 +48,7 @@ impl Ran {
     }
 }
 
-/// A machine that nobody has used yet.
+/// A machine that has not been used yet.
 pub(crate) struct Desk {
     root: TempDir,
 }
@@ -111,6 +111,22 @@ impl Desk {
     /// Every argument that git was given.
     pub(crate) fn argv(&self) -> String {
         fs::read_to_string(self.root.path().join("argv")).unwrap_or_default()
+    }
+
+    /// Every folder in the home.
+    pub(crate) fn folders(&self) -> Vec<PathBuf> {
+        fn gather(dir: &Path, into: &mut Vec<PathBuf>) {
+            for entry in fs::read_dir(dir).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() && !path.is_symlink() {
+                    gather(&path, into);
+                    into.push(path);
+                }
+            }
+        }
+        let mut all = Vec::new();
+        gather(&self.home(), &mut all);
+        all
     }
 
     /// Everything in the home, as one text.
@@ -204,7 +220,8 @@ impl Desk {
     }
 }
 
-fn started(mut command: Command, input: &str) -> Child {
+/// Starts a program with this on standard input.
+pub(crate) fn started(mut command: Command, input: &str) -> Child {
     let mut child = command.spawn().unwrap();
     drop(child.stdin.take().unwrap().write_all(input.as_bytes()));
     child

@@ -1,7 +1,7 @@
-//! What `skaas doctor` makes of each fault.
+//! What `skaas doctor` says about each problem.
 
 use crate::{
-    desk::Desk,
+    desk::{Desk, Ran},
     fake::{Fake, TOKEN},
     sign_in::signed_in,
 };
@@ -13,7 +13,7 @@ fn a_healthy_machine_has_no_fault_and_real_git_is_the_witness() {
     let ran = desk.skaas(&["doctor", "--json"]).succeeds();
     let findings = ran.json();
     assert!(findings.as_array().unwrap().iter().all(|finding| finding["ok"] == true), "{findings}");
-    assert!(ran.stdout.contains("git reads it"));
+    assert!(ran.stdout.contains("git can read it"));
     let requests = fake.lock().requests.clone();
     assert!(requests.iter().any(|line| line.starts_with("GET /u/alice/marketplace.git/info/refs") && line.ends_with("Basic")));
 }
@@ -25,13 +25,27 @@ fn nobody_signed_in_is_the_first_fault() {
 }
 
 #[test]
-fn a_server_out_of_reach_is_named_with_the_proxy_in_between() {
+fn a_server_out_of_reach_is_named_with_the_proxy_only_if_one_is_used() {
     let (desk, mut fake) = (Desk::new(), Fake::start());
     let url = fake.url();
     fake.stop();
-    desk.skaas(&["doctor", "--url", &url]).ends_with(6).says("cannot reach");
-    let proxied = [("http_proxy", "http://127.0.0.1:9")];
-    desk.skaas_with(&["doctor", "--url", &url], &proxied).ends_with(6).says("http_proxy");
+    let proxy = |ran: &Ran| format!("{}{}", ran.stdout, ran.stderr).to_lowercase().contains("proxy");
+    let ran = desk.skaas(&["doctor", "--url", &url]).ends_with(6).says("cannot reach");
+    assert!(!proxy(&ran), "{ran:?}");
+    let used = ("http_proxy", "http://127.0.0.1:9");
+    desk.skaas_with(&["doctor", "--url", &url], &[used]).ends_with(6).says("through the proxy in http_proxy");
+    // One that this request does not go through is not to blame.
+    for unused in [
+        &[used, ("NO_PROXY", "127.0.0.1")][..],
+        &[used, ("no_proxy", "localhost,127.0.0.0/8")],
+        &[("HTTPS_PROXY", "http://127.0.0.1:9")],
+        &[("http_proxy", "")],
+    ] {
+        for command in ["doctor", "auth"] {
+            let ran = desk.skaas_with(&[command, "--url", &url], unused).ends_with(6).says("cannot reach");
+            assert!(!proxy(&ran), "{unused:?}: {ran:?}");
+        }
+    }
 }
 
 #[test]
@@ -56,7 +70,7 @@ fn a_helper_that_answers_before_us_is_named_with_its_file() {
     desk.write(".gitconfig", theirs.as_bytes());
     desk.skaas(&["doctor"])
         .ends_with(1)
-        .says("another helper answers first")
+        .says("another credential helper answers first")
         .says("stale")
         .says(".gitconfig");
     assert!(

@@ -1,5 +1,5 @@
-//! A stand-in for the server: the endpoints that the command line speaks to, with tokens that live and die,
-//! and a marketplace that real git can list.
+//! A stand-in for the server: the endpoints that the command line uses, with tokens that can be revoked, and a
+//! marketplace that real git can list. It can be made to lie about any field.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -9,6 +9,7 @@ use std::{
 
 use axum::{
     Form, Json, Router,
+    body::to_bytes,
     extract::{Path, Request, State},
     http::{HeaderMap, StatusCode, header},
     middleware::{Next, from_fn_with_state},
@@ -53,7 +54,9 @@ pub(crate) struct Inner {
     pub(crate) asked: Vec<DeviceAuthorizationRequest>,
     /// Method and path of every request, with the scheme of its authorization.
     pub(crate) requests: Vec<String>,
-    /// Everything is answered by a redirect to here.
+    /// Values that replace those in the JSON answer of a path, by JSON pointer.
+    pub(crate) forged: Vec<(&'static str, &'static str, serde_json::Value)>,
+    /// Every answer is a redirect to this address.
     pub(crate) moved_to: Option<String>,
     pub(crate) without_rest_revocation: bool,
     address: String,
@@ -110,6 +113,16 @@ impl Fake {
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap()
+    }
+
+    /// Makes it lie about one field of one answer, and about nothing else.
+    pub(crate) fn lies(
+        &self,
+        path: &'static str,
+        pointer: &'static str,
+        value: impl Into<serde_json::Value>,
+    ) {
+        self.lock().forged = vec![(path, pointer, value.into())];
     }
 
     pub(crate) fn url(&self) -> String {
@@ -178,15 +191,28 @@ fn router(state: Shared) -> Router {
 async fn watch(State(state): State<Shared>, request: Request, next: Next) -> Response {
     let scheme = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let scheme = scheme.and_then(|value| value.split_once(' ')).map_or("-", |(scheme, _)| scheme).to_owned();
-    let moved = {
+    let path = request.uri().path().to_owned();
+    let (moved, forged) = {
         let mut state = state.lock().unwrap();
         state.requests.push(format!("{} {} {scheme}", request.method(), request.uri()));
-        state.moved_to.clone()
+        let forged = state.forged.iter().filter(|(at, ..)| *at == path).cloned().collect::<Vec<_>>();
+        (state.moved_to.clone(), forged)
     };
     match moved {
         Some(to) => (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, to)]).into_response(),
-        None => next.run(request).await,
+        None if forged.is_empty() => next.run(request).await,
+        None => forge(next.run(request).await, forged).await,
     }
+}
+
+async fn forge(response: Response, forged: Vec<(&'static str, &'static str, serde_json::Value)>) -> Response {
+    let status = response.status();
+    let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    let mut document: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    for (_, pointer, value) in forged {
+        *document.pointer_mut(pointer).unwrap() = value;
+    }
+    (status, Json(document)).into_response()
 }
 
 fn oauth(code: OAuthErrorCode) -> Response {

@@ -1,9 +1,9 @@
-//! Other people's lines in the files that we touch, and git's own answer to whom it asks.
+//! Other entries in the files that we change, and which program git really asks.
 
 use proptest::prelude::*;
 
 use crate::{
-    desk::Desk,
+    desk::{Desk, ended, started},
     fake::{Fake, PREFIX, TOKEN},
     sign_in::signed_in,
 };
@@ -92,7 +92,7 @@ fn a_netrc_entry_changed_by_hand_is_left_and_named() {
     signed_in(&desk, &fake, &["--netrc"]);
     let changed = desk.text(".netrc").replace("login alice", "login bob");
     desk.write(".netrc", changed.as_bytes());
-    desk.skaas(&["logout"]).succeeds().says("remove it by hand");
+    desk.skaas(&["logout"]).succeeds().says("remove it yourself");
     assert_eq!(desk.text(".netrc"), changed);
 }
 
@@ -143,6 +143,48 @@ fn a_copy_that_runs_out_of_a_package_runners_cache_leaves_a_lasting_one_for_git(
     let lasting = desk.file(".local/share/skaas/bin/skaas");
     desk.run(&lasting, &["logout"], "").succeeds();
     assert!(!lasting.exists());
+    assert!(desk.folders().is_empty(), "{:?}", desk.folders());
+}
+
+#[test]
+fn gits_helper_never_points_into_a_projects_node_modules() {
+    let (desk, fake) = (Desk::new(), Fake::with_alice());
+    desk.write("project/package.json", b"{}");
+    let modules = desk.file("project/node_modules/skaas-linux-x64/bin/skaas");
+    std::fs::create_dir_all(modules.parent().unwrap()).unwrap();
+    std::fs::copy(env!("CARGO_BIN_EXE_skaas"), &modules).unwrap();
+    // As under `npx` and in npm scripts, the project's program is first on the PATH.
+    let bin = modules.parent().unwrap();
+    let mut auth = desk.command(&modules);
+    auth.args(["auth", "--with-token", "--url", &fake.url()]);
+    auth.env(
+        "PATH",
+        format!("{}:{}/bin:/usr/bin:/bin", bin.display(), desk.home().parent().unwrap().display()),
+    );
+    let ran = ended(started(auth, TOKEN)).succeeds();
+    assert!(ran.stdout.contains("~/.local/share/skaas/bin/skaas, a copy"), "{}", ran.stdout);
+    let config = desk.text(".gitconfig");
+    assert!(!config.contains("node_modules") && config.contains(".local/share/skaas/bin/skaas"), "{config}");
+    std::fs::remove_dir_all(desk.file("project")).unwrap();
+    desk.git(&["ls-remote", &fake.marketplace()], "").succeeds();
+}
+
+#[test]
+fn logout_leaves_no_folder_that_was_not_there_before() {
+    for way in [&[][..], &["--netrc"], &["--store"]] {
+        let (desk, fake) = (Desk::new(), Fake::with_alice());
+        signed_in(&desk, &fake, way);
+        desk.skaas(&["logout"]).succeeds();
+        assert!(desk.folders().is_empty(), "{way:?}: {:?}", desk.folders());
+
+        // What somebody else keeps in the same folders stays, and so do settings.
+        let fake = Fake::with_alice();
+        desk.write(".config/other/file", b"x");
+        desk.skaas(&["config", "set", "browser", "false"]).succeeds();
+        signed_in(&desk, &fake, way);
+        desk.skaas(&["logout"]).ends_with(0);
+        assert!(desk.file(".config/other/file").exists() && desk.file(".config/skaas/config.toml").exists());
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Signing in and out, as a person lives through it.
+//! Signing in and out, as users experience it.
 
 use std::time::{Duration, Instant};
 
@@ -68,7 +68,7 @@ fn polls_keep_the_interval_and_slow_down_when_told() {
 
 #[test]
 fn a_denied_or_expired_sign_in_changes_nothing() {
-    for (code, text) in [(AccessDenied, "was denied"), (ExpiredToken, "too old")] {
+    for (code, text) in [(AccessDenied, "was denied"), (ExpiredToken, "expired")] {
         let (desk, fake) = (Desk::new(), Fake::answering(&[Poll::Error(code)]));
         let ran = desk.skaas(&["auth", "--no-browser", "--url", &fake.url()]).ends_with(5).says(text);
         assert!(ran.stderr.contains("next:") && ran.stderr.contains("skaas auth"), "{}", ran.stderr);
@@ -145,13 +145,13 @@ fn a_token_on_standard_input_signs_in_and_a_wrong_one_changes_nothing() {
 }
 
 #[test]
-fn auth_done_again_keeps_the_token_that_works_and_mends_what_was_broken() {
+fn auth_done_again_keeps_the_token_that_works_and_repairs_what_is_missing() {
     let (desk, fake) = (Desk::new(), Fake::with_alice());
     signed_in(&desk, &fake, &[]);
     let config = desk.read(".gitconfig").unwrap();
     desk.write(".gitconfig", b"");
     lists(&desk, &fake).ends_with(128);
-    desk.skaas(&["status"]).succeeds().says("does not ask");
+    desk.skaas(&["status"]).succeeds().says("not connected");
     // Without a browser and without a terminal: nothing is left to ask.
     desk.skaas(&["auth"]).succeeds();
     assert_eq!(desk.read(".gitconfig").unwrap(), config);
@@ -203,7 +203,7 @@ fn a_token_revoked_elsewhere_is_named_as_such() {
         desk.skaas(&[command]).ends_with(3).says("skaas auth");
     }
     // git asks twice and gives up; the helper says why, where git can only say that it failed.
-    lists(&desk, &fake).ends_with(128).says("refuses the token of this device");
+    lists(&desk, &fake).ends_with(128).says("rejected this machine's token");
     desk.skaas(&["logout"]).succeeds();
 }
 
@@ -225,7 +225,9 @@ fn agents_found_here_get_their_line_and_run_it_only_when_told() {
     let ran = signed_in(&desk, &fake, &[]);
     let line = format!("claude plugin marketplace add {}", fake.marketplace());
     assert!(ran.stdout.contains(&line), "{}", ran.stdout);
-    assert!(ran.stdout.contains("skaas auth --netrc") && ran.stdout.contains("gemini extensions install"));
+    let at = |text: &str| ran.stdout.find(text).unwrap_or_else(|| panic!("{text}? {}", ran.stdout));
+    let first = format!("skaas auth --url {} --netrc", fake.url());
+    assert!(at(&first) < at("gemini extensions install"), "the step before comes first: {}", ran.stdout);
     assert!(!seen.exists(), "nobody was asked, so nothing was run");
 
     let ran = signed_in(&desk, &fake, &["--yes", "--json"]);
@@ -246,7 +248,7 @@ fn the_server_is_the_one_named_first_or_the_only_one_signed_in_to() {
     desk.skaas(&["whoami"]).ends_with(3).says(&other.url());
     desk.skaas(&["config", "unset", "url"]).succeeds();
     desk.skaas(&["whoami"]).succeeds();
-    desk.skaas(&["whoami", "--url", "http://skills.example.com"]).ends_with(2).says("plain http");
+    desk.skaas(&["whoami", "--url", "http://skills.example.com"]).ends_with(2).says("plain HTTP");
 }
 
 #[test]

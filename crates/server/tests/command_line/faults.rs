@@ -32,8 +32,8 @@ fn fault(desk: &Desk, arguments: &[&str]) -> (String, String) {
 fn a_machine_that_is_well_is_said_to_be_and_the_server_saw_a_real_git() {
     let house = House::new();
     let desk = signed_in(&house);
-    let ran = ends(desk.skaas(&["doctor"]), 0, "git reads it, now at");
-    assert!(!ran.stdout.contains("FAULT"), "{ran}");
+    let ran = ends(desk.skaas(&["doctor"]), 0, "git can read it");
+    assert!(!ran.stdout.contains("error"), "{ran}");
     assert!(desk.argv().contains("ls-remote") && !desk.argv().contains("sk_live_"));
 }
 
@@ -45,13 +45,13 @@ fn a_revoked_token_is_named_and_signing_in_again_is_the_cure() {
     let gone =
         Connection::open(house.server.port()).bearer(&token).send("DELETE", "/api/tokens/current", &[], b"");
     assert_eq!(gone.status, 200, "{}", gone.text());
-    ends(desk.skaas(&["doctor"]), 3, "refuses the token");
+    ends(desk.skaas(&["doctor"]), 3, "rejected this machine's token");
     let (found, cure) = fault(&desk, &[]);
-    assert!(found.contains("revoked or has expired"), "{found}");
+    assert!(found.contains("was revoked or has expired"), "{found}");
     assert_eq!(cure, format!("skaas auth --url {}", house.server.url()));
     // git says so as well, through the helper; and what is signed out of is a dead sign-in.
     let said = desk.git(&["ls-remote", &house.server.at("u/bob/marketplace.git")]).expect_failure();
-    assert!(said.contains("refuses the token of this device"), "{said}");
+    assert!(said.contains("rejected this machine's token"), "{said}");
     ends(desk.skaas(&["whoami"]), 3, "skaas auth --url");
     desk.skaas(&["logout"]).expect_success();
 }
@@ -61,7 +61,7 @@ fn a_wrong_address_is_named_whether_nobody_or_somebody_else_answers() {
     let house = House::with(&[]);
     let desk = signed_in(&house);
     ends(desk.skaas(&["doctor", "--url", "http://127.0.0.1:1"]), 6, "cannot reach http://127.0.0.1:1");
-    ends(desk.skaas(&["doctor", "--url", "http://skills.example.com"]), 2, "plain http");
+    ends(desk.skaas(&["doctor", "--url", "http://skills.example.com"]), 2, "plain HTTP");
 
     // Somebody else's site: it answers everything with a page.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -78,8 +78,8 @@ fn a_wrong_address_is_named_whether_nobody_or_somebody_else_answers() {
             );
         }
     });
-    ends(desk.skaas(&["doctor", "--url", &url]), 6, "does not answer like a skaas server");
-    ends(desk.skaas(&["doctor", "--url", &house.server.url()]), 0, "git reads it");
+    ends(desk.skaas(&["doctor", "--url", &url]), 6, "does not respond like a skaas server");
+    ends(desk.skaas(&["doctor", "--url", &house.server.url()]), 0, "git can read it");
 }
 
 #[test]
@@ -89,10 +89,10 @@ fn a_helper_that_was_removed_is_missed_and_auth_puts_it_back() {
     let config = desk.text(".gitconfig");
     let key = format!("credential.{}.helper", house.server.url());
     desk.git(&["config", "--global", "--unset-all", &key]).expect_success();
-    ends(desk.skaas(&["doctor"]), 1, "nobody answers git for this server");
+    ends(desk.skaas(&["doctor"]), 1, "git gets no password for this server");
     let (_, cure) = fault(&desk, &[]);
     assert_eq!(cure, format!("skaas auth --url {}", house.server.url()));
-    ends(desk.skaas(&["status"]), 0, "does not ask");
+    ends(desk.skaas(&["status"]), 0, "not connected");
     // The token still works, so nobody is asked anything.
     ends(desk.skaas(&cure.split(' ').skip(1).collect::<Vec<_>>()), 0, "Signed in");
     desk.skaas(&["doctor"]).expect_success();

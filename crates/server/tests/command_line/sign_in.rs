@@ -33,7 +33,7 @@ fn answer(browser: &mut Browser, code: &str, answer: &str) {
 
 #[track_caller]
 fn approve(terminal: &Terminal, browser: &mut Browser) {
-    let screen = terminal.until("Waiting for your answer");
+    let screen = terminal.until("Waiting for you to approve");
     answer(browser, &code_on(&screen), "approve");
     terminal.until("Signed in to");
 }
@@ -101,14 +101,11 @@ fn where_there_is_a_browser_it_opens_the_question_and_the_code_is_there_to_compa
     let Some(terminal) = desk.terminal(&[("BROWSER", &desk.browser())]) else { return };
     let mut carl = Browser::signed_up(house.server.port(), "carl");
     terminal.types(&format!("skaas auth --url {}", house.server.url()));
-    let screen = terminal.until("Waiting for your answer");
+    let screen = terminal.until("Waiting for you to approve");
     let opened = desk.text("opened");
     let code = code_on(&opened);
     assert_eq!(opened, house.server.at(&format!("device?user_code={code}")));
-    assert!(
-        screen.contains(&format!("Your browser shows a page that asks about the code {code}")),
-        "{screen}"
-    );
+    assert!(screen.contains(&format!("Check that it shows the code {code}")), "{screen}");
     answer(&mut carl, &code, "approve");
     terminal.until("Signed in to");
     assert_eq!(desk.skaas(&["whoami"]).expect_success(), "carl\n");
@@ -126,8 +123,8 @@ fn over_ssh_from_nothing_to_a_marketplace_in_the_agent_takes_one_command_and_two
     let Some(terminal) = desk.terminal(&ssh) else { return };
     let began = Instant::now();
     terminal.types(&format!("skaas auth --url {}", house.server.url()));
-    let screen = terminal.until("Waiting for your answer");
-    assert!(screen.contains("open this address in a browser on any device"), "{screen}");
+    let screen = terminal.until("Waiting for you to approve");
+    assert!(screen.contains("open this link in a browser on any device"), "{screen}");
     // The first answer, by somebody who had no account before; and the second, which is Enter.
     let mut carl = Browser::signed_up(house.server.port(), "carl");
     approve(&terminal, &mut carl);
@@ -170,7 +167,7 @@ fn a_no_on_the_page_ends_it_in_the_terminal_and_changes_nothing() {
     let Some(terminal) = desk.terminal(&[]) else { return };
     let mut carl = Browser::signed_up(house.server.port(), "carl");
     terminal.types(&format!("skaas auth --no-browser --url {}; echo \"auth: $?\"", house.server.url()));
-    let screen = terminal.until("Waiting for your answer");
+    let screen = terminal.until("Waiting for you to approve");
     answer(&mut carl, &code_on(&screen), "deny");
     let screen = terminal.until("auth: 5");
     assert!(
@@ -182,9 +179,9 @@ fn a_no_on_the_page_ends_it_in_the_terminal_and_changes_nothing() {
 
     let Some(terminal) = desk.terminal(&[]) else { return };
     terminal.types(&format!("skaas auth --no-browser --url {}", house.server.url()));
-    terminal.until("Waiting for your answer");
+    terminal.until("Waiting for you to approve");
     terminal.presses("C-c");
-    terminal.until("signing in was interrupted");
+    terminal.until("the sign-in was interrupted");
     terminal.types("echo \"auth: $?\"");
     terminal.until("auth: 130");
 }
@@ -192,7 +189,11 @@ fn a_no_on_the_page_ends_it_in_the_terminal_and_changes_nothing() {
 /// Waits until the program has begun to wait, and gives the code that it shows.
 fn begun(app: &TestApp, desk: &Desk) -> (Child, std::path::PathBuf) {
     let said = desk.home().join("said");
-    let mut command = desk.skaas_command(&["auth", "--no-browser", "--json", "--url", &app.node().url()]);
+    // The node is reached as a proxy, so that it has the address that it says it has.
+    let node = app.node_speaking_as("http://skaas.test");
+    let url = ["--insecure", "--url", "http://skaas.test"];
+    let mut command = desk.skaas_command(&[&["auth", "--no-browser", "--json"][..], &url].concat());
+    command.env("http_proxy", node.url());
     let file = std::fs::File::create(&said).unwrap();
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(file).spawn().unwrap();
     (child, said)
@@ -204,7 +205,7 @@ fn a_code_that_nobody_answers_in_time_ends_it_with_a_document() {
         let desk = Desk::new();
         let (child, said) = begun(app, &desk);
         let end = Instant::now() + MINUTE;
-        while !std::fs::read_to_string(&said).unwrap().contains("Waiting for your answer") {
+        while !std::fs::read_to_string(&said).unwrap().contains("Waiting for you to approve") {
             assert!(Instant::now() < end, "it never began to wait");
             std::thread::yield_now();
         }
@@ -214,7 +215,7 @@ fn a_code_that_nobody_answers_in_time_ends_it_with_a_document() {
         let said = std::fs::read_to_string(&said).unwrap();
         let document: serde_json::Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
         assert_eq!(document["error"]["code"], "refused", "{document}");
-        assert_eq!(document["error"]["what"], "the code is too old", "{document}");
+        assert_eq!(document["error"]["what"], "the code expired", "{document}");
         assert_eq!(desk.text(".gitconfig"), GITCONFIG);
     });
 }
