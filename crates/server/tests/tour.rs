@@ -73,6 +73,50 @@ fn the_commands_it_prints_can_be_typed_while_it_stays_up() {
     assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err(), "the server outlived the demo");
 }
 
+/// Runs one of npm's programs, or a script that uses them, with a cache in this folder.
+fn with_npm(folder: &Path, program: &str, arguments: &[&str]) -> Ran {
+    let mut command = Command::new(program);
+    command.args(arguments).env("npm_config_cache", folder.join("cache")).current_dir(folder);
+    Ran::capture(&mut command, b"")
+}
+
+#[test]
+fn the_npm_package_alone_gives_the_tour() {
+    let there = Command::new("npm").arg("--version").output().is_ok_and(|output| output.status.success());
+    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) || !there {
+        eprintln!("npm is not here (or this is not linux-x64): nothing was tested");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (at, packages) = (folder.path(), folder.path().join("packages"));
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/npm-pack.sh");
+    let program = format!("linux-x64={}", env!("CARGO_BIN_EXE_skaas-server"));
+    let out = packages.to_str().unwrap();
+    let packed =
+        with_npm(at, script, &["--package", "skaas-server", "--out", out, &program]).expect_success();
+    let tarballs: Vec<&str> = packed.lines().collect();
+    assert_eq!(tarballs.len(), 2, "{packed}");
+    let install =
+        [&["install", "--offline", "--no-audit", "--no-fund", "--prefix", "."], &*tarballs].concat();
+    with_npm(at, "npm", &install).expect_success();
+    for package in ["skaas-server", "skaas-server-linux-x64"] {
+        let installed = at.join("node_modules").join(package);
+        let manifest = std::fs::read_to_string(installed.join("package.json")).unwrap();
+        assert!(!manifest.contains("\"scripts\""), "nothing runs at install time: {manifest}");
+        assert!(installed.join("LICENSE-MIT").is_file() && installed.join("LICENSE-APACHE").is_file());
+    }
+
+    // As on a machine that has Node and git and nothing else of ours.
+    let home = tempfile::tempdir().unwrap();
+    let mut tour = Command::new(at.join("node_modules/.bin/skaas-server"));
+    tour.args(["demo", "--exit"]).current_dir(home.path()).env_clear();
+    tour.env("PATH", "/usr/local/bin:/usr/bin:/bin").env("HOME", home.path());
+    let ran = Ran::capture(&mut tour, b"");
+    assert!(ran.succeeded(), "{ran}");
+    assert!(ran.stdout.contains("claude plugin marketplace add http"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("node_modules/skaas-server-linux-x64/bin/skaas-server"), "{}", ran.stdout);
+}
+
 fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     listener.local_addr().unwrap().port()

@@ -1,10 +1,10 @@
-//! The npm packages, made from the program under test and installed from their tarballs, without a network.
+//! The npm packages, built from the program under test and installed from their tarballs, without a network.
 
 use std::{fs, path::PathBuf};
 
 use crate::desk::{Desk, Ran};
 
-/// The folder with the packages installed; none where npm is not there.
+/// A folder with the packages installed; `None` if there is no npm.
 fn installed(desk: &Desk) -> Option<PathBuf> {
     if !cfg!(all(target_os = "linux", target_arch = "x86_64"))
         || desk.run_anywhere("npm", &["--version"]).is_none()
@@ -47,6 +47,11 @@ fn the_npm_package_is_the_program_and_starts_no_other() {
     for package in ["skaas", "skaas-linux-x64"] {
         let manifest = fs::read_to_string(modules.join(package).join("package.json")).unwrap();
         assert!(!manifest.contains("\"scripts\""), "{manifest}");
+        for license in ["LICENSE-MIT", "LICENSE-APACHE"] {
+            let packed = fs::read(modules.join(package).join(license)).unwrap_or_default();
+            let ours = fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../../").to_owned() + license).unwrap();
+            assert!(!ours.is_empty() && packed == ours, "{package} does not carry {license}");
+        }
     }
 
     let program = modules.join("skaas-linux-x64/bin/skaas");
@@ -74,6 +79,7 @@ fn a_program_of_another_platform_is_not_packed() {
     for pair in [
         format!("darwin-arm64={}", env!("CARGO_BIN_EXE_skaas")),
         format!("linux-x64={}", desk.file("text").display()),
+        format!("linux-x64-musl={}", env!("CARGO_BIN_EXE_skaas")),
         format!("plan9-x64={}", env!("CARGO_BIN_EXE_skaas")),
     ] {
         let out = desk.file("packages");

@@ -2,7 +2,7 @@
 //! when it is not what was promised.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, ensure};
 
@@ -233,20 +233,20 @@ fn pages(stage: &Stage) -> anyhow::Result<()> {
         quoted(&mail)
     ))?;
     say(&format!("{}/signup", stage.url()))?;
-    if let Some(folder) = command_line() {
-        screen.remark("then sign in on this machine by that page, with no token to copy")?;
-        let config = stage.git_config("new").display().to_string();
-        let (path, url) = (quoted(&folder.display().to_string()), stage.url());
-        say(&format!(
-            "export GIT_CONFIG_GLOBAL={} PATH={path}:$PATH; skaas auth --url {url}",
-            quoted(&config)
-        ))?;
-    }
+    let Some(skaas) = command_line() else { return Ok(()) };
+    screen.remark("then sign in on this machine by that page, with no token to copy")?;
+    let config = stage.git_config("new").display().to_string();
+    say(&format!("export GIT_CONFIG_GLOBAL={}; {skaas} auth --url {}", quoted(&config), stage.url()))?;
     Ok(())
 }
 
-/// The folder of people's own command line, where it was built beside this program.
-fn command_line() -> Option<PathBuf> {
-    let folder = std::env::current_exe().ok()?.parent()?.to_owned();
-    folder.join("skaas").is_file().then_some(folder)
+/// How to run `skaas` here: the program that was built with this one or, if this one is from an npm package, `npx`.
+fn command_line() -> Option<String> {
+    let me = std::env::current_exe().ok()?;
+    let beside = me.with_file_name("skaas");
+    if beside.is_file() {
+        return Some(quoted(&beside.display().to_string()));
+    }
+    let packaged = me.components().any(|part| part.as_os_str() == "node_modules");
+    packaged.then(|| "npx skaas".to_owned())
 }

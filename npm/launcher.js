@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Finds the program for this platform, makes sure that it is the one this package was made for, and becomes it.
-// Owns nothing else: no download, no install step, no dependency.
+// Finds the program for this platform, checks that it is the one this package was made for, and becomes it.
+// It downloads nothing, has no install step, and depends on nothing.
 "use strict";
 
 const { spawn } = require("node:child_process");
@@ -23,14 +23,14 @@ function musl() {
 }
 
 function find() {
-  const platform = `${process.platform}-${process.arch}`;
+  const platform = `${process.platform}-${process.arch}${musl() ? "-musl" : ""}`;
   const binary = own.binaries[platform];
-  if (!binary || (musl() && !binary.static)) {
+  if (!binary) {
     const there = Object.keys(own.binaries).join(", ") || "none";
     fail(
-      `there is no skaas for ${platform}${musl() ? " with musl" : ""} in this package`,
+      `this package has no ${own.name} for ${platform}`,
       `it was made for: ${there}`,
-      "build it from source: cargo install --path crates/cli",
+      `build it from source: cargo install --path ${own.source}`,
     );
   }
   let manifest;
@@ -39,7 +39,7 @@ function find() {
   } catch {
     fail(
       `the package ${binary.package}@${own.version} is not installed`,
-      "npm leaves it out with --omit=optional or --no-optional, and when a lockfile was made on another platform",
+      "npm skips it with --omit=optional or --no-optional, and if the lockfile was made on another platform",
       `npm install ${binary.package}@${own.version}`,
     );
   }
@@ -48,12 +48,12 @@ function find() {
 
 function check(file, binary) {
   if (!existsSync(file)) {
-    fail(`${file} is missing`, "the installation is not complete", "remove node_modules and install again");
+    fail(`${file} is missing`, "the installation is incomplete", "remove node_modules and install again");
   }
   const found = createHash("sha256").update(readFileSync(file)).digest("hex");
   if (found !== binary.sha256) {
     fail(
-      `${file} is not the program that skaas ${own.version} was made with, so it was not started`,
+      `${file} is not the program that ${own.name} ${own.version} was made with, so it was not started`,
       `its SHA-256 is ${found}, not ${binary.sha256}`,
       "remove node_modules and the npm cache, and install again",
     );
@@ -72,11 +72,11 @@ if (typeof process.execve === "function" && process.platform !== "win32") {
 }
 
 const child = spawn(file, args, { stdio: "inherit" });
-// The terminal sends Ctrl-C to both: the program decides what becomes of it. What is sent to us alone is passed on.
+// The terminal sends Ctrl-C to both processes, and the program decides what to do. Other signals are passed on.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
   process.on(signal, () => signal === "SIGINT" || child.kill(signal));
 }
-child.on("error", (error) => fail(`${file} cannot be started`, error.message, "is it allowed to run here?"));
+child.on("error", (error) => fail(`${file} cannot be started`, error.message, "check that this file system allows programs to run"));
 child.on("exit", (code, signal) => {
   if (signal) {
     process.removeAllListeners(signal);
