@@ -33,7 +33,7 @@ fn a_token_from_standard_input_is_all_that_ci_needs() {
     let signed_in = desk.skaas_told(&["auth", "--with-token", "--yes", "--json", "--url", &url], &bob.token);
     let report = document(&signed_in);
     assert_eq!((&report["username"], &report["kept"]), (&"bob".into(), &"file".into()), "{report}");
-    assert_eq!(report["marketplace"], house.server.at("u/bob/marketplace.git"));
+    assert_eq!(report["marketplace"], house.server.at("me/marketplace.git"));
     assert_eq!(desk.token(), bob.token);
     desk.git(&["clone", "-q", &house.server.at("u/bob/marketplace.git"), "market"]).expect_success();
     // The only server that one is signed in to needs no naming.
