@@ -469,11 +469,15 @@ mod tests {
         let env = [
             ("SKAAS_ENTRA_CLIENT_ID", "the-client"),
             ("SKAAS_ENTRA_CLIENT_SECRET", "CANARY"),
-            ("SKAAS_ENTRA_TENANT", "the-tenant"),
+            ("SKAAS_ENTRA_TENANT", "5f0c1f2e-6d0b-4a53-9a7e-0c5d3d1f7b11"),
             ("SKAAS_ENTRA_GROUPS_API", "https://graph.example"),
         ];
         let said = read(&[], &env).unwrap().to_string();
-        for part in ["the-client", "tenant = \"the-tenant\"", "groups_api = \"https://graph.example\""] {
+        for part in [
+            "the-client",
+            "tenant = \"5f0c1f2e-6d0b-4a53-9a7e-0c5d3d1f7b11\"",
+            "groups_api = \"https://graph.example\"",
+        ] {
             assert!(said.contains(part), "{said}");
         }
         assert!(!said.contains("CANARY"));
