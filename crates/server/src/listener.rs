@@ -16,6 +16,7 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
+use skaas_app::quiet::Quiet;
 use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt as _;
 
@@ -66,13 +67,14 @@ pub async fn serve(
     let mut builder = Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(patience.head).max_buf_size(128 * 1024);
     let guests = Guests::new(connections, connections_per_address);
+    let failures = Quiet::default();
     let mut stop = pin!(stop);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = &mut stop => break,
         };
-        let Some((stream, peer)) = admit(accepted, patience.stall).await else { continue };
+        let Some((stream, peer)) = admit(accepted, patience.stall, &failures).await else { continue };
         let (builder, router, proxies, guests) =
             (builder.clone(), router.clone(), proxies.clone(), Arc::clone(&guests));
         tokio::spawn(async move {
@@ -134,6 +136,7 @@ async fn converse(
 async fn admit(
     accepted: std::io::Result<(TcpStream, SocketAddr)>,
     stall: Duration,
+    failures: &Quiet,
 ) -> Option<(PacedStream<TcpStream>, IpAddr)> {
     match accepted {
         Ok((stream, address)) => {
@@ -143,7 +146,9 @@ async fn admit(
         }
         Err(error) => {
             // Out of file descriptors, as a rule: the connections that end make room again.
-            tracing::warn!(event = "accept_failed", reason = %error);
+            if let Some(more) = failures.say(tokio::time::Instant::now()) {
+                tracing::warn!(event = "accept_failed", reason = %error, more);
+            }
             tokio::time::sleep(Duration::from_millis(50)).await;
             None
         }

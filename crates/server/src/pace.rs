@@ -12,6 +12,9 @@ use std::{
     time::Duration,
 };
 
+use axum::body::Body;
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Instant, Sleep, sleep},
@@ -135,6 +138,54 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for PacedStream<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// A request's body whose sender keeps pace, or is given up: nobody holds a connection with a form that never
+/// comes.
+pub(crate) struct PacedBody {
+    body: Body,
+    pace: Pace,
+    waiting: Option<(Instant, Pin<Box<Sleep>>)>,
+}
+
+impl PacedBody {
+    /// `body` from a sender who may keep us waiting for `patience`.
+    pub(crate) fn new(body: Body, patience: Duration) -> Self {
+        Self { body, pace: Pace::new(patience), waiting: None }
+    }
+}
+
+impl http_body::Body for PacedBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
+            if let Some((since, _)) = self.waiting.take() {
+                self.pace.spend(since.elapsed());
+            }
+            if let Some(data) = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()) {
+                self.pace.earn(data.len());
+            }
+            return Poll::Ready(frame);
+        }
+        let left = self.pace.left();
+        let (_, end) = self.waiting.get_or_insert_with(|| (Instant::now(), Box::pin(sleep(left))));
+        ready!(end.as_mut().poll(cx));
+        let stalled = io::Error::new(io::ErrorKind::TimedOut, "the sender does not keep pace");
+        Poll::Ready(Some(Err(axum::Error::new(stalled))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

@@ -50,7 +50,7 @@ pub fn router(parts: RouterParts) -> Router {
         large: Arc::default(),
     };
     let watched = |area: &'static str, router: Router| {
-        let watch = Watch { area, faults: Arc::clone(&faults) };
+        let watch = Watch { area, faults: Arc::clone(&faults), stall: parts.stall };
         router.layer(from_fn_with_state(watch, watch::around))
     };
     // Git first and without further layers: nothing may compress, buffer or delay its answers.

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::Path, time::Duration};
 
 use anyhow::Context as _;
-use skaas_app::{App, outside::mail_settled, publication::render_all};
+use skaas_app::{App, causes, outside::mail_settled, publication::render_all, quiet::Quiet};
 use tokio::net::TcpListener;
 
 use crate::{
@@ -117,6 +117,7 @@ fn write_port(file: &Path, port: u16) -> anyhow::Result<()> {
 async fn tidy(app: App) {
     let mut often = tokio::time::interval(TIDY_EVERY);
     let mut seldom = tokio::time::interval(CLEAN_EVERY);
+    let failures = Quiet::default();
     loop {
         let outcome = tokio::select! {
             _ = often.tick() => {
@@ -126,8 +127,10 @@ async fn tidy(app: App) {
             }
             _ = seldom.tick() => app.clean().await,
         };
-        if let Err(error) = outcome {
-            tracing::warn!(event = "tidy_failed", reason = %error);
+        if let Err(error) = outcome
+            && let Some(more) = failures.say(tokio::time::Instant::now())
+        {
+            tracing::warn!(event = "tidy_failed", reason = %causes(&error), more);
         }
     }
 }

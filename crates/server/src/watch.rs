@@ -6,19 +6,21 @@ use std::{
     collections::HashMap,
     hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use axum::{
+    body::Body,
     extract::{MatchedPath, Request, State},
     middleware::Next,
     response::Response,
 };
 use http::StatusCode;
+use http_body::Body as _;
 use skaas_app::quiet::Quiet;
 use skaas_domain::name::is_kebab;
 
-use crate::problem::Cause;
+use crate::{pace::PacedBody, problem::Cause};
 
 /// How many kinds of faults are told apart; beyond them all count as one.
 const KINDS: usize = 256;
@@ -29,6 +31,8 @@ pub(crate) struct Watch {
     /// `pages`, `rest` or `oauth`.
     pub(crate) area: &'static str,
     pub(crate) faults: Arc<Faults>,
+    /// Patience with a sender who does not keep pace.
+    pub(crate) stall: Duration,
 }
 
 /// The faults of a node, each kind said once in a while.
@@ -67,7 +71,10 @@ pub(crate) async fn around(State(watch): State<Watch>, request: Request, next: N
     let route = route.unwrap_or_else(|| "none".to_owned());
     let object = object_of(&route, request.uri().path());
     let method = request.method().clone();
-    let mut response = next.run(request).await;
+    let stall = watch.stall;
+    let paced =
+        request.map(|body| if body.is_end_stream() { body } else { Body::new(PacedBody::new(body, stall)) });
+    let mut response = next.run(paced).await;
     watch.faults.tell(&mut response, &format!("{method} {route}"), &object);
     let (area, status) = (watch.area, class(response.status()));
     metrics::counter!("skaas_requests_total", "area" => area, "route" => route, "status" => status)

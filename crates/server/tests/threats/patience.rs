@@ -282,3 +282,24 @@ fn two_accounts_with_slow_readers_leave_places_for_others() {
     assert_eq!(metric(&house.server, "skaas_packs_cut_total"), 1, "one was cut off for her, and no more");
     drop(held);
 }
+
+#[test]
+fn a_form_whose_body_never_comes_gives_the_connection_back_at_every_door() {
+    let house = impatient("4", "4");
+    for (path, kind) in [
+        ("/signin", "application/x-www-form-urlencoded"),
+        ("/oauth/token", "application/x-www-form-urlencoded"),
+        ("/oauth/register", "application/json"),
+        ("/auth/cli", "application/x-www-form-urlencoded"),
+        ("/mcp", "application/json"),
+    ] {
+        let mut stream = open(house.server.port());
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: h\r\nconnection: close\r\ncontent-type: {kind}\r\n\
+             content-length: 1000\r\n\r\nlogin="
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let (_, waited) = until_closed(stream);
+        assert!(waited < Duration::from_secs(15), "{path}: {waited:?}");
+    }
+}
