@@ -53,6 +53,16 @@ impl Default for Limits {
     }
 }
 
+/// The part of [`Limits::content_bytes`] that one clone may take.
+const CLONE_SHARE: u64 = 4;
+
+impl Limits {
+    /// Bytes of the releases that one clone without a depth may hold.
+    pub(crate) const fn clone_bytes(&self) -> u64 {
+        self.content_bytes / CLONE_SHARE
+    }
+}
+
 /// Counts requests, by token or by address.
 pub(crate) struct Rates {
     rate: Rate,

@@ -24,7 +24,7 @@ use crate::{
     error::{Error, Result},
     grants,
     limits::PackSlot,
-    lineage::{Past, Served, SkillState, State, served},
+    lineage::{Past, Served, SkillState, State, offered_whole, served},
     oid::oid,
     viewer::Viewer,
 };
@@ -82,19 +82,33 @@ pub async fn open(app: &App, viewer: Arc<Viewer>, owner: Option<&str>, target: T
     Ok(Opened { viewer, served })
 }
 
+/// The body of an answer that refuses what was asked, in a sentence that git shows.
+pub fn refusal(sentence: &str) -> Bytes {
+    error_reply(sentence)
+}
+
 /// What is answered for everything that is not there to be seen.
 pub fn no_such_repo() -> Error {
     Error::NotFound("there is no such repository here for you; `/me/marketplace.git` is always yours".into())
 }
 
-/// The body of `info/refs?service=git-upload-pack`. `agent` is the client's name for itself: some that are not
-/// git cannot read where the history is cut off.
-pub fn info_refs(opened: &Opened, version: Version, agent: Option<&str>) -> Bytes {
-    let boundary = boundary(&opened.served).filter(|_| reads_boundary(agent));
-    advertise(version, &opened.served.refs, boundary.as_slice())
+/// The body of `info/refs?service=git-upload-pack`. `agent` is the client's `User-Agent`: over protocol v0 and
+/// v1, only git itself can be told here that a new copy ends at the tip.
+///
+/// # Errors
+/// When the lineage cannot be read.
+pub async fn info_refs(app: &App, opened: &Opened, version: Version, agent: Option<&str>) -> Result<Bytes> {
+    let refs = &opened.served.refs;
+    if version == Version::V2 || !reads_boundary(agent) {
+        return Ok(advertise(version, refs, &[]));
+    }
+    // Boxed: hardly anybody speaks these versions, and every request would carry the room for it.
+    let whole = Box::pin(offered_whole(app, &opened.viewer, &opened.served)).await?;
+    let boundary = boundary(&opened.served).filter(|_| !whole);
+    Ok(advertise(version, refs, boundary.as_slice()))
 }
 
-/// The tip where it is a boundary: everything below it is only for those who have it already.
+/// The tip, if a copy can end there: there are steps below it.
 fn boundary(served: &Served) -> Option<ObjectId> {
     (!served.tip.parents().is_empty()).then(|| served.tip.id())
 }
@@ -120,7 +134,7 @@ pub async fn upload_pack(app: &App, opened: &Opened, version: Version, body: &[u
 
 async fn fetch(app: &App, opened: &Opened, request: &FetchRequest) -> Result<Reply> {
     let known = Known::read(app, opened, request).await?;
-    let history = History { steps: &known.steps, roots: &known.roots };
+    let history = History { steps: &known.steps, roots: &known.roots, whole: known.whole };
     match answer(request, &opened.served.refs, &history, &*known.objects) {
         Answer::Reply(reply) => Ok(reply.into()),
         Answer::Pack(plan) => send(app, opened, &known, &plan).await,
@@ -132,14 +146,17 @@ struct Known {
     past: Vec<Arc<Past>>,
     steps: Vec<Commit>,
     roots: Vec<Commit>,
+    /// Whether a new copy is sent all of the lineage.
+    whole: bool,
     objects: Box<dyn AllowedObjects + Send + Sync>,
 }
 
 impl Known {
-    /// Reads no more than the request needs: for a fresh clone that is nothing.
+    /// Reads no more than the request needs: for a clone of depth 1 that is nothing.
     async fn read(app: &App, opened: &Opened, request: &FetchRequest) -> Result<Self> {
         let served = &opened.served;
-        let past = if request.needs_history(&served.refs) {
+        let whole = request.is_fresh() && offered_whole(app, &opened.viewer, served).await?;
+        let past = if request.needs_history(&served.refs, whole) {
             let user = opened.viewer.user().id;
             app.histories.up_to(&app.store, user, served.repo, &served.tip).await?
         } else {
@@ -159,7 +176,7 @@ impl Known {
         }
         roots.sort_unstable_by_key(|root| root.id);
         roots.dedup_by_key(|root| root.id);
-        let mut known = Self { past, steps, roots, objects: Box::new(()) };
+        let mut known = Self { past, steps, roots, whole, objects: Box::new(()) };
         let others = known.other_wants(request);
         if !others.is_empty() {
             known.objects = match served.state() {

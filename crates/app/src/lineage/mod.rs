@@ -7,6 +7,7 @@
 mod history;
 mod marketplace;
 mod skill;
+mod whole;
 
 use jiff::Timestamp;
 use skaas_git::{ObjectId, upload_pack::Refs};
@@ -16,6 +17,7 @@ use std::sync::Arc;
 pub(crate) use history::{Histories, Past, Shown};
 pub(crate) use marketplace::{Files, MarketplaceState, document_at, fragment_id};
 pub(crate) use skill::{SkillState, release_root};
+pub(crate) use whole::offered_whole;
 
 use crate::{
     app::App,
@@ -27,9 +29,6 @@ use crate::{
 
 /// How often a lost race is run again. Each loss means that somebody else advanced, so a few are plenty.
 const TRIES: usize = 8;
-/// What one clone with all tags may take of the memory for contents: this part of it.
-const TAGS_SHARE: u64 = 4;
-
 /// The state of one repo, as decided for one user at one moment.
 pub(crate) enum State {
     Marketplace(Box<MarketplaceState>),
@@ -88,7 +87,7 @@ async fn decided_anew(app: &App, mut viewer: Arc<Viewer>, repo: Repo) -> Result<
         match advance(app, &viewer, repo, &decided, now).await? {
             Advanced::To(tip) => {
                 let tip = Arc::new(Past::new(repo, tip)?);
-                let tags = decided.state.tags(app.limits().content_bytes / TAGS_SHARE);
+                let tags = decided.state.tags(app.limits().clone_bytes());
                 let refs = Refs { head: Some(tip.id()), tags };
                 let served = Arc::new(Served { decided, repo, tip, refs });
                 viewer.keep_served(repo, Arc::clone(&served));

@@ -33,6 +33,16 @@ pub(crate) enum Shown {
     Stub(StubReason),
 }
 
+impl Shown {
+    /// The release, if it was one.
+    pub(super) const fn release(self) -> Option<ReleaseId> {
+        match self {
+            Self::Release(id) => Some(id),
+            Self::Stub(_) => None,
+        }
+    }
+}
+
 /// What one user is served of a skill.
 pub(crate) struct SkillState {
     pub(crate) offered: Arc<Offered>,
@@ -100,17 +110,22 @@ impl SkillState {
         }
     }
 
-    /// Tags of the newest release that this user has, and of as many before it as all come to `most` bytes with
-    /// it: whoever clones without a depth takes them all. Those before can be had by the ids of their commits.
-    pub(super) fn tags(&self, most: u64) -> Vec<(String, ObjectId)> {
-        let Some((newest, before)) = self.permitted().split_last() else { return Vec::new() };
-        let mut left = most.checked_sub(newest.bytes.unsigned_abs());
-        let fitting = before.iter().rev().take_while(|release| {
+    /// The newest release that this user may have, and as many before it as all together come to `most` bytes:
+    /// whoever clones without a depth takes all of them.
+    pub(super) fn cloned(&self, most: u64) -> &[ReleaseHead] {
+        let permitted = self.permitted();
+        let mut left = Some(most);
+        let fitting = permitted.iter().rev().take_while(|release| {
             left = left.and_then(|left| left.checked_sub(release.bytes.unsigned_abs()));
             left.is_some()
         });
+        &permitted[permitted.len() - fitting.count().max(permitted.len().min(1))..]
+    }
+
+    /// Tags of the releases that a clone holds. Those before can be had by the ids of their commits.
+    pub(super) fn tags(&self, most: u64) -> Vec<(String, ObjectId)> {
         let tag = |release: &ReleaseHead| (format!("v{}", release.version), oid(release.commit));
-        std::iter::once(newest).chain(fitting).map(tag).collect()
+        self.cloned(most).iter().rev().map(tag).collect()
     }
 
     pub(super) async fn next_step(&self, app: &App, tip: Option<&Step>, now: Timestamp) -> Result<Step> {

@@ -35,15 +35,26 @@ impl Version {
     }
 }
 
-/// Whether a client of v0 or v1 reads `shallow` lines in an advertisement, by its `User-Agent` header
-/// or its `agent=` capability: git itself does, of any platform; libgit2 and dulwich fail on them.
+/// Whether a client of v0 or v1 reads `shallow` lines in an advertisement, by its `User-Agent` header or
+/// its `agent=` capability. git does since 1.9, on every platform. Older versions stop at them ("protocol
+/// error: expected sha/ref"), and so do libgit2 and dulwich.
 ///
-/// A fresh copy made by one that does not is sent every step down to the first, as long as all are
-/// permitted, and told to use a depth when they are not.
+/// A client that does not read them is sent every step down to the first while all are permitted, and is
+/// refused with a sentence when they are not.
 pub fn reads_boundary(agent: Option<&str>) -> bool {
-    agent.and_then(|agent| agent.strip_prefix("git/")).is_some_and(|version| {
-        version.starts_with(|first: char| first.is_ascii_digit()) && !version.contains("libgit2")
-    })
+    git_version(agent).is_some_and(|version| version >= (1, 9))
+}
+
+/// Whether a client is git itself, by the same name.
+pub(super) fn is_git(agent: Option<&str>) -> bool {
+    git_version(agent).is_some()
+}
+
+/// The version of git, if that is what the agent is. libgit2 calls itself `git/2.0 (libgit2 1.9.0)`.
+fn git_version(agent: Option<&str>) -> Option<(u32, u32)> {
+    let version = agent?.strip_prefix("git/").filter(|version| !version.contains("libgit2"))?;
+    let mut numbers = version.split(|char: char| !char.is_ascii_digit()).map(|digits| digits.parse().ok());
+    Some((numbers.next()??, numbers.next()??))
 }
 
 /// Capabilities of v2, one line each.
@@ -65,9 +76,9 @@ const V0_CAPABILITIES: &str = "multi_ack multi_ack_detailed no-done thin-pack si
 /// (`application/x-git-upload-pack-advertisement`).
 ///
 /// For v2 it depends on nothing but the version. In v0 and v1 this is the only place where a fresh
-/// copy can be told at which commits it ends: `shallow` is the tip, unless the tip has no parents or
-/// the client is one that does not read such lines ([`reads_boundary`]). It holds no client back that
-/// has more than a fresh copy (git over HTTP: tested).
+/// copy can be told at which commits it ends. `shallow` is the tip if a fresh copy is to end there
+/// ([`super::History::whole`]), the tip has parents, and the client reads such lines
+/// ([`reads_boundary`]). A copy that has more than the tip can still follow (git over HTTP: tested).
 pub fn advertise(version: Version, refs: &Refs, shallow: &[ObjectId]) -> Bytes {
     let mut out = Vec::with_capacity(640);
     put_line(&mut out, "# service=git-upload-pack");

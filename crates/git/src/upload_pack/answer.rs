@@ -6,13 +6,20 @@
 use bytes::Bytes;
 use gix_hash::ObjectId;
 
+use super::advertise::is_git;
 use super::history::{Copy, Graph};
 use super::negotiation::{Preface, Round, acknowledge};
 use super::plan::{Selection, Unreachable, select};
 use super::{AllowedObjects, Commit, Deepen, FetchRequest, History, Refs, Version};
 use crate::pack::ObjectFilter;
-use crate::pkt_line::{FLUSH, MAX_DATA, put};
-use crate::sideband::SideBand;
+use crate::pkt_line::{FLUSH, MAX_DATA, put, put_line};
+use crate::sideband::{SideBand, error, progress};
+
+/// What a person reads whose new copy ends at the tip though they named no depth. Clients that asked for
+/// no progress get it as well: `git fetch` refuses such a copy, in some versions with exit code 0.
+pub const NO_HISTORY: &str = "Earlier versions are not included: you get the current one without history.\n\
+    If git refuses that (\"shallow roots are not allowed to be updated\"), run\n\
+    \x20   git fetch --depth=1 <repository>\n";
 
 /// How to answer a fetch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +33,7 @@ pub enum Answer {
 /// A body with a pack: `prelude`, the pack in `side_band` packets, `trailer`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    /// Everything before the pack.
+    /// Everything before the pack, [`NO_HISTORY`] included.
     pub prelude: Bytes,
     /// Commits to send, each step before the steps below it. All are permitted. With each goes its
     /// tree's closure, less what `filter` leaves out and what the trees of `has` contain.
@@ -54,7 +61,7 @@ pub struct Plan {
 
 /// Answers a fetch over one user's repository.
 ///
-/// `history` is all of it where [`FetchRequest::needs_history`], else at least the tip and the roots
+/// `history` is all of it where [`FetchRequest::needs_history`] says so, else at least the tip and the roots
 /// of wanted tags. Whatever is asked, the plan names only permitted commits and allowed objects.
 pub fn answer(
     request: &FetchRequest,
@@ -62,7 +69,28 @@ pub fn answer(
     history: &History<'_>,
     allowed: &dyn AllowedObjects,
 ) -> Answer {
-    try_answer(request, refs, history, allowed).unwrap_or_else(|refusal| Answer::Reply(error_reply(&refusal)))
+    try_answer(request, refs, history, allowed)
+        .unwrap_or_else(|refusal| Answer::Reply(refusal_reply(request, &refusal)))
+}
+
+/// A refusal where the client shows it. git shows an `ERR` packet over every protocol version. Over v0,
+/// libgit2, isomorphic-git and dulwich drop it ("could not read from remote repository"). They do show what
+/// comes through the side-band: libgit2 and isomorphic-git channel 2, dulwich and JGit channel 3.
+fn refusal_reply(request: &FetchRequest, sentence: &str) -> Bytes {
+    let in_band = request.version != Version::V2
+        && request.negotiating
+        && request.side_band != SideBand::None
+        && !is_git(request.agent.as_deref());
+    if !in_band {
+        return error_reply(sentence);
+    }
+    let mut out = Vec::new();
+    put_line(&mut out, "NAK");
+    let line = format!("{sentence}\n");
+    out.extend_from_slice(&progress(&line, request.side_band));
+    out.extend_from_slice(&error(&line, request.side_band));
+    out.extend_from_slice(FLUSH);
+    out.into()
 }
 
 /// A refusal in words: one `ERR` packet, which git shows as `fatal: remote error: …`. Valid as the
@@ -104,7 +132,7 @@ fn try_answer(
     let wanted = judge(request, refs, &graph, allowed)?;
     check_excluded_names(request, refs)?;
     let copy = Copy::new(&graph, &request.haves, &request.shallow);
-    let selected = select(request, &graph, &copy, &wanted.commits);
+    let selected = select(request, &graph, history.whole, &copy, &wanted.commits);
     let last_word = request.done || (request.version == Version::V2 && request.haves.is_empty());
     let ready = selected.is_ok() && wanted.commits.iter().all(|commit| meets(&graph, &copy, commit));
     let selection = match selected {
@@ -113,6 +141,7 @@ fn try_answer(
         Err(Unreachable) => Selection::default(),
         Ok(selection) => selection,
     };
+    let unasked_boundary = selection.unasked_boundary;
     let preface = Preface { shallow: selection.shallow, unshallow: Vec::new(), wanted_refs: wanted.refs };
     let round = acknowledge(request, &preface, &|id| graph.get(id).is_some(), ready);
     Ok(match round {
@@ -122,7 +151,7 @@ fn try_answer(
             let delta_bases =
                 copy.has.iter().copied().filter(|id| bases && graph.permitted(id).is_some()).collect();
             Answer::Pack(Box::new(Plan {
-                prelude,
+                prelude: if unasked_boundary { with_notice(&prelude, request.side_band) } else { prelude },
                 commits: selection.commits,
                 has: copy.has,
                 delta_bases,
@@ -138,6 +167,10 @@ fn try_answer(
             }))
         }
     })
+}
+
+fn with_notice(prelude: &Bytes, side_band: SideBand) -> Bytes {
+    [prelude.as_ref(), &progress(NO_HISTORY, side_band)].concat().into()
 }
 
 /// Checks every want. What is not given and what does not exist are answered alike.
@@ -202,7 +235,8 @@ fn explain(request: &FetchRequest, copy: &Copy) -> &'static str {
         "your access changed since this copy was made, and the copy cannot follow across that change; \
          clone this repository again (fetching with --depth 1 works too)"
     } else if request.version != Version::V2 {
-        "this repository cannot be cloned whole by this client, over the protocol's version 0; clone it with --depth 1"
+        "this repository has earlier versions that you do not have access to, and your client cannot make a \
+         copy without them (git 1.9 or newer can); clone it with --depth 1"
     } else {
         "this repository cannot be cloned with a filter and without a depth; clone it without --filter, or add --depth 1"
     }

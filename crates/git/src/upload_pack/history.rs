@@ -29,6 +29,9 @@ pub struct History<'a> {
     /// Root commits: of the states that the steps name as parents, and of the tags. Those that are
     /// steps as well may be repeated or left out.
     pub roots: &'a [Commit],
+    /// Whether a fresh copy that names no depth is offered all of `steps`. `false` makes such a copy end
+    /// at the tip, where the client can be told so. Nothing is sent that is not permitted, either way.
+    pub whole: bool,
 }
 
 /// Judges objects that are wanted by id and are no commits: the later wants of a partial clone.

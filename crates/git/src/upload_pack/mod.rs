@@ -20,7 +20,7 @@ use gix_hash::ObjectId;
 use thiserror::Error;
 
 pub use advertise::{Version, advertise, ls_refs, reads_boundary};
-pub use answer::{Answer, Plan, answer, error_reply};
+pub use answer::{Answer, NO_HISTORY, Plan, answer, error_reply};
 pub use filter::{UnsupportedFilter, parse_filter};
 pub use history::{AllowedObjects, Commit, History};
 pub use negotiation::{Preface, Round, acknowledge};

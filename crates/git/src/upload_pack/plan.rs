@@ -17,6 +17,8 @@ pub(super) struct Selection {
     pub(super) commits: Vec<ObjectId>,
     /// New boundaries of the client's copy.
     pub(super) shallow: Vec<ObjectId>,
+    /// The client asked for no depth and gets a boundary all the same.
+    pub(super) unasked_boundary: bool,
 }
 
 /// No selection exists: between the client's copy and the wanted commit lies one that may not be
@@ -35,8 +37,32 @@ enum Extent {
     Depth(u32),
 }
 
-/// Selects for the wanted `commits`, all of them permitted.
+/// Selects for the `wanted` commits, all of them permitted. `whole` is [`super::History::whole`].
 pub(super) fn select(
+    request: &FetchRequest,
+    graph: &Graph<'_>,
+    whole: bool,
+    copy: &Copy,
+    wanted: &[&Commit],
+) -> Result<Selection, Unreachable> {
+    // A client that has commits would refuse a boundary that it did not ask for.
+    let may_end_at_tip = request.is_fresh() && copy.is_empty() && request.takes_boundary();
+    let extent = match &request.deepen {
+        // What a client's boundary hides stays hidden, so that what is counted from there, or by
+        // date or name, can only be: everything above it.
+        Some(Deepen::Depth { relative: true, .. } | Deepen::Excluding { .. }) => Extent::Depth(u32::MAX),
+        Some(Deepen::Depth { depth, relative: false }) => Extent::Depth(*depth),
+        None if may_end_at_tip && !whole => Extent::Tip,
+        None => Extent::Whole,
+    };
+    match select_to(extent, request, graph, copy, wanted) {
+        Err(Unreachable) if may_end_at_tip => select_to(Extent::Tip, request, graph, copy, wanted),
+        selected => selected,
+    }
+}
+
+fn select_to(
+    extent: Extent,
     request: &FetchRequest,
     graph: &Graph<'_>,
     copy: &Copy,
@@ -47,10 +73,9 @@ pub(super) fn select(
     // In v0 the boundary is told before the client says what it has, and may not change afterwards.
     let told =
         if request.version == Version::V2 { None } else { Some(Copy::new(graph, &[], &request.shallow)) };
-    let extent = extent(request, copy);
     for commit in wanted {
         match extent {
-            Extent::Whole => whole(graph, copy, commit, &mut seen, &mut selection)?,
+            Extent::Whole => whole_below(graph, copy, commit, &mut seen, &mut selection)?,
             Extent::Tip => descend(graph, copy, copy, (commit, 1), &mut seen, &mut selection),
             Extent::Depth(depth) => {
                 let basis = told.as_ref().unwrap_or(copy);
@@ -58,24 +83,13 @@ pub(super) fn select(
             }
         }
     }
+    selection.unasked_boundary = extent == Extent::Tip && !selection.shallow.is_empty();
     debug_assert!(selection.commits.iter().all(|id| graph.permitted(id).is_some()));
     Ok(selection)
 }
 
-fn extent(request: &FetchRequest, copy: &Copy) -> Extent {
-    match &request.deepen {
-        // What a client's boundary hides stays hidden, so that what is counted from there, or by
-        // date or name, can only be: everything above it.
-        Some(Deepen::Depth { relative: true, .. } | Deepen::Excluding { .. }) => Extent::Depth(u32::MAX),
-        Some(Deepen::Depth { depth, relative: false }) => Extent::Depth(*depth),
-        // A fresh copy. A client that has commits would refuse a boundary that it did not ask for.
-        None if request.takes_boundary() && request.haves.is_empty() && copy.is_empty() => Extent::Tip,
-        None => Extent::Whole,
-    }
-}
-
 /// Everything from `tip` down to what the client has.
-fn whole(
+fn whole_below(
     graph: &Graph<'_>,
     copy: &Copy,
     tip: &Commit,

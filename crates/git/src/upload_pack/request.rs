@@ -114,20 +114,28 @@ pub struct FetchRequest {
 impl FetchRequest {
     /// Whether the answer depends on more of the history than the tip and the roots named by tags.
     ///
-    /// False for a fresh clone, which is the hot path: the caller then passes the tip alone as
-    /// [`super::History::steps`] (and the wanted tags' roots as [`super::History::roots`]).
-    pub fn needs_history(&self, refs: &Refs) -> bool {
+    /// `whole` is [`super::History::whole`]. When this is false, pass the tip alone as
+    /// [`super::History::steps`] and the roots of the wanted tags as [`super::History::roots`]: clones of
+    /// depth 1 are the hot path.
+    pub fn needs_history(&self, refs: &Refs, whole: bool) -> bool {
         let advertised =
             |want: &ObjectId| refs.head == Some(*want) || refs.tags.iter().any(|(_, id)| id == want);
         !self.haves.is_empty()
             || !self.shallow.is_empty()
             || !self.wants.iter().all(advertised)
-            || (self.deepen.is_none() && !self.takes_boundary())
+            || (self.deepen.is_none() && (whole || !self.takes_boundary()))
     }
 
-    /// Whether a fresh copy may be made to end at the tip without having asked for it. In v0 that was
-    /// told in the advertisement, to those who read it there. In v2 it is told before the pack, where
-    /// a partial clone that meets it goes looking for the missing parents without end.
+    /// Whether this asks for a new copy, without a depth: `git clone`, but also `git fetch` into an empty
+    /// repository or with `fetch.negotiationAlgorithm=noop`. On the wire these are the same request.
+    pub fn is_fresh(&self) -> bool {
+        self.deepen.is_none() && self.haves.is_empty()
+    }
+
+    /// Whether a fresh copy can be told that it ends at the tip, though it asked for no depth. In v0 the
+    /// advertisement says so, to the clients that read it there. In v2 it precedes the pack; a partial
+    /// clone would then look for the missing parents in an endless loop. Of git's commands only `clone`
+    /// accepts such a boundary; `fetch` refuses the refs, and is told what to do ([`super::NO_HISTORY`]).
     pub(super) fn takes_boundary(&self) -> bool {
         match self.version {
             Version::V2 => self.filter.is_none(),

@@ -44,6 +44,16 @@ impl Client {
         Self { agent: Some(agent), ..Self::new(protocol) }.cloned(server, args)
     }
 
+    /// `git init`, `git remote add origin <url>` and whatever `fetch` asks of it.
+    pub(crate) fn fetched(server: &Server, protocol: Protocol, fetch: &[&str]) -> Result<Self, Refused> {
+        let new = Self::new(protocol);
+        new.run_in(new.home.path(), &["init", "-q", "-b", "main", "copy"])?;
+        new.git(&["remote", "add", "origin", &server.url()])?;
+        // Over v2 git rejects the refs of a copy that it did not ask to end anywhere, with exit code 0.
+        let said = new.said(&new.path(), fetch)?;
+        if said.contains("because shallow roots are not allowed") { Err(Refused(said)) } else { Ok(new) }
+    }
+
     fn cloned(self, server: &Server, args: &[&str]) -> Result<Self, Refused> {
         let mut all = vec!["clone", "-q"];
         all.extend(args);
@@ -79,6 +89,13 @@ impl Client {
         } else {
             Err(Refused(String::from_utf8_lossy(&output.stderr).into_owned()))
         }
+    }
+
+    /// Runs git outside of any copy; its standard error.
+    pub(crate) fn said(&self, folder: &Path, args: &[&str]) -> Result<String, Refused> {
+        let output = self.output(folder, args);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        if output.status.success() { Ok(said) } else { Err(Refused(said)) }
     }
 
     fn output(&self, folder: &Path, args: &[&str]) -> Output {

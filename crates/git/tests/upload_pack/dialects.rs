@@ -130,11 +130,18 @@ fn the_protocol_header_is_read_as_git_reads_it() {
 }
 
 #[test]
-fn only_git_itself_is_trusted_to_read_a_boundary() {
+fn only_git_itself_since_1_9_is_trusted_to_read_a_boundary() {
     for (agent, reads) in [
         (Some("git/2.47.3"), true),
         (Some("git/2.39.5 (Apple Git-154)"), true),
         (Some("git/2.45.1.windows.1"), true),
+        (Some("git/1.9.0"), true),
+        (Some("git/1.9-rc1"), true),
+        (Some("git/10.0"), true),
+        (Some("git/1.8.5.6"), false),
+        (Some("git/1.7.1"), false),
+        (Some("git/2"), false),
+        (Some("git/99999999999.1"), false),
         (Some("git/2.0 (libgit2 1.9.0)"), false),
         (Some("git/dulwich/1.2.21"), false),
         (Some("git/isomorphic-git@1.30.1"), false),
@@ -212,6 +219,25 @@ fn the_three_dialects_of_acknowledgement_are_spoken() {
 }
 
 #[test]
+fn a_refusal_over_v0_is_said_where_each_client_shows_it() {
+    let mut world = bought();
+    let tip = world.tip();
+    world.show("stub", &["stub"]);
+    let words = format!(
+        "upload-pack: not our ref {tip}; if your access has just changed, run the same command again"
+    );
+    let mut ask =
+        |capabilities: &str| ask_v0(&mut world, &[&format!("want {tip} {capabilities}"), "0000", "done"]);
+    let in_band = ["NAK".to_owned(), format!("\u{2}{words}"), format!("\u{3}{words}"), "0000".to_owned()];
+    assert_eq!(ask("side-band-64k ofs-delta"), in_band, "libgit2 does not say who it is");
+    assert_eq!(ask("side-band-64k agent=git/isomorphic-git@1.44.11"), in_band);
+    assert_eq!(ask("side-band-64k agent=JGit/4.11.9"), in_band);
+    assert_eq!(ask("side-band-64k agent=git/2.47.3"), [format!("ERR {words}")]);
+    assert_eq!(ask("side-band-64k agent=git/1.8.5.6"), [format!("ERR {words}")]);
+    assert_eq!(ask("agent=git/dulwich/1.2.21"), [format!("ERR {words}")], "there is no other place");
+}
+
+#[test]
 fn a_v0_pack_comes_in_the_band_that_was_asked_for() {
     let mut world = bought();
     let tip = world.tip();
@@ -248,11 +274,18 @@ fn a_root_alone_is_common_but_does_not_end_the_search_for_a_step() {
 }
 
 #[test]
-fn a_fresh_v2_clone_is_told_its_boundary_without_asking() {
+fn a_fresh_v2_clone_is_told_a_boundary_only_where_a_step_may_not_be_sent() {
     let mut world = bought();
     let tip = world.tip();
     let reply = ask_v2(&mut world, &[&format!("want {tip}"), "done"]);
-    assert_eq!(reply, ["shallow-info", &format!("shallow {tip}"), "0001", "packfile", "(pack)", "0000"]);
+    assert_eq!(reply, ["packfile", "(pack)", "0000"], "every step is permitted");
+    assert!(world.steps().iter().all(|step| world.sent[0].contains(step)));
+    world.show("r2", &["stub", "r2"]);
+    let tip = world.tip();
+    let reply = ask_v2(&mut world, &[&format!("want {tip}"), "done"]);
+    assert_eq!(reply[..4], ["shallow-info", &format!("shallow {tip}"), "0001", "packfile"]);
+    assert!(reply[4].starts_with("\u{2}Earlier versions are not included"), "{reply:?}");
+    assert_eq!(reply[5..], ["(pack)", "0000"]);
     let mut world = World::new(true, "stub");
     let only = world.tip();
     let reply = ask_v2(&mut world, &[&format!("want {only}"), "done"]);
@@ -328,11 +361,11 @@ fn the_hot_path_needs_no_history() {
         let Command::Fetch(request) = parse_v2(&body(&request), &Limits::default()).unwrap() else {
             panic!("a fetch is asked")
         };
-        request.needs_history(&refs)
+        request.needs_history(&refs, true)
     };
     let want = format!("want {tip}");
-    assert!(!needs(&[&want, "done"]));
     assert!(!needs(&[&want, "deepen 1", "done"]));
+    assert!(needs(&[&want, "done"]), "a clone without a depth gets all steps");
     assert!(!needs(&[&want, "deepen 1", "filter blob:none", "done"]));
     assert!(needs(&[&want, "filter blob:none", "done"]), "a partial clone gets all steps");
     assert!(needs(&[&want, &format!("have {tip}")]));

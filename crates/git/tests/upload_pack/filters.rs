@@ -74,14 +74,14 @@ fn partial_clones_without_a_depth_over_a_lapse_end_with_a_sentence() {
 }
 
 #[test]
-fn partial_clones_over_the_older_protocol_end_at_the_boundary() {
-    for (world, state) in [(fresh(), "r1"), (lapsed(), "stub"), (renewed(), "r1")] {
+fn partial_clones_over_the_older_protocol_are_whole_or_end_at_the_boundary() {
+    for (world, state, commits) in [(fresh(), "r1", 3), (lapsed(), "stub", 1), (renewed(), "r1", 5)] {
         let server = Server::start(world);
         for filter in FILTERS {
             server.world().budget = BUDGET;
             let copy = Client::clone(&server, 0, &[filter]).unwrap();
             copy.sees(state);
-            assert_eq!(copy.depth(), 1);
+            assert_eq!(copy.depth(), commits);
         }
     }
 }

@@ -54,7 +54,13 @@ fn story(protocol: Protocol, with_roots: bool) {
         for (kind, args) in kinds {
             let client = Client::clone(&server, protocol, args).unwrap();
             client.sees(state);
-            assert_eq!(client.depth(), 1, "a fresh copy ends at the tip");
+            let whole = kind == "full" && server.world().whole();
+            let commits = if whole { server.world().commits() } else { 1 };
+            assert_eq!(
+                client.depth(),
+                commits,
+                "a new copy is whole where it may be, and ends at the tip else"
+            );
             copies.push(Aged { client, step: now, kind });
         }
     }
@@ -182,6 +188,123 @@ fn a_copy_at_a_boundary_follows_a_deepened_pull() {
         copy.pull(&["--depth", "5"]).unwrap();
         copy.sees("r2");
     }
+}
+
+/// Every way of asking for a new copy, other than `clone`, without naming a depth.
+const OTHER_WAYS: [&[&str]; 5] = [
+    &["fetch", "-q", "origin"],
+    &["pull", "-q", "origin", "main"],
+    &["fetch", "-q", "origin", "refs/heads/*:refs/heads/copied-*"],
+    &["-c", "fetch.negotiationAlgorithm=noop", "fetch", "-q", "origin"],
+    &["fetch", "-q", "--tags", "origin", "main"],
+];
+
+#[test]
+fn a_fetch_into_an_empty_repository_brings_the_whole_lineage_while_all_of_it_is_permitted() {
+    for protocol in [2, 1, 0] {
+        for with_roots in [true, false] {
+            let mut world = World::new(with_roots, "stub");
+            for state in ["r1", "r2"] {
+                world.show(state, &["stub", "r1", "r2"]);
+            }
+            let (tip, commits) = (world.tip().to_string(), world.commits());
+            let server = Server::start(world);
+            let by_id = ["fetch", "-q", "origin", tip.as_str()];
+            for way in OTHER_WAYS.into_iter().chain([&by_id[..]]) {
+                let copy = Client::fetched(&server, protocol, way).unwrap();
+                copy.git(&["reset", "-q", "--hard", &tip]).unwrap();
+                copy.sees("r2");
+                assert_eq!(copy.depth(), commits, "{way:?} over v{protocol}");
+            }
+            let folder = tempfile::tempdir().unwrap();
+            let bare = Client::new(protocol);
+            bare.run_in(folder.path(), &["init", "-q", "--bare"]).unwrap();
+            let heads = ["fetch", "-q", &server.url(), "refs/heads/*:refs/heads/*"];
+            bare.run_in(folder.path(), &heads).unwrap();
+            assert_eq!(bare.run_in(folder.path(), &["rev-parse", "main"]).unwrap(), tip);
+            let count = bare.run_in(folder.path(), &["rev-list", "--count", "main"]).unwrap();
+            assert_eq!(count, commits.to_string());
+        }
+    }
+}
+
+#[test]
+fn a_fetch_that_git_refuses_after_a_lapse_says_which_command_works() {
+    for protocol in [2, 1, 0] {
+        let server = Server::start(lapsed());
+        let paid = server.world().blob("r1", "README.md");
+        for way in OTHER_WAYS {
+            let refused = Client::fetched(&server, protocol, way).map(drop).unwrap_err();
+            assert!(refused.0.contains("remote:     git fetch --depth=1 "), "{way:?}: {refused:?}");
+        }
+        let copy = Client::fetched(&server, protocol, &["fetch", "-q", "--depth=1", "origin"]).unwrap();
+        copy.git(&["reset", "-q", "--hard", "origin/main"]).unwrap();
+        copy.sees("stub");
+        assert!(!copy.holds(&paid));
+        let cloned = Client::new(protocol);
+        let said = cloned.said(
+            std::path::Path::new("/"),
+            &["clone", "-q", &server.url(), cloned.path().to_str().unwrap()],
+        );
+        assert!(said.unwrap().contains("without history"), "a clone that has no history is told so");
+    }
+}
+
+#[test]
+fn a_lineage_that_is_too_long_is_not_sent_to_a_new_copy() {
+    for protocol in [2, 0] {
+        let mut world = World::new(true, "stub");
+        world.most_steps = 2;
+        let server = Server::start(world);
+        let old = Client::clone(&server, protocol, &[]).unwrap();
+        for (state, steps) in [("r1", 2), ("r2", 3)] {
+            server.world().show(state, &["stub", "r1", "r2"]);
+            let new = Client::clone(&server, protocol, &[]).unwrap();
+            new.sees(state);
+            assert_eq!(new.depth(), if steps == 2 { 3 } else { 1 });
+            let fetched = Client::fetched(&server, protocol, &["fetch", "-q", "origin"]);
+            assert_eq!(fetched.is_ok(), steps == 2);
+        }
+        old.pull(&[]).unwrap();
+        old.sees("r2");
+        assert_eq!(old.depth(), 5, "a copy that follows gets what it lacks, however much");
+    }
+}
+
+#[test]
+fn a_copy_that_names_nothing_it_has_is_brought_on_or_told_what_works() {
+    let noop = ["-c", "fetch.negotiationAlgorithm=noop", "pull", "-q", "--ff-only"];
+    for protocol in [2, 0] {
+        let server = Server::start(World::new(true, "stub"));
+        let copies = [&[][..], &["--depth", "1"]].map(|args| Client::clone(&server, protocol, args).unwrap());
+        server.world().show("r1", &["stub", "r1"]);
+        for copy in &copies {
+            copy.git(&noop).unwrap();
+            copy.sees("r1");
+        }
+        server.world().show("stub", &["stub"]);
+        for copy in &copies {
+            copy.pull(&[]).unwrap();
+            copy.sees("stub");
+        }
+    }
+}
+
+#[test]
+fn git_before_1_9_gets_every_permitted_step_or_a_sentence() {
+    let old = "git/1.8.5.6";
+    let server = Server::start(World::new(true, "stub"));
+    server.world().show("r1", &["stub", "r1"]);
+    let copy = Client::clone_as(old, &server, 0, &[]).unwrap();
+    copy.sees("r1");
+    assert_eq!(copy.depth(), 3);
+    server.world().show("stub", &["stub"]);
+    copy.pull(&[]).unwrap();
+    copy.sees("stub");
+    let refused = Client::clone_as(old, &server, 0, &[]).map(drop).unwrap_err();
+    refused.says("clone it with --depth 1");
+    assert!(refused.0.contains("git 1.9"), "{refused:?}");
+    Client::clone_as(old, &server, 0, &["--depth", "1"]).unwrap().sees("stub");
 }
 
 #[test]

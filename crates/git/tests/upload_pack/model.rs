@@ -26,8 +26,16 @@ struct Moment {
 /// What copies do at a moment.
 #[derive(Debug, Clone)]
 enum Act {
-    New { v2: bool, deepen: Option<u32> },
-    Fetch { copy: usize, deepen: Option<u32> },
+    /// `clone`, or `init` and `fetch`, which on the wire is the same; only git minds the difference.
+    New {
+        v2: bool,
+        deepen: Option<u32>,
+        clone: bool,
+    },
+    Fetch {
+        copy: usize,
+        deepen: Option<u32>,
+    },
 }
 
 impl Moment {
@@ -42,7 +50,8 @@ fn moments(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Moment>> 
     let deepen =
         || prop_oneof![3 => Just(None), 1 => (1_u32..5).prop_map(Some), 1 => Just(Some(u32::MAX >> 1))];
     let act = prop_oneof![
-        1 => (any::<bool>(), deepen()).prop_map(|(v2, deepen)| Act::New { v2, deepen }),
+        1 => (any::<bool>(), deepen(), any::<bool>())
+            .prop_map(|(v2, deepen, clone)| Act::New { v2, deepen, clone }),
         3 => (0_usize..8, deepen()).prop_map(|(copy, deepen)| Act::Fetch { copy, deepen }),
     ];
     let besides = proptest::collection::vec(proptest::bool::weighted(0.7), STATES.len());
@@ -115,6 +124,12 @@ impl Copy {
         assert!(told.is_none_or(|told| told == shallow), "the boundary changed between two answers");
         assert_eq!(world.sent.len(), packs + 1);
         assert!(world.bases[bases..].iter().all(|base| self.held.contains(base)), "a base that is not there");
+        // A new copy is whole where it may be, whoever asks for it.
+        if before.is_empty() && deepen.is_none() {
+            let steps = world.steps();
+            let all = steps.iter().all(|step| world.sent[packs].contains(step));
+            assert_eq!(all, world.whole() || steps.len() == 1);
+        }
         self.held.extend(&world.sent[packs]);
         if !self.v2 && before.is_empty() {
             self.shallow.extend(world.boundary(&world.refs()));
@@ -166,7 +181,7 @@ proptest! {
             for act in moment.acts {
                 let (mut new, index, deepen);
                 let (copy, step) = match act {
-                    Act::New { v2, deepen: depth } => {
+                    Act::New { v2, deepen: depth, .. } => {
                         new = (Copy::new(v2), usize::MAX);
                         deepen = depth;
                         index = None;
@@ -211,15 +226,26 @@ proptest! {
             let (now, state) = (server.world().steps().len() - 1, STATES[moment.state]);
             for act in moment.acts {
                 match act {
-                    Act::New { v2, deepen } => {
-                        let refused = expect_refusal(&server.world(), None, deepen.is_some());
+                    Act::New { v2, deepen, clone } => {
                         let depth = deepen.map(|depth| format!("--depth={depth}"));
                         let args: Vec<_> = depth.as_deref().into_iter().collect();
-                        let cloned = Client::clone(&server, if v2 { 2 } else { 0 }, &args);
-                        prop_assert_eq!(cloned.is_err(), refused);
-                        if let Ok(client) = cloned {
-                            client.sees(state);
-                            copies.push((client, now));
+                        let (protocol, alone) = (if v2 { 2 } else { 0 }, now == 0);
+                        let refused = !clone && deepen.is_none() && !alone && !server.world().whole();
+                        let new = if clone {
+                            Client::clone(&server, protocol, &args)
+                        } else {
+                            Client::fetched(&server, protocol, &[&["fetch", "-q", "origin"], &args[..]].concat())
+                        };
+                        prop_assert_eq!(new.is_err(), refused, "{:?}", new.err());
+                        match new {
+                            Ok(client) => {
+                                if !clone {
+                                    client.git(&["checkout", "-q", "-B", "main", "--track", "origin/main"]).unwrap();
+                                }
+                                client.sees(state);
+                                copies.push((client, now));
+                            }
+                            Err(refused) => assert!(refused.0.contains("git fetch --depth=1"), "{refused:?}"),
                         }
                     }
                     Act::Fetch { copy, deepen } if !copies.is_empty() => {

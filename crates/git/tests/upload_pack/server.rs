@@ -112,8 +112,8 @@ async fn upload_pack(State(world): State<Shared>, headers: HeaderMap, body: Byte
 /// Answers a fetch and writes its pack.
 pub(crate) fn fetch(world: &mut World, request: &FetchRequest) -> Bytes {
     let refs = world.refs();
-    let whole = request.needs_history(&refs);
-    let answered = world.with_history(whole, |history, allowed| answer(request, &refs, history, allowed));
+    let all = request.needs_history(&refs, world.whole());
+    let answered = world.with_history(all, |history, allowed| answer(request, &refs, history, allowed));
     match answered {
         Answer::Reply(reply) => reply,
         Answer::Pack(plan) => {

@@ -26,6 +26,8 @@ pub(crate) struct World {
     step_states: Vec<String>,
     permitted: BTreeSet<String>,
     tags: BTreeSet<String>,
+    /// A longer lineage is not sent to a new copy.
+    pub(crate) most_steps: usize,
     /// Refs told instead of the true ones: another node's, a moment ago.
     pub(crate) stale_refs: Option<Refs>,
     /// Requests that may still come; a client in an endless loop runs out of them.
@@ -48,7 +50,7 @@ pub(crate) fn text_of(state: &str) -> String {
 impl World {
     /// A world whose user sees `state` first.
     pub(crate) fn new(with_roots: bool, state: &str) -> Self {
-        let mut world = Self { with_roots, budget: 10_000, ..Self::default() };
+        let mut world = Self { with_roots, budget: 10_000, most_steps: usize::MAX, ..Self::default() };
         world.show(state, &[state]);
         world
     }
@@ -134,6 +136,12 @@ impl World {
         self.steps.iter().map(|step| step.id).collect()
     }
 
+    /// How many commits the tip reaches: the steps, and the roots that are no steps.
+    pub(crate) fn commits(&self) -> usize {
+        let roots: HashSet<_> = self.steps.iter().flat_map(|step| &step.parents).collect();
+        self.steps().iter().collect::<HashSet<_>>().union(&roots).count()
+    }
+
     /// The state that each step shows.
     pub(crate) fn step_states(&self) -> &[String] {
         &self.step_states
@@ -163,25 +171,31 @@ impl World {
         }
     }
 
-    /// Where a fresh copy of these refs ends.
+    /// Whether a new copy gets every step: all of them may be sent now, and they are not too many.
+    pub(crate) fn whole(&self) -> bool {
+        self.steps.len() <= self.most_steps && self.step_states.iter().all(|state| self.permits(state))
+    }
+
+    /// Where a new copy of these refs ends.
     pub(crate) fn boundary(&self, refs: &Refs) -> Vec<ObjectId> {
-        refs.head.into_iter().filter(|tip| !self.parents(tip).is_empty()).collect()
+        let ends_at = |tip: &ObjectId| !self.whole() && !self.parents(tip).is_empty();
+        refs.head.into_iter().filter(ends_at).collect()
     }
 
     /// Calls back with what `answer` is to be told.
     pub(crate) fn with_history<T>(
         &self,
-        whole: bool,
+        all: bool,
         ask: impl FnOnce(&History<'_>, &dyn AllowedObjects) -> T,
     ) -> T {
         let trees = self.permitted_trees();
         let judge = |commit: &Commit| Commit { permitted: trees.contains(&commit.tree), ..commit.clone() };
-        let shown = if whole { self.steps.as_slice() } else { &self.steps[self.steps.len() - 1..] };
+        let shown = if all { self.steps.as_slice() } else { &self.steps[self.steps.len() - 1..] };
         let steps: Vec<_> = shown.iter().map(judge).collect();
         let tagged = |state: &str| self.tags.contains(state);
-        let roots = self.states.iter().filter(|(state, _)| whole || tagged(state));
+        let roots = self.states.iter().filter(|(state, _)| all || tagged(state));
         let roots: Vec<_> = roots.map(|(_, (_, root))| judge(root)).collect();
-        ask(&History { steps: &steps, roots: &roots }, self)
+        ask(&History { steps: &steps, roots: &roots, whole: self.whole() }, self)
     }
 
     fn permitted_trees(&self) -> HashSet<ObjectId> {

@@ -124,7 +124,7 @@ async fn personal_route(
         (Endpoint::InfoRefs, &Method::GET) => match service(parts) {
             Some("git-upload-pack") => {
                 let agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
-                let refs = fetch::info_refs(&opened, version, agent);
+                let refs = fetch::info_refs(&state.app, &opened, version, agent).await?;
                 Ok(advertisement("git-upload-pack", refs.into()))
             }
             Some("git-receive-pack") => Err(Error::Forbidden(NOT_PUSHABLE.into())),
