@@ -20,6 +20,7 @@ mod outside;
 mod pace;
 mod pages;
 mod problem;
+mod request_path;
 mod rest;
 mod router;
 mod serve;

@@ -24,6 +24,7 @@ use crate::{
     client_address::TrustedProxies,
     guests::{Guest, Guests, Order},
     pace::PacedStream,
+    request_path::spell_plainly,
 };
 
 /// How long connections may keep silent.
@@ -106,6 +107,7 @@ async fn converse(
             let extensions = request.extensions_mut();
             extensions.insert(client);
             extensions.insert(hangup);
+            spell_plainly(&mut request);
             request
         })
         .map_response(move |response| {

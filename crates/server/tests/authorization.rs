@@ -149,6 +149,7 @@ fn summary(answer: &str) -> String {
         ("belongs to another username", "name"),
         ("cannot be pushed to", "push"),
         ("smart protocol only", "dumb"),
+        ("git archive is not supported", "archive"),
         ("there is no such repository here for you", "repo"),
         ("there is nothing at this address", "page"),
         ("refs/tags/v1.0.0", "full"),
@@ -287,6 +288,7 @@ fn what_is_anothers_answers_byte_for_byte_like_what_is_absent() {
                     "/info/refs",
                     "/git-upload-pack",
                     "/git-receive-pack",
+                    "/git-upload-archive",
                     "/HEAD",
                 ] {
                     for method in METHODS {

@@ -15,7 +15,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use flate2::read::GzDecoder;
+use flate2::read::MultiGzDecoder;
 use jiff::Timestamp;
 use skaas_domain::{
     id::{SkillId, SourceId},
@@ -142,7 +142,7 @@ type Body = BufReader<Box<dyn Read + Send>>;
 
 fn body_of(spool: Spool, limit: u64) -> Body {
     let file: Box<dyn Read + Send> =
-        if spool.gzip { Box::new(GzDecoder::new(spool.file).take(limit)) } else { Box::new(spool.file) };
+        if spool.gzip { Box::new(MultiGzDecoder::new(spool.file).take(limit)) } else { Box::new(spool.file) };
     BufReader::with_capacity(1 << 18, file)
 }
 

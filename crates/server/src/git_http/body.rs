@@ -131,12 +131,20 @@ pub(crate) async fn drain(body: &mut Body, stall: Duration) {
     }
 }
 
-/// Whether the body is gzipped; any other coding than none is refused.
+/// Whether the body is gzipped. Codings are named in any case (RFC 9110, 8.4.1); others are refused.
 pub(crate) fn is_gzip(headers: &HeaderMap) -> Result<bool, Error> {
-    match headers.get(header::CONTENT_ENCODING).map(http::HeaderValue::as_bytes) {
-        None | Some(b"identity") => Ok(false),
-        Some(b"gzip" | b"x-gzip") => Ok(true),
-        Some(_) => Err(Error::Invalid("send the body as it is or gzipped".into())),
+    let Some(coding) = headers.get(header::CONTENT_ENCODING).map(http::HeaderValue::as_bytes) else {
+        return Ok(false);
+    };
+    let is = |name: &str| coding.eq_ignore_ascii_case(name.as_bytes());
+    if is("identity") {
+        Ok(false)
+    } else if is("gzip") || is("x-gzip") {
+        Ok(true)
+    } else {
+        Err(Error::Invalid(
+            "the request's content coding is not supported; send it plain or with gzip".into(),
+        ))
     }
 }
 
@@ -182,9 +190,10 @@ pub(crate) async fn read_all(
     Ok(Whole { bytes, _place: taken })
 }
 
+/// The plain bytes of a gzip file, which may have several members one after another (RFC 1952, 2.2).
 fn inflate(sent: &[u8], limit: usize) -> Result<Bytes, Error> {
     let mut plain = Vec::new();
-    let mut reader = flate2::read::GzDecoder::new(sent).take(limit as u64 + 1);
+    let mut reader = flate2::read::MultiGzDecoder::new(sent).take(limit as u64 + 1);
     reader.read_to_end(&mut plain).map_err(|_| Error::Invalid("the body is not valid gzip".into()))?;
     if plain.len() > limit { Err(too_large(limit)) } else { Ok(plain.into()) }
 }
@@ -223,6 +232,20 @@ mod tests {
         assert!(matches!(read(vec![b'x'; 4097], "identity").await, Err(Error::TooLarge(_))));
         assert!(matches!(read(b"no gzip".to_vec(), "gzip").await, Err(Error::Invalid(_))));
         assert!(matches!(read(b"0000".to_vec(), "br").await, Err(Error::Invalid(_))));
+    }
+
+    #[tokio::test]
+    async fn a_gzipped_body_may_have_several_members_and_its_coding_any_case() {
+        for coding in ["gzip", "GZIP", "GZip", "x-gzip", "X-GZIP"] {
+            let members = [gzipped(b"0014command"), gzipped(b""), gzipped(b"=ls-refs\n0000")].concat();
+            assert_eq!(read(members, coding).await.unwrap(), "0014command=ls-refs\n0000", "{coding}");
+        }
+        assert_eq!(read(b"0000".to_vec(), "Identity").await.unwrap(), "0000");
+        let cut = [gzipped(b"00"), gzipped(b"00")[..12].to_vec()].concat();
+        assert!(matches!(read(cut, "gzip").await, Err(Error::Invalid(_))), "the second member is cut off");
+        let bombs = [gzipped(&[0; 3000]), gzipped(&[0; 3000])].concat();
+        assert!(matches!(read(bombs, "gzip").await, Err(Error::TooLarge(_))), "members count together");
+        assert!(matches!(read(b"0000".to_vec(), "gzip, gzip").await, Err(Error::Invalid(_))));
     }
 
     #[tokio::test]

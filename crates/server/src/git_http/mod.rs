@@ -88,6 +88,7 @@ async fn route(state: &GitState, parts: &Parts, git: GitPath<'_>, body: &mut Bod
     let viewer = authenticate(&state.app, presented.as_ref(), from).await?;
     match (git.repo, git.endpoint) {
         (_, Endpoint::Dumb) => Err(Error::Forbidden(DUMB.into())),
+        (_, Endpoint::UploadArchive) => Ok(no_archives(&parts.method)),
         (Repo::Source { creator, source }, endpoint) => {
             // Boxed, as all that is rare: axum copies what is not at every request, a push as a whole.
             Box::pin(source_route(state, parts, viewer, (creator, source), endpoint, body)).await
@@ -96,6 +97,8 @@ async fn route(state: &GitState, parts: &Parts, git: GitPath<'_>, body: &mut Bod
     }
 }
 
+const NO_ARCHIVES: &str =
+    "git archive is not supported over HTTP; run git clone --depth=1, then git archive in the copy";
 const DUMB: &str = "this server speaks git's smart protocol only; use git 1.6.6 or later";
 const NOT_PUSHABLE: &str =
     "this repository is made for you and cannot be pushed to; creators push to /s/{creator}/{source}.git";
@@ -128,6 +131,7 @@ async fn personal_route(
                 Ok(advertisement("git-upload-pack", refs.into()))
             }
             Some("git-receive-pack") => Err(Error::Forbidden(NOT_PUSHABLE.into())),
+            Some("git-upload-archive") => Err(Error::Forbidden(NO_ARCHIVES.into())),
             _ => Err(Error::Forbidden(DUMB.into())),
         },
         (Endpoint::UploadPack, &Method::POST) => {
@@ -163,6 +167,9 @@ async fn source_route(
         (Endpoint::InfoRefs, &Method::GET, Some("git-upload-pack")) => {
             let refs = push::own_refs(app, &viewer, creator, source, version_of(&parts.headers)).await?;
             Ok(advertisement("git-upload-pack", refs.into()))
+        }
+        (Endpoint::InfoRefs, &Method::GET, Some("git-upload-archive")) => {
+            Err(Error::Forbidden(NO_ARCHIVES.into()))
         }
         (Endpoint::InfoRefs, &Method::GET, _) => Err(Error::Forbidden(DUMB.into())),
         (Endpoint::UploadPack, &Method::POST, _) => {
@@ -240,6 +247,14 @@ fn result(kind: &'static str, body: Body) -> Response {
     response
 }
 
+/// The answer to `git archive --remote`, for every repository alike. git shows it as `remote error: …`.
+fn no_archives(method: &Method) -> Response {
+    match *method {
+        Method::POST => result("application/x-git-upload-archive-result", fetch::refusal(NO_ARCHIVES).into()),
+        _ => method_not_allowed(),
+    }
+}
+
 /// RFC 9110, 15.5.6: with the methods that there are.
 fn method_not_allowed() -> Response {
     let headers = [(header::ALLOW, "GET, POST"), (header::CACHE_CONTROL, "no-store")];
@@ -275,6 +290,7 @@ const fn endpoint_word(endpoint: Endpoint) -> &'static str {
         Endpoint::InfoRefs => "info/refs",
         Endpoint::UploadPack => "upload-pack",
         Endpoint::ReceivePack => "receive-pack",
+        Endpoint::UploadArchive => "upload-archive",
         Endpoint::Dumb => "dumb",
     }
 }

@@ -17,8 +17,8 @@ const REPOS: [&str; 5] = [
     "/s/{creator}/{source}",
 ];
 /// Everything that is asked of a repo.
-const ENDPOINTS: [&str; 5] =
-    ["info/refs", "git-upload-pack", "git-receive-pack", "HEAD", "objects/info/packs"];
+const ENDPOINTS: [&str; 6] =
+    ["info/refs", "git-upload-pack", "git-receive-pack", "git-upload-archive", "HEAD", "objects/info/packs"];
 
 /// The addresses that are answered here: each repo with each endpoint.
 pub(crate) fn addresses() -> impl Iterator<Item = String> {
@@ -51,6 +51,8 @@ pub(crate) enum Endpoint {
     UploadPack,
     /// `POST …/git-receive-pack`.
     ReceivePack,
+    /// `POST …/git-upload-archive`: what `git archive --remote` asks for, since git 2.44.
+    UploadArchive,
     /// A file of the dumb protocol: `HEAD`, `objects/…`.
     Dumb,
 }
@@ -67,6 +69,7 @@ fn endpoint(rest: &str) -> Option<Endpoint> {
         "info/refs" => Some(Endpoint::InfoRefs),
         "git-upload-pack" => Some(Endpoint::UploadPack),
         "git-receive-pack" => Some(Endpoint::ReceivePack),
+        "git-upload-archive" => Some(Endpoint::UploadArchive),
         "HEAD" => Some(Endpoint::Dumb),
         _ if rest.starts_with("objects/") => Some(Endpoint::Dumb),
         _ => None,
@@ -141,14 +144,15 @@ mod tests {
                 Endpoint::InfoRefs => 0,
                 Endpoint::UploadPack => 1,
                 Endpoint::ReceivePack => 2,
-                Endpoint::Dumb => 3,
+                Endpoint::UploadArchive => 3,
+                Endpoint::Dumb => 4,
             };
             (repo, endpoint)
         };
         let listed: Vec<String> = addresses().collect();
         let kinds: BTreeSet<(i32, i32)> =
             listed.iter().map(|address| kind(&GitPath::parse(address).expect(address))).collect();
-        assert_eq!(kinds, (0..5).flat_map(|repo| (0..4).map(move |endpoint| (repo, endpoint))).collect());
+        assert_eq!(kinds, (0..5).flat_map(|repo| (0..5).map(move |endpoint| (repo, endpoint))).collect());
     }
 
     #[test]

@@ -71,8 +71,11 @@ fn no_spelling_of_a_path_leads_around_the_check() {
         "/me/skills/migration-guard.git.git",
         "/me/skills/MIGRATION-GUARD.git",
         "/me/skills/migration-guard.",
-        "/me/skills/migration%2dguard.git",
-        "/me/skills/migration-guard%2egit",
+        "/me/skills/migration%252dguard.git",
+        "/u/bob/%2e%2e%2fcarol/skills/migration-guard.git",
+        "/%75/%63arol/skills/migration%2dguard%2egit",
+        "/%6d%65/%2e%2e/u/carol/skills/migration-guard.git",
+        "/me%2fskills/migration-guard.git",
         "/s/ann/migration-guard.git",
         "/s/ann/../bob/migration-guard.git",
         "/s/bob/../ann/migration-guard.git",
@@ -90,6 +93,24 @@ fn no_spelling_of_a_path_leads_around_the_check() {
             let text = answer.text();
             assert!(!text.contains("carol") && !text.contains("refs/"), "{path}: {text}");
         }
+    }
+    // An unreserved character and its code are the same address (RFC 3986, 6.2.2.2), with the same answer.
+    let mut line = Connection::open(port).basic("bob", &bob.token);
+    let mut refs = |path: &str| {
+        let listing = b"0014command=ls-refs\n0000";
+        let headers = [("git-protocol", "version=2")];
+        let answer = line.send("POST", &format!("{path}/git-upload-pack"), &headers, listing);
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        answer.text()
+    };
+    let plain = refs("/u/bob/skills/migration-guard.git");
+    for path in [
+        "/u/bob/skills/migration%2dguard%2egit",
+        "/%75/%62ob/skills/migration%2Dguard",
+        "/%6de/skills/migration-guard%2Egit",
+        "/me/%73%6b%69%6c%6c%73/migration-guard",
+    ] {
+        assert_eq!(refs(path), plain, "{path}");
     }
     // A query says nothing about who or what, but for the service.
     for query in ["&user=carol", "&u=carol&service=git-receive-pack", "%26"] {
