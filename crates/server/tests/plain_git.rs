@@ -231,6 +231,46 @@ fn the_marketplace_follows_every_change_by_fast_forward() {
 }
 
 #[test]
+fn a_fetch_into_an_empty_repository_brings_a_marketplace_with_all_of_its_steps() {
+    let house = House::new();
+    for protocol in EVERY_PROTOCOL {
+        let copies = Copies::new(&house, protocol);
+        let (git, person) = (&copies.git, &copies.person);
+        let follower = person.clone(git, &house.server, "marketplace", "follower", &[]);
+        for (change, steps) in
+            [(House::grant as fn(&House, &Person), 2), (House::revoke, 3), (House::grant, 4)]
+        {
+            change(&house, person);
+            pull(git, &follower);
+            let folder = person.folder.join(format!("fetched-{steps}"));
+            git.ok(&person.folder, &["init", "-q", "-b", "main", &folder.to_string_lossy()]);
+            git.ok(&folder, &["pull", "-q", &house.server.at(&story::own("marketplace")), "main"]);
+            git.ok(&folder, &["fsck", "--strict", "--no-dangling"]);
+            assert_eq!(git.ok(&folder, &["rev-list", "--count", "HEAD"]), steps.to_string());
+            let head = |folder: &Path| git.ok(folder, &["rev-parse", "HEAD"]);
+            assert_eq!(head(&folder), head(&follower));
+            assert_eq!(entries(&folder), entries(&follower));
+        }
+    }
+}
+
+#[test]
+fn git_archive_is_refused_in_a_sentence() {
+    let house = House::new();
+    let bob = house.person("bob");
+    for repo in ["marketplace", SKILL] {
+        let url = house.server.at(&story::own(repo));
+        let said = bob.git.fails(&bob.folder, &["archive", "--remote", &url, "HEAD"]);
+        // git before 2.44 does not even ask.
+        let unasked = said.contains("not supported by protocol");
+        assert!(unasked || said.contains("remote error: git archive is not supported over HTTP"), "{said}");
+    }
+    let asked = house.connect(&bob).get("/me/marketplace.git/info/refs?service=git-upload-archive");
+    assert_eq!(asked.status, 403);
+    assert!(asked.text().contains("git clone --depth=1"), "{}", asked.text());
+}
+
+#[test]
 fn a_release_is_reachable_by_its_tag_only_while_it_is_owned() {
     let house = House::new();
     let bob = house.person("bob");

@@ -4,6 +4,7 @@ pub mod app;
 pub mod clients;
 pub mod folder;
 pub mod git;
+pub mod git_backend;
 pub mod log;
 pub mod model;
 pub mod pack;
