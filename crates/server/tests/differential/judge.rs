@@ -169,6 +169,27 @@ impl Judge {
         known(id).or_else(of_tree).unwrap_or_default()
     }
 
+    /// Whether a new copy with this tip is to hold every step: `Some(true)` if each of them is for `user` in all
+    /// of these worlds, `Some(false)` if one is in none.
+    pub(crate) fn whole(
+        &self,
+        app: &TestApp,
+        user: &str,
+        skill: &str,
+        tip: &str,
+        worlds: &[Arc<World>],
+    ) -> Option<bool> {
+        let steps = app.steps(user, skill);
+        let at = steps.iter().position(|(commit, _)| commit == tip).unwrap();
+        let shown: HashSet<&Which> =
+            steps[..=at].iter().filter_map(|(_, tree)| self.trees.get(tree)).collect();
+        let may = |world: &Arc<World>, which: &Which| world.permits(user, &which.0, &which.1);
+        if shown.iter().all(|which| worlds.iter().all(|world| may(world, which))) {
+            return Some(true);
+        }
+        shown.iter().any(|which| !worlds.iter().any(|world| may(world, which))).then_some(false)
+    }
+
     /// Whether a step since the commit `before` shows what is not for `user` in one of these worlds.
     pub(crate) fn missed(
         &self,

@@ -138,10 +138,25 @@ impl<'a> Stage<'a> {
             Ok(copy) => {
                 copy.git(&["fsck", "--strict", "--no-dangling"]).expect_success();
                 assert_true(user, repo, &copy, &worlds);
+                if options.is_empty() {
+                    self.assert_whole_where_it_may_be(user, repo, &copy, &worlds);
+                }
                 self.copies.lock().unwrap().push(Kept { user, repo, copy });
             }
             Err(ran) => self.assert_may_fail(user, repo, protocol, options, &ran, &worlds),
         }
+    }
+
+    /// A copy that named no depth has every step that it may have, or the tip alone.
+    fn assert_whole_where_it_may_be(&self, user: &str, repo: &str, copy: &Copy<'_>, worlds: &[Arc<World>]) {
+        let tip = copy.head();
+        // What somebody saw of their own marketplace, they may always see again.
+        let whole = match repo {
+            "marketplace" => Some(true),
+            skill => self.judge.lock().unwrap().whole(self.app, user, skill, &tip, worlds),
+        };
+        let shallow = copy.git(&["rev-parse", "--is-shallow-repository"]).expect_success().trim() == "true";
+        assert!(whole.is_none_or(|whole| whole != shallow), "{user}, {repo} at {tip}: shallow is {shallow}");
     }
 
     fn assert_may_fail(
