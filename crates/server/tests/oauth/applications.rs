@@ -108,7 +108,7 @@ fn a_new_password_disconnects_every_app_unless_its_owner_keeps_them() {
         assert_eq!(ask(port, &access, "GET", "/api/me", "").status, 401);
         assert_eq!(refusal(refresh(port, &client, &next)), "invalid_grant");
         assert_eq!(refusal(exchange(port, &client, &late, &[])), "invalid_grant", "a consent under way");
-        says(&ann.opens(PAGE), &["No application is connected."]);
+        says(&ann.opens(PAGE), &["No authorized apps."]);
     });
 }
 
