@@ -1,5 +1,7 @@
-//! Owns which passwords are good enough. Refuses to hash one, and to demand digits or signs: what counts is
-//! how many guesses it takes (NIST SP 800-63B, section 3.1.1.2).
+//! Which passwords are good enough. Nobody has to use digits or symbols: what counts is how many guesses a
+//! password takes, and whether attackers already have it on a list (NIST SP 800-63B, section 3.1.1.2).
+
+mod known;
 
 use zxcvbn::{Score, feedback::Warning, zxcvbn};
 
@@ -7,11 +9,11 @@ use zxcvbn::{Score, feedback::Warning, zxcvbn};
 pub const MIN_CHARS: usize = 10;
 /// The most characters; a bound on what a sign-in may cost us.
 pub const MAX_CHARS: usize = 256;
-/// How much of it is estimated. The estimate takes time that grows faster than the length, and whatever
-/// begins strong is strong.
+/// How much of a password is estimated. The estimate's time grows faster than the length, and a password that
+/// starts strong is strong.
 const ESTIMATED_CHARS: usize = 72;
 
-/// Why a password is not good enough, and what to do.
+/// Why a password is not good enough, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WeakPassword {
     /// Fewer than [`MIN_CHARS`].
@@ -20,6 +22,12 @@ pub enum WeakPassword {
     /// More than [`MAX_CHARS`].
     #[error("a password has at most {MAX_CHARS} characters")]
     Long,
+    /// It was found in a breach.
+    #[error(
+        "this password appeared in a data breach: choose three or four unrelated words, or let a password manager \
+         make one"
+    )]
+    Breached,
     /// It can be guessed.
     #[error("{why}: choose three or four unrelated words, or let a password manager make one")]
     Guessable {
@@ -28,11 +36,11 @@ pub enum WeakPassword {
     },
 }
 
-/// Whether `password` is good enough for someone of whom everybody knows the `hints`: name, address, our
-/// own name.
+/// Checks whether `password` is good enough for somebody of whom everybody knows the `hints`: name and email
+/// address.
 ///
 /// # Errors
-/// [`WeakPassword`], whose text is for the person.
+/// [`WeakPassword`], whose text is for the person. Never [`WeakPassword::Breached`]: only a service knows that.
 pub fn check(password: &str, hints: &[&str]) -> Result<(), WeakPassword> {
     let chars = password.chars().count();
     if chars < MIN_CHARS {
@@ -40,6 +48,9 @@ pub fn check(password: &str, hints: &[&str]) -> Result<(), WeakPassword> {
     }
     if chars > MAX_CHARS {
         return Err(WeakPassword::Long);
+    }
+    if let Some(known) = known::recognize(password) {
+        return Err(WeakPassword::Guessable { why: known.reason() });
     }
     let known: Vec<&str> = hints
         .iter()
@@ -111,6 +122,19 @@ mod tests {
             assert!(matches!(refusal, WeakPassword::Guessable { .. }), "{bad}: {refusal:?}");
             let said = refusal.to_string();
             assert!(said.contains("three or four unrelated words") && !said.contains(bad), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_password_that_is_on_a_list_is_refused_however_strong_it_looks() {
+        for (known, why) in [
+            ("correcthorsebatterystaple", "this passphrase is well known"),
+            ("Correct Horse Battery Staple", "this passphrase is well known"),
+            ("Sommer2023!!", "a season, month or weekday with a year"),
+        ] {
+            assert!(zxcvbn(known, HINTS).score() >= Score::Three, "the estimate alone would take {known}");
+            let refusal = check(known, HINTS).unwrap_err().to_string();
+            assert!(refusal.starts_with(why), "{refusal}");
         }
     }
 
