@@ -2,7 +2,9 @@
 //! to any of them itself: that is `skaas_outbound`'s.
 
 use skaas_domain::{id::UserId, identity::ProviderKind};
-use skaas_outbound::{Http, github::Github, mail::Mailer, mail::Message, oidc::Provider};
+use skaas_outbound::{
+    Http, breaches::RangeService, github::Github, mail::Mailer, mail::Message, oidc::Provider,
+};
 use tokio::sync::watch;
 
 use crate::app::App;
@@ -16,6 +18,8 @@ pub struct Outside {
     pub providers: Vec<IdentityProvider>,
     /// The way to addresses that strangers name.
     pub documents: Option<Http>,
+    /// Who knows passwords from breaches, beyond the list that ships with us.
+    pub breaches: Option<RangeService>,
 }
 
 /// One configured identity provider.

@@ -49,6 +49,7 @@ const VARIABLES: &[(&str, &str)] = &[
     ("mail.smtp", "SKAAS_SMTP_URL"),
     ("mail.from", "SKAAS_MAIL_FROM"),
     ("mail.folder", "SKAAS_MAIL_FOLDER"),
+    ("passwords.breach_service", "SKAAS_BREACH_SERVICE"),
     ("egress.allow", "SKAAS_EGRESS_ALLOW"),
     ("egress.allow_for_clients", "SKAAS_EGRESS_ALLOW_FOR_CLIENTS"),
     ("log.level", "SKAAS_LOG"),
@@ -74,6 +75,7 @@ pub(crate) struct Settings {
     pub(crate) redis: Redis,
     pub(crate) limits: Limits,
     pub(crate) mail: Mail,
+    pub(crate) passwords: Passwords,
     pub(crate) egress: Egress,
     #[serde(default)]
     pub(crate) identity_provider: Vec<ProviderSettings>,
@@ -99,6 +101,12 @@ pub(crate) struct Mail {
     pub(crate) smtp: String,
     pub(crate) from: String,
     pub(crate) folder: String,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Passwords {
+    pub(crate) breach_service: String,
 }
 
 #[derive(Clone, Deserialize)]
@@ -265,7 +273,9 @@ impl fmt::Display for Settings {
         writeln!(f, "stall_seconds = {}\npush_mib = {}", l.stall_seconds, l.push_mib)?;
         let m = &self.mail;
         writeln!(f, "\n[mail]\nsmtp = {}\nfrom = {:?}", show("mail.smtp", &m.smtp), m.from)?;
-        writeln!(f, "folder = {:?}\n\n[egress]\nallow = {:?}", m.folder, self.egress.allow)?;
+        writeln!(f, "folder = {:?}", m.folder)?;
+        writeln!(f, "\n[passwords]\nbreach_service = {:?}", self.passwords.breach_service)?;
+        writeln!(f, "\n[egress]\nallow = {:?}", self.egress.allow)?;
         writeln!(f, "allow_for_clients = {:?}", self.egress.allow_for_clients)?;
         for provider in &self.identity_provider {
             writeln!(f, "\n[[identity_provider]]\nkind = {:?}", provider.kind)?;

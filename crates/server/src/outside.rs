@@ -2,16 +2,18 @@
 //! guard. Refuses to speak to any of them at the start: one that is down does not keep the server from
 //! starting.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, bail};
 use serde::Deserialize;
 use skaas_app::{
     Outside,
     outbound::{
-        Egress, Error as MailError, Http, SecretString,
+        Egress, Error as MailError, Http, HttpLimits, SecretString,
+        breaches::RangeService,
         egress::InvalidAllowance,
         github::{Github, GithubConfig},
+        http_client::HttpOptions,
         mail::{Folder, Mailer, Sender, Smtp, SmtpConfig},
         oidc::{Flavour, Provider, ProviderConfig},
     },
@@ -176,6 +178,7 @@ impl ProviderSettings {
 
 /// What the configuration says of the outside.
 pub(crate) fn outside(settings: &Settings, public_url: &str) -> anyhow::Result<Outside> {
+    let breaches = breaches(settings)?;
     let http = Http::new(egress("egress.allow", &settings.egress.allow)?)?;
     // What an operator lets us reach for signing in, no stranger may have us call.
     let for_clients = egress("egress.allow_for_clients", &settings.egress.allow_for_clients)?;
@@ -184,7 +187,25 @@ pub(crate) fn outside(settings: &Settings, public_url: &str) -> anyhow::Result<O
     if settings.mail.smtp.is_empty() {
         tracing::info!(event = "mail_to_folder", folder = %mail_folder(settings).display());
     }
-    Ok(Outside { mailer: Some(mailer(settings)?), providers, documents })
+    Ok(Outside { mailer: Some(mailer(settings)?), providers, documents, breaches })
+}
+
+/// The service that knows breached passwords, if one is configured. A person waits for its answer, so it has less
+/// time than others.
+fn breaches(settings: &Settings) -> Result<Option<RangeService>, InvalidSettings> {
+    let base = &settings.passwords.breach_service;
+    if base.is_empty() {
+        return Ok(None);
+    }
+    let limits = HttpLimits {
+        patience: Duration::from_secs(2),
+        connecting: Duration::from_secs(1),
+        ..HttpLimits::default()
+    };
+    let egress = egress("egress.allow", &settings.egress.allow)?;
+    let service = Http::with(egress, HttpOptions { limits, ..HttpOptions::default() })
+        .and_then(|http| RangeService::new(http, base));
+    service.map(Some).map_err(|error| wrong("passwords.breach_service", &error.to_string()))
 }
 
 /// Whether all of it can be used. Calls nobody.
@@ -192,6 +213,7 @@ pub(crate) fn check(settings: &Settings) -> Result<(), InvalidSettings> {
     let egress_of_providers = egress("egress.allow", &settings.egress.allow)?;
     egress("egress.allow_for_clients", &settings.egress.allow_for_clients)?;
     mailer(settings)?;
+    breaches(settings)?;
     if settings.identity_provider.is_empty() {
         return Ok(());
     }

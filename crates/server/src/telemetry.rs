@@ -101,6 +101,10 @@ pub(crate) fn start_metrics() -> anyhow::Result<PrometheusHandle> {
     metrics::describe_counter!("skaas_lineage_steps_total", "Steps written, by repo kind");
     metrics::describe_counter!("skaas_releases_total", "Releases cut");
     metrics::describe_counter!("skaas_pushes_total", "Pushes received, by outcome");
+    metrics::describe_counter!(
+        "skaas_breach_lookups_total",
+        "New passwords asked about at the breach service, by outcome"
+    );
     metrics::describe_gauge!("skaas_content_bytes", "Bytes of release content held in memory");
     describe_operations();
     Ok(handle)

@@ -7,6 +7,7 @@
 //! Everything blocks, as git does: two things at once are two threads (`std::thread::scope`), whoever
 //! holds a `&TestApp` may act from any of them.
 
+mod breaches;
 mod browser;
 mod copy;
 mod front;
@@ -44,6 +45,7 @@ pub use skaas_store::testing::{TestDatabase, redis_url, run_sql};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
+pub use breaches::Breaches;
 pub use browser::{Browser, Page};
 pub use copy::{Copy, Entry};
 pub use front::{Exchange, Front};
