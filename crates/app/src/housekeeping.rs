@@ -2,10 +2,11 @@
 
 use jiff::{SignedDuration, Timestamp};
 use skaas_store::{
-    budgets, codes, devices, oauth_clients, oauth_codes, oauth_grants, oauth_tokens, sessions, sign_ins,
+    budgets, codes, devices, known_browsers, oauth_clients, oauth_codes, oauth_grants, oauth_tokens,
+    sessions, sign_ins,
 };
 
-use crate::{app::App, error::Result};
+use crate::{app::App, error::Result, sessions::KNOWN_FOR};
 
 /// How long what has ended stays, so that a late second use is still known for what it is.
 const KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -25,6 +26,7 @@ pub(crate) async fn run(app: &App) -> Result<()> {
     rows += sign_ins::forget(&mut tx, before).await?;
     rows += codes::forget(&mut tx, before).await?;
     rows += devices::forget(&mut tx, before).await?;
+    rows += known_browsers::forget(&mut tx, ago(KNOWN_FOR)).await?;
     rows += oauth_codes::forget(&mut tx, before).await?;
     rows += oauth_tokens::forget(&mut tx, before).await?;
     rows += oauth_grants::forget(&mut tx, before).await?;

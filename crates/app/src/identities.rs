@@ -26,7 +26,7 @@ use crate::{
     app::App,
     error::{Error, Result},
     outside::{IdentityProvider, Way},
-    sessions::{self, Opened, SignedIn},
+    sessions::{self, Opened, SignedIn, Visitor},
 };
 
 /// Sign-ins that one network address may begin.
@@ -168,7 +168,10 @@ pub async fn finish(
             link(app, who, provider, &proven).await?;
             Ok(Outcome::Linked { return_to: sign_in.return_to })
         }
-        Intent::SignIn => enter(app, provider, proven, sign_in.return_to, browser, who, place).await,
+        Intent::SignIn => {
+            let visitor = Visitor { place, browser, before: who };
+            enter(app, provider, proven, sign_in.return_to, visitor).await
+        }
     }
 }
 
@@ -229,19 +232,18 @@ async fn enter(
     provider: &IdentityProvider,
     proven: Proven,
     return_to: String,
-    browser: &Secret,
-    before: Option<&SignedIn>,
-    place: &Place,
+    visitor: Visitor<'_>,
 ) -> Result<Outcome> {
     let now = app.now();
     let mut tx = app.store.begin().await?;
     let Some(identity) = identities::find_by_key(&mut tx, &proven.key()).await? else {
-        let pending = newcomer::keep(app, &mut tx, &provider.kind, &proven, return_to, browser).await?;
+        let pending =
+            newcomer::keep(app, &mut tx, &provider.kind, &proven, return_to, visitor.browser).await?;
         tx.commit().await?;
         return Ok(Outcome::New(pending));
     };
     refresh(&mut tx, &identity, &proven, now).await?;
-    let opened = sessions::open(app, &mut tx, identity.user, place, before).await?;
+    let opened = sessions::open(app, &mut tx, identity.user, visitor).await?;
     tx.commit().await?;
     tracing::info!(event = "signed_in", user_id = %identity.user, by = %provider.kind);
     Ok(Outcome::SignedIn { opened, return_to })
@@ -295,11 +297,15 @@ pub async fn list(app: &App, who: &SignedIn) -> Result<Vec<IdentityRecord>> {
     Ok(identities::list(&mut conn, who.user.id).await?)
 }
 
-/// Unlinks an identity, unless it is the last way in.
+/// Unlinks an identity, unless it is the last sign-in method. They must have signed in just now.
 ///
 /// # Errors
-/// [`Error::Conflict`] for the last way in; [`Error::NotFound`] for another's as for none.
-pub async fn unlink(app: &App, who: &SignedIn, id: IdentityId) -> Result<IdentityRecord> {
+/// [`Rejected::Stale`]; [`Error::Conflict`] for the last sign-in method; [`Error::NotFound`] for somebody else's as
+/// for none.
+pub async fn unlink(app: &App, who: &SignedIn, id: IdentityId) -> Result<IdentityRecord, Rejected> {
+    if !who.session.is_fresh(app.now()) {
+        return Err(Rejected::Stale);
+    }
     let user = who.user.id;
     let mut tx = app.store.begin().await?;
     // Whoever unlinks the other one at the same moment waits here.
@@ -309,9 +315,8 @@ pub async fn unlink(app: &App, who: &SignedIn, id: IdentityId) -> Result<Identit
     let absent = || Error::NotFound("you have no such identity; it may have been unlinked already".into());
     let removed = identities::remove(&mut tx, user, id).await?.ok_or_else(absent)?;
     if !may_unlink(count.saturating_sub(1), has_password) {
-        return Err(Error::Conflict(
-            "this is your only way to sign in; set a password or link another identity first".into(),
-        ));
+        let why = "this is your only way to sign in; set a password or link another identity first";
+        return Err(Error::Conflict(why.into()).into());
     }
     tx.commit().await?;
     tracing::info!(event = "identity_unlinked", user_id = %user, provider = %removed.provider);

@@ -1,5 +1,6 @@
-//! Use cases about browser logins: find, list, revoke. Opening one is `sign_in`'s and `accounts`'.
+//! Use cases about browser logins: find, list, revoke. `sign_in`, `identities` and `accounts` open them.
 
+use jiff::SignedDuration;
 use skaas_domain::{
     device::Place,
     id::{SessionId, UserId},
@@ -7,12 +8,16 @@ use skaas_domain::{
     session::Session,
 };
 pub use skaas_store::sessions::SignedIn;
-use skaas_store::{Tx, sessions};
+use skaas_store::{Tx, known_browsers, sessions};
 
 use crate::{
+    accounts::Rejected,
     app::App,
     error::{Error, Result},
 };
+
+/// How long a browser is known for an account after somebody signed in to it there.
+pub(crate) const KNOWN_FOR: SignedDuration = SignedDuration::from_hours(365 * 24);
 
 /// A session at the one moment at which its secret is known.
 #[derive(Debug, Clone)]
@@ -23,19 +28,26 @@ pub struct Opened {
     pub user: UserId,
 }
 
+/// The browser that somebody signs in with.
+#[derive(Clone, Copy)]
+pub struct Visitor<'a> {
+    /// Where it is.
+    pub place: &'a Place,
+    /// Its own secret, which it had before anybody signed in.
+    pub browser: &'a Secret,
+    /// Who is signed in there already.
+    pub before: Option<&'a SignedIn>,
+}
+
 /// A secret for a browser that has none: ties forms and outside sign-ins to it.
 pub fn browser_secret(app: &App) -> Secret {
     app.with_rng(|rng| Secret::generate(SecretKind::Browser, rng))
 }
 
-/// Opens a session; the one the browser had before ends, so that nobody's fixed cookie outlives a sign-in.
-pub(crate) async fn open(
-    app: &App,
-    tx: &mut Tx,
-    user: UserId,
-    place: &Place,
-    before: Option<&SignedIn>,
-) -> Result<Opened> {
+/// Opens a session, and remembers the browser for the account. The session it had before ends, so that a cookie
+/// that somebody planted doesn't outlive a sign-in.
+pub(crate) async fn open(app: &App, tx: &mut Tx, user: UserId, visitor: Visitor<'_>) -> Result<Opened> {
+    let Visitor { place, browser, before } = visitor;
     let now = app.now();
     let (id, secret) =
         app.with_rng(|rng| (SessionId::new(now, rng), Secret::generate(SecretKind::Session, rng)));
@@ -43,6 +55,7 @@ pub(crate) async fn open(
         sessions::revoke(tx, before.user.id, before.session.id, now).await?;
     }
     sessions::add(tx, &Session::begin(id, user, place.clone(), now), &secret.hash()).await?;
+    known_browsers::put(tx, user, &browser.hash(), now).await?;
     Ok(Opened { secret, user })
 }
 
@@ -72,7 +85,7 @@ async fn note_use(app: &App, id: SessionId) -> Result<()> {
 
 /// Ends the session.
 pub async fn sign_out(app: &App, signed_in: &SignedIn) -> Result<()> {
-    revoke(app, signed_in, signed_in.session.id).await
+    revoke_of(app, signed_in.user.id, signed_in.session.id).await
 }
 
 /// The user's sessions that work, the latest used first.
@@ -81,12 +94,16 @@ pub async fn list(app: &App, user: UserId) -> Result<Vec<Session>> {
     Ok(sessions::list(&mut conn, user, app.now()).await?)
 }
 
-/// Ends one session of the same user.
+/// Ends one session of the same user. For any but their own they must have signed in just now, so that somebody who
+/// finds a browser signed in can't sign its owner out elsewhere.
 ///
 /// # Errors
-/// [`Error::NotFound`] for another's as for none.
-pub async fn revoke(app: &App, signed_in: &SignedIn, id: SessionId) -> Result<()> {
-    revoke_of(app, signed_in.user.id, id).await
+/// [`Rejected::Stale`]; [`Error::NotFound`] for another user's session as for none.
+pub async fn revoke(app: &App, signed_in: &SignedIn, id: SessionId) -> Result<(), Rejected> {
+    if id != signed_in.session.id && !signed_in.session.is_fresh(app.now()) {
+        return Err(Rejected::Stale);
+    }
+    Ok(revoke_of(app, signed_in.user.id, id).await?)
 }
 
 /// Ends one session of this user.
@@ -104,8 +121,14 @@ pub async fn revoke_of(app: &App, user: UserId, id: SessionId) -> Result<()> {
     Ok(())
 }
 
-/// Ends every session of the user but this one; how many there were.
-pub async fn revoke_others(app: &App, signed_in: &SignedIn) -> Result<u64> {
+/// Ends every session of the user but this one; how many there were. They must have signed in just now.
+///
+/// # Errors
+/// [`Rejected::Stale`].
+pub async fn revoke_others(app: &App, signed_in: &SignedIn) -> Result<u64, Rejected> {
+    if !signed_in.session.is_fresh(app.now()) {
+        return Err(Rejected::Stale);
+    }
     let user = signed_in.user.id;
     let mut tx = app.store.begin().await?;
     let count = sessions::revoke_others(&mut tx, user, Some(signed_in.session.id), app.now()).await?;

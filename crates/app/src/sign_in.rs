@@ -1,23 +1,26 @@
-//! Use cases about signing in by password. Refuses to say which part of a name and a password is wrong: the
-//! words and the work are the same.
+//! Signing in by password. Nothing tells which part of a name and a password is wrong: the words and the work are
+//! the same.
 
 use jiff::SignedDuration;
-use skaas_domain::{device::Place, password::MAX_CHARS, user::User};
+use skaas_domain::{password::MAX_CHARS, secret::Secret, user::User};
 use skaas_store::{
     budgets::{self, Budget},
-    passwords, users,
+    known_browsers, passwords, users,
 };
 
 use crate::{
     accounts::{Rejected, address, is_still, password_matches, spend},
     app::App,
     error::Result,
-    sessions::{self, Opened, SignedIn},
+    sessions::{self, KNOWN_FOR, Opened, Visitor},
 };
 
 const WINDOW: SignedDuration = SignedDuration::from_mins(15);
-/// Tries from one network address at whatever account; from one network address at one account; at one account
-/// from anywhere (many, and none by who has used up the other two: a guesser does not soon shut its owner out).
+/// Tries of a browser that somebody signed in to the account with before. It spends no other budget, so strangers
+/// who use those up don't lock the owner out (OWASP, "device cookies").
+const BROWSER: Budget = Budget { name: "sign_in_browser", limit: 10, window: WINDOW };
+/// Tries of all other browsers: from one network at any account, from one network at one account, and at one account
+/// from anywhere. Once a network is over its own limits, its tries no longer count against the account.
 const ADDRESS: Budget = Budget { name: "sign_in_address", limit: 100, window: WINDOW };
 const HERE: Budget = Budget { name: "sign_in_account_address", limit: 10, window: WINDOW };
 const ACCOUNT: Budget = Budget { name: "sign_in_account", limit: 100, window: WINDOW };
@@ -31,15 +34,10 @@ pub async fn by_password(
     app: &App,
     login: &str,
     password: &str,
-    place: &Place,
-    before: Option<&SignedIn>,
+    visitor: Visitor<'_>,
 ) -> Result<Opened, Rejected> {
     let login = login.trim();
-    // Counted as it is looked up. Were a name and an address counted as the one account that has both, then the
-    // tries left would tell that they belong together.
-    let account = login.to_lowercase();
-    let here = format!("{account} {}", place.network());
-    let tries = [(&ADDRESS, place.network()), (&HERE, here.clone()), (&ACCOUNT, account)];
+    let tries = tries(app, login, visitor).await?;
     spend(app, &tries).await?;
     let user = find(app, login).await?;
     let record = match &user {
@@ -56,11 +54,38 @@ pub async fn by_password(
     if !is_still(&mut tx, user.id, hash.as_deref()).await? {
         return Err(no_match());
     }
-    budgets::clear(&mut tx, &HERE, &here).await?;
-    let opened = sessions::open(app, &mut tx, user.id, place, before).await?;
+    for (budget, subject) in tries.iter().filter(|(budget, _)| [HERE, BROWSER].contains(budget)) {
+        budgets::clear(&mut tx, budget, subject).await?;
+    }
+    let opened = sessions::open(app, &mut tx, user.id, visitor).await?;
     tx.commit().await?;
     tracing::info!(event = "signed_in", user_id = %user.id, by = "password");
     Ok(opened)
+}
+
+/// The budgets that one try spends, and whose.
+async fn tries(app: &App, login: &str, visitor: Visitor<'_>) -> Result<Vec<(&'static Budget, String)>> {
+    if let Some(user) = known_here(app, login, visitor.browser).await? {
+        return Ok(vec![(&BROWSER, format!("{} {}", user.id, visitor.browser.reveal()))]);
+    }
+    // Counted as it is looked up. If a name and an address counted as the one account that has both, the tries left
+    // would tell that they belong together.
+    let (account, network) = (login.to_lowercase(), visitor.place.network());
+    let here = format!("{account} {network}");
+    Ok(vec![(&ADDRESS, network), (&HERE, here), (&ACCOUNT, account)])
+}
+
+/// The account of this login, if this browser signed in to it before. Only the browser is looked up, so an account
+/// that exists takes no longer than one that doesn't.
+async fn known_here(app: &App, login: &str, browser: &Secret) -> Result<Option<User>> {
+    let since = app.now().saturating_sub(KNOWN_FOR).unwrap_or(jiff::Timestamp::MIN);
+    let mut conn = app.store.read().await?;
+    let users = known_browsers::users(&mut conn, &browser.hash(), since).await?;
+    let login = login.to_lowercase();
+    let is_meant = |user: &User| {
+        user.username == login || address(user).is_some_and(|address| address.to_lowercase() == login)
+    };
+    Ok(users.into_iter().find(is_meant))
 }
 
 fn no_match() -> Rejected {

@@ -34,6 +34,7 @@ pub mod devices;
 pub mod grants;
 pub mod identities;
 pub mod inspection;
+pub mod known_browsers;
 pub mod listings;
 mod names;
 pub mod oauth_clients;

@@ -20,6 +20,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0002_identity", include_str!("../migrations/0002_identity.sql")),
     ("0003_free_grants", include_str!("../migrations/0003_free_grants.sql")),
     ("0004_token_parents", include_str!("../migrations/0004_token_parents.sql")),
+    ("0005_known_browsers", include_str!("../migrations/0005_known_browsers.sql")),
 ];
 
 /// The columns that hold JSON: `{json:name}` in a migration's text.

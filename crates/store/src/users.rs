@@ -8,7 +8,7 @@ use crate::{
     column::{Value, record},
     connection::{Conn, Tx},
     error::{Conflict, Result, StoreError},
-    identities,
+    identities, known_browsers,
     names::{self, Kind},
     oauth_grants, passwords, sessions,
     statement::{execute, fetch_all, fetch_optional, sql},
@@ -125,6 +125,7 @@ pub async fn delete(tx: &mut Tx, id: UserId, at: Timestamp) -> Result<()> {
     passwords::remove(tx, id).await?;
     identities::remove_all(tx, id).await?;
     codes::forget_of(tx, id).await?;
+    known_browsers::remove_all(tx, id).await?;
     names::retire(tx, Kind::User, &user.username, at).await?;
     execute!(tx, DELETE, [id, at])?;
     Ok(())

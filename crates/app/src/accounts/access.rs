@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use skaas_domain::{id::UserId, user::TokenRecord};
-use skaas_store::{Tx, codes, devices, oauth_grants, sessions, tokens};
+use skaas_store::{Tx, codes, devices, known_browsers, oauth_grants, sessions, tokens};
 
 use crate::{
     app::App,
@@ -55,11 +55,12 @@ pub(super) async fn access(app: &App, user: UserId) -> Result<Access> {
     Ok(Access { tokens, applications: applications::list(app, user).await? })
 }
 
-/// Ends every session, every mailed link and every approval that no device has collected yet; tokens and apps
-/// too, unless they are to be kept. Nothing is committed here.
+/// Ends every session, every mailed link and every approval that no device has collected yet, and forgets the
+/// browsers; tokens and apps end too, unless they are to be kept. Nothing is committed here.
 pub(super) async fn end(tx: &mut Tx, user: UserId, other: OtherAccess, now: Timestamp) -> Result<Ended> {
     codes::end_all(tx, user, now).await?;
     devices::withdraw_approved(tx, user, now).await?;
+    known_browsers::remove_all(tx, user).await?;
     let sessions = sessions::revoke_others(tx, user, None, now).await?;
     let (tokens, applications) = match other {
         OtherAccess::Keep => (0, 0),

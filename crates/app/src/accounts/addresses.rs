@@ -1,8 +1,8 @@
-//! Owns how an address becomes an account's: a link is mailed there and comes back. Refuses to take anybody's
-//! word for it.
+//! How an email address becomes an account's: a link is mailed there and comes back. Nobody's word is enough.
 
 use jiff::SignedDuration;
 use skaas_domain::{
+    device::Place,
     id::CodeId,
     secret::{Secret, SecretKind},
     user::{User, check_email},
@@ -28,8 +28,12 @@ const CONFIRMABLE: SignedDuration = SignedDuration::from_hours(24);
 /// Mails that one account may cause.
 const MAILS: Budget = Budget { name: "mail_account", limit: 10, window: SignedDuration::from_hours(1) };
 
-/// Mails that ask one mailbox something, whoever causes them: nobody floods it by way of us.
-const MAILS_TO: Budget = Budget { name: "mail_recipient", limit: 5, window: SignedDuration::from_hours(1) };
+/// Mails that ask one mailbox something, from one network. Spent first, so a stranger who names somebody's address
+/// again and again runs out before the address does, and its owner still gets a link.
+const MAILS_FROM_TO: Budget =
+    Budget { name: "mail_sender_recipient", limit: 3, window: SignedDuration::from_hours(1) };
+/// Mails that ask one mailbox something, from anywhere: nobody floods it by way of us.
+const MAILS_TO: Budget = Budget { name: "mail_recipient", limit: 15, window: SignedDuration::from_hours(1) };
 
 /// A letter to be posted once what it speaks of is committed.
 pub(super) struct Ready {
@@ -87,23 +91,43 @@ pub(super) async fn ask(app: &App, tx: &mut Tx, user: &User, to: &str) -> Result
     Ok(Ready { user: user.clone(), message })
 }
 
-/// Whether this mailbox has had enough of us for now, counting one more mail to it.
-pub(super) async fn has_enough(app: &App, tx: &mut Tx, to: &str) -> Result<bool> {
-    let spent = budgets::spend(tx, &MAILS_TO, &to.to_lowercase(), app.now()).await?;
-    Ok(matches!(spent, Spent::Exhausted { .. }))
+/// Counts one more mail to this mailbox on behalf of somebody at `place`; [`Spent::Exhausted`] if it is one too many.
+pub(super) async fn spend_mail(app: &App, tx: &mut Tx, to: &str, place: &Place) -> Result<Spent> {
+    let (to, now) = (to.to_lowercase(), app.now());
+    let from_to = format!("{to} {}", place.network());
+    match budgets::spend(tx, &MAILS_FROM_TO, &from_to, now).await? {
+        Spent::Left(_) => Ok(budgets::spend(tx, &MAILS_TO, &to, now).await?),
+        exhausted @ Spent::Exhausted { .. } => Ok(exhausted),
+    }
 }
 
-/// Asks for another address: it counts once the link that is mailed there was followed; until then the old
-/// one stays. As the way to another password leads over the address, who asks must have signed in just now.
+/// Asks for another address: it counts once the link that is mailed there was followed; until then the old one
+/// stays. Since a new password can be had by way of the address, they must have signed in just now.
 ///
 /// # Errors
 /// [`Rejected::Field`] with `email`; [`Rejected::Stale`]; [`Rejected::TooOften`].
-pub async fn change_address(app: &App, who: &SignedIn, email: &str) -> Result<ChangeOfAddress, Rejected> {
+pub async fn change_address(
+    app: &App,
+    who: &SignedIn,
+    email: &str,
+    place: &Place,
+) -> Result<ChangeOfAddress, Rejected> {
     let email = check_email(email).map_err(|error| Rejected::field("email", &error))?;
     if !who.session.is_fresh(app.now()) {
         return Err(Rejected::Stale);
     }
-    spend(app, &[(&MAILS, who.user.id.to_string()), (&MAILS_TO, email.to_lowercase())]).await?;
+    spend(app, &[(&MAILS, who.user.id.to_string())]).await?;
+    let mut tx = app.store.begin().await?;
+    let spent = spend_mail(app, &mut tx, &email, place).await?;
+    tx.commit().await?;
+    if let Spent::Exhausted { until } = spent {
+        let minutes =
+            u64::try_from(until.duration_since(app.now()).as_secs()).unwrap_or(0).div_ceil(60).max(1);
+        let why = format!(
+            "this address already got several emails from us in the past hour; try again in {minutes} min"
+        );
+        return Err(Rejected::field("email", &why));
+    }
     let mut tx = app.store.begin().await?;
     let confirmed = users::email_verified_at(&mut tx, who.user.id).await?.is_some();
     if confirmed && address(&who.user).is_some_and(|now| now.to_lowercase() == email.to_lowercase()) {

@@ -87,7 +87,7 @@ pub(crate) async fn matches(app: &App, password: &str, hash: Option<String>) -> 
 #[cfg(test)]
 mod tests {
     use rand::{SeedableRng as _, rngs::StdRng};
-    use skaas_domain::{clock::ManualClock, device::Place, id::UserId};
+    use skaas_domain::{clock::ManualClock, device::Place, id::UserId, secret::Secret};
     use skaas_store::{Store, passwords, rate::Rate, sessions as stored_sessions, testing::TestDatabase};
 
     use super::*;
@@ -96,7 +96,7 @@ mod tests {
         app::{AppConfig, Parts},
         limits::Limits,
         render::Voice,
-        sessions::{self, SignedIn},
+        sessions::{self, SignedIn, Visitor},
         sign_in,
     };
 
@@ -128,6 +128,10 @@ mod tests {
         hashing.run(Duration::from_secs(20), || ()).await.unwrap();
     }
 
+    fn visitor<'a>(place: &'a Place, browser: &'a Secret) -> Visitor<'a> {
+        Visitor { place, browser, before: None }
+    }
+
     /// A node over `store`, with ann in it: her id, and a session of hers.
     async fn node_with_ann(store: Store, database: &TestDatabase) -> (App, SignedIn) {
         let voice = Voice { public_url: "https://skaas.test".into(), marketplace_name: "skaas".into() };
@@ -137,7 +141,8 @@ mod tests {
         let app = App::new(config, parts);
         let [username, email, password] = ["ann", "ann@example.test", PASSWORD].map(str::to_owned);
         let input = SignUp { username, email, password };
-        let opened = sign_up(&app, &input, &Place::new("198.51.100.7", "Firefox"), None).await.unwrap();
+        let (place, browser) = (Place::new("198.51.100.7", "Firefox"), sessions::browser_secret(&app));
+        let opened = sign_up(&app, &input, visitor(&place, &browser)).await.unwrap().opened;
         let signed_in = sessions::find(&app, opened.secret.reveal()).await.unwrap().unwrap();
         (app, signed_in)
     }
@@ -163,8 +168,9 @@ mod tests {
             let place = Place::new("198.51.100.7", "Firefox");
             let (app, ann) = node_with_ann(database.store().await, &database).await;
             let user = ann.user.id;
-            let opened =
-                overtaken(&app, user, sign_in::by_password(&app, "ann", PASSWORD, &place, None)).await;
+            let browser = sessions::browser_secret(&app);
+            let visitor = visitor(&place, &browser);
+            let opened = overtaken(&app, user, sign_in::by_password(&app, "ann", PASSWORD, visitor)).await;
             assert!(matches!(opened, Err(Rejected::NoMatch)), "{opened:?}");
             assert_eq!(sessions::list(&app, user).await.unwrap(), []);
 
@@ -173,7 +179,7 @@ mod tests {
             passwords::set(&mut tx, user, &hash, app.now()).await.unwrap();
             tx.commit().await.unwrap();
             let new = NewPassword { password: "seven mossy anchors humming", other: OtherAccess::Revoke };
-            let changed = overtaken(&app, user, change_password(&app, &ann, &place, PASSWORD, new)).await;
+            let changed = overtaken(&app, user, change_password(&app, &ann, visitor, PASSWORD, new)).await;
             assert!(matches!(changed, Err(Rejected::Stale)), "{changed:?}");
             let kept = passwords::find(&mut app.store.read().await.unwrap(), user).await.unwrap();
             assert_eq!(kept.unwrap().hash, "another");

@@ -30,7 +30,7 @@ pub use overview::{Overview, delete, overview};
 pub(crate) use password::is_still;
 pub use password::{NewPassword, Resettable, ask_reset, change_password, reset_password, reset_works};
 pub(crate) use sign_up::new_user;
-pub use sign_up::{SignUp, sign_up};
+pub use sign_up::{SignUp, SignedUp, sign_up};
 
 /// Where placeholders live: a domain that can have no mail (RFC 2606).
 const UNCONFIRMED: &str = "unconfirmed.invalid";

@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use skaas_domain::{
     device::Place,
     id::UserId,
-    password,
+    password::{self, WeakPassword},
     secret::{Secret, SecretKind},
     user::{User, check_email},
 };
@@ -13,7 +13,7 @@ use skaas_store::{
     Tx,
     budgets::Budget,
     codes::{self, CodeKind},
-    passwords, users,
+    known_browsers, passwords, users,
 };
 
 use super::{
@@ -25,7 +25,7 @@ use crate::{
     app::App,
     error::Result,
     outside::{beside, post},
-    sessions::{self, Opened, SignedIn},
+    sessions::{self, Opened, SignedIn, Visitor},
 };
 
 /// How long a mailed link works that chooses a new password.
@@ -98,13 +98,19 @@ pub async fn reset_works(app: &App, code: &str) -> Result<Resettable> {
 }
 
 /// Sets a new password by a mailed link, once. Every session and every other link ends in the same transaction,
-/// and so do tokens and apps unless they are to be kept.
+/// and so do tokens and apps unless they are to be kept. The browser that followed the link is known for the account
+/// from then on, whatever strangers try at it meanwhile.
 ///
 /// # Errors
 /// [`Rejected::Field`] with `password`; [`Error::NotFound`] for a link that is invalid or expired.
-pub async fn reset_password(app: &App, code: &str, new: NewPassword<'_>) -> Result<User, Rejected> {
+pub async fn reset_password(
+    app: &App,
+    code: &str,
+    new: NewPassword<'_>,
+    browser: &Secret,
+) -> Result<User, Rejected> {
     let user = reset_works(app, code).await?.user;
-    password::check(new.password, &[&user.username, &user.email])?;
+    check(app, new.password, &[&user.username, &user.email]).await?;
     let hash = hashing::hash(app, new.password).await?;
     let secret = Secret::parse(SecretKind::Link, code).map_err(|_| stale_link())?;
     let now = app.now();
@@ -114,6 +120,7 @@ pub async fn reset_password(app: &App, code: &str, new: NewPassword<'_>) -> Resu
     // Mail reached them there, if it is their address still.
     users::verify_email(&mut tx, code.user, &code.sent_to, now).await?;
     let ended = access::end(&mut tx, code.user, new.other, now).await?;
+    known_browsers::put(&mut tx, code.user, &browser.hash(), now).await?;
     tx.commit().await?;
     tell(app, &user);
     tracing::info!(
@@ -134,12 +141,12 @@ pub async fn reset_password(app: &App, code: &str, new: NewPassword<'_>) -> Resu
 pub async fn change_password(
     app: &App,
     who: &SignedIn,
-    place: &Place,
+    visitor: Visitor<'_>,
     current: &str,
     new: NewPassword<'_>,
 ) -> Result<Opened, Rejected> {
     let known = confirm_again(app, who, "current", current).await?;
-    password::check(new.password, &[&who.user.username, &who.user.email])?;
+    check(app, new.password, &[&who.user.username, &who.user.email]).await?;
     let hash = hashing::hash(app, new.password).await?;
     let now = app.now();
     let user = who.user.id;
@@ -149,7 +156,7 @@ pub async fn change_password(
     }
     passwords::set(&mut tx, user, &hash, now).await?;
     let ended = access::end(&mut tx, user, new.other, now).await?;
-    let opened = sessions::open(app, &mut tx, user, place, None).await?;
+    let opened = sessions::open(app, &mut tx, user, visitor).await?;
     tx.commit().await?;
     tell(app, &who.user);
     tracing::info!(
@@ -159,6 +166,30 @@ pub async fn change_password(
         apps_revoked = ended.applications
     );
     Ok(opened)
+}
+
+/// Checks whether a password may be set: by itself, then, if the operator configured a breach service, by asking
+/// that. A service that doesn't answer keeps nobody from setting a password; the operator sees that it failed.
+///
+/// # Errors
+/// [`Rejected::Field`] with `password`.
+pub(super) async fn check(app: &App, new: &str, hints: &[&str]) -> Result<(), Rejected> {
+    password::check(new, hints)?;
+    let Some(service) = &app.outside.breaches else { return Ok(()) };
+    let count = |outcome| metrics::counter!("skaas_breach_lookups_total", "outcome" => outcome).increment(1);
+    match service.count(new).await {
+        Ok(0) => count("clean"),
+        Ok(_) => {
+            count("breached");
+            return Err(WeakPassword::Breached.into());
+        }
+        Err(error) => {
+            count("failed");
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            tracing::warn!(event = "breach_lookup_failed", reason = %error, cause);
+        }
+    }
+    Ok(())
 }
 
 /// Makes sure that a dangerous act is the owner's: by the password in `field`, or, where there is none, by

@@ -1,21 +1,24 @@
-//! Owns how an account comes to be. Refuses to say whether an address is known here.
+//! How an account is created. Nothing here tells whether an address has an account.
 
 use skaas_domain::{
-    device::Place,
     id::UserId,
     name::check_username,
     password,
     user::{User, check_email},
 };
-use skaas_store::{Conflict, StoreError, Tx, budgets::Budget, passwords, users};
-
-use super::{Rejected, addresses, hashing, placeholder, spend};
-use crate::{
-    app::App,
-    sessions::{self, Opened, SignedIn},
+use skaas_store::{
+    Conflict, StoreError, Tx,
+    budgets::{Budget, Spent},
+    passwords, users,
 };
 
-/// Accounts that one address may make.
+use super::{Rejected, addresses, hashing, password::check, placeholder, spend};
+use crate::{
+    app::App,
+    sessions::{self, Opened, Visitor},
+};
+
+/// Accounts that can be created from one network.
 const SIGN_UPS: Budget =
     Budget { name: "sign_up_address", limit: 20, window: jiff::SignedDuration::from_hours(1) };
 
@@ -30,38 +33,48 @@ pub struct SignUp {
     pub password: String,
 }
 
-/// Makes an account, signs its owner in, and mails a link to the address they gave. All of that is the same
-/// whether the address is free, another's or unreachable: only who reads its mail learns which.
+/// An account just created.
+#[derive(Debug, Clone)]
+pub struct SignedUp {
+    /// Its first session.
+    pub opened: Opened,
+    /// Whether a link was mailed to the address; not if that address got enough mail from us already.
+    pub is_mailed: bool,
+}
+
+/// Creates an account, signs its owner in, and mails a link to the address they gave. All of that is the same
+/// whether the address is free, somebody else's or unreachable: only the person who reads its mail learns which.
 ///
 /// # Errors
 /// [`Rejected::Field`] with `username`, `email` or `password`; [`Rejected::TooOften`].
-pub async fn sign_up(
-    app: &App,
-    input: &SignUp,
-    place: &Place,
-    before: Option<&SignedIn>,
-) -> Result<Opened, Rejected> {
+pub async fn sign_up(app: &App, input: &SignUp, visitor: Visitor<'_>) -> Result<SignedUp, Rejected> {
+    let place = visitor.place;
     let username = input.username.trim();
     check_username(username).map_err(|error| Rejected::field("username", &error))?;
     let email = check_email(&input.email).map_err(|error| Rejected::field("email", &error))?;
-    password::check(&input.password, &[username, &email])?;
+    let hints = [username, &email];
+    password::check(&input.password, &hints)?;
     spend(app, &[(&SIGN_UPS, place.network())]).await?;
+    // Nobody has the service asked for them without end.
+    check(app, &input.password, &hints).await?;
     let hash = hashing::hash(app, &input.password).await?;
     let mut tx = app.store.begin().await?;
     let user = new_user(app, &mut tx, username, None).await?;
     passwords::set(&mut tx, user.id, &hash, app.now()).await?;
     let letter = addresses::ask(app, &mut tx, &user, &email).await?;
-    let has_enough = addresses::has_enough(app, &mut tx, &email).await?;
-    let opened = sessions::open(app, &mut tx, user.id, place, before).await?;
+    let spent = addresses::spend_mail(app, &mut tx, &email, place).await?;
+    let opened = sessions::open(app, &mut tx, user.id, visitor).await?;
     tx.commit().await?;
-    // Else whoever has others' mailboxes flooded would also keep their owners from signing up.
-    if has_enough {
-        tracing::warn!(event = "mailbox_spared", user_id = %user.id);
-    } else {
+    let is_mailed = matches!(spent, Spent::Left(_));
+    // An account is created all the same: otherwise a stranger who floods a mailbox would also keep its owner from
+    // signing up.
+    if is_mailed {
         letter.post(app);
+    } else {
+        tracing::warn!(event = "mailbox_spared", user_id = %user.id);
     }
     tracing::info!(event = "signed_up", user_id = %user.id);
-    Ok(opened)
+    Ok(SignedUp { opened, is_mailed })
 }
 
 /// Adds a user, with an address that somebody vouches for or none. Nothing is committed here.

@@ -19,7 +19,7 @@ use crate::{
     accounts::{Rejected, new_user},
     app::App,
     error::{Error, Result},
-    sessions::{self, Opened, SignedIn},
+    sessions::{self, Opened, SignedIn, Visitor},
 };
 
 /// Somebody whom a provider vouches for and who has no account.
@@ -115,7 +115,7 @@ pub async fn join(
     }
     let user = new_user(app, &mut tx, username.trim(), address.as_deref()).await?;
     identities::add(&mut tx, &record(app, user.id, &sign_in.provider, &proven)).await?;
-    let opened = sessions::open(app, &mut tx, user.id, place, before).await?;
+    let opened = sessions::open(app, &mut tx, user.id, Visitor { place, browser, before }).await?;
     tx.commit().await?;
     tracing::info!(event = "signed_up", user_id = %user.id, by = %sign_in.provider);
     Ok((opened, sign_in.return_to))

@@ -9,7 +9,7 @@ use super::{
     Fault, Frame, Member, Moment, PageError, PagesState, Query, Submitted,
     frame::{show_as, sign_in_command},
     go,
-    sign_in::patience,
+    sign_in::{patience, sign_in_again},
     taken_apart, with_patience,
 };
 
@@ -76,6 +76,11 @@ pub(super) async fn page(
         "signed-up" => {
             frame.noting("good", "Welcome. Check your email: open the link we sent to confirm your address.")
         }
+        "signed-up-unmailed" => frame.noting(
+            "care",
+            "Welcome. We didn't email you a confirmation link, because that address already got several emails from \
+             us in the past hour. Enter it below in an hour to get one.",
+        ),
         "confirmed" => frame.noting("good", "Your email address is confirmed."),
         "email" => {
             frame.noting("good", "Check your email: open the link we sent to confirm the new address.")
@@ -93,7 +98,7 @@ pub(super) async fn change_email(
     Submitted(fields): Submitted,
 ) -> Result<Response, PageError> {
     let email = fields.trimmed("email");
-    match accounts::change_address(&state.app, &member.signed_in, email).await {
+    match accounts::change_address(&state.app, &member.signed_in, email, &member.browser.place).await {
         Ok(ChangeOfAddress::Asked) => Ok(go("/account?done=email", [])),
         Ok(ChangeOfAddress::Same) => Ok(go("/account?done=same-email", [])),
         Err(rejected) => refuse(&state, &member, Form::Email, rejected, email).await,
@@ -120,7 +125,7 @@ async fn refuse(
     email: &str,
 ) -> Result<Response, PageError> {
     if matches!(rejected, Rejected::Stale) {
-        return Ok(go("/signin?again=1&return_to=%2Faccount", []));
+        return Ok(sign_in_again("/account"));
     }
     let wait = patience(&rejected);
     let (status, fault) = taken_apart(rejected)?;

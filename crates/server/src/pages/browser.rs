@@ -14,7 +14,7 @@ use axum::{
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header, request::Parts};
 use skaas_app::{
     CountedAs,
-    sessions::{self, Opened, SignedIn},
+    sessions::{self, Opened, SignedIn, Visitor},
 };
 use skaas_domain::{
     device::Place,
@@ -105,6 +105,11 @@ impl Browser {
     pub(crate) fn knows_csrf(&self, token: &str) -> bool {
         // Hashed first: how long the comparison takes tells nothing.
         SecretHash::of(token) == SecretHash::of(&self.csrf)
+    }
+
+    /// The browser as somebody who signs in with it.
+    pub(crate) fn visitor(&self) -> Visitor<'_> {
+        Visitor { place: &self.place, browser: &self.secret, before: self.session.as_ref() }
     }
 
     /// What stands around a page; `here` names the current place in the menu.

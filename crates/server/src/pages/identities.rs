@@ -3,11 +3,15 @@
 use askama::Template;
 use axum::{extract::State, response::Response};
 use http::StatusCode;
-use skaas_app::{Error, accounts, identities};
+use skaas_app::{
+    Error,
+    accounts::{self, Rejected},
+    identities,
+};
 
 use super::{
     Fault, Frame, Member, Moment, PageError, PagesState, Query, Submitted, confirm::Confirm, frame::show_as,
-    go, sentence_case,
+    go, sentence_case, sign_in::sign_in_again,
 };
 
 /// One identity.
@@ -86,6 +90,9 @@ pub(super) async fn ask(
     let identity = all.into_iter().find(|identity| identity.id.to_string() == id);
     let absent = || Error::NotFound("you have no linked account with this ID".into());
     let identity = identity.ok_or_else(absent)?;
+    if !signed_in.session.is_fresh(state.app.now()) {
+        return Ok(sign_in_again(&browser.path));
+    }
     let provider = identity.provider.label();
     let who = identity.email.or(identity.name).map_or_else(String::new, |who| format!(" account {who}"));
     Confirm {
@@ -112,11 +119,13 @@ pub(super) async fn unlink(
     let id = fields.get("identity").parse().map_err(|_| absent())?;
     match identities::unlink(&state.app, &member.signed_in, id).await {
         Ok(_) => Ok(go("/account/identities?done=unlinked", [])),
-        Err(Error::Conflict(why)) => {
+        Err(Rejected::Stale) => Ok(sign_in_again(&format!("/account/identities/unlink?identity={id}"))),
+        Err(Rejected::Other(Error::Conflict(why))) => {
             let frame = member.browser.frame("identities");
             let fault = Fault { field: "", text: sentence_case(&why) };
             render(&state, &member, frame, StatusCode::CONFLICT, fault).await
         }
-        Err(other) => Err(other.into()),
+        Err(Rejected::Other(other)) => Err(other.into()),
+        Err(other) => Err(Error::Forbidden(other.to_string()).into()),
     }
 }

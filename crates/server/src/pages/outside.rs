@@ -17,7 +17,7 @@ use super::{
     Browser, Fault, Frame, Member, PageError, PagesState, Query, Submitted,
     frame::{show, show_as},
     go,
-    sign_in::after,
+    sign_in::{after, sign_in_again},
     taken_apart,
 };
 
@@ -94,7 +94,7 @@ pub(super) async fn link(
             let label = kind.map_or_else(String::new, |kind| kind.label().to_owned());
             show(&Leave { frame: browser.frame("identities"), label, url: url.into() })
         }
-        Err(Rejected::Stale) => Ok(go("/signin?again=1&return_to=%2Faccount%2Fidentities", [])),
+        Err(Rejected::Stale) => Ok(sign_in_again("/account/identities")),
         Err(other) => Err(rejected(other)),
     }
 }

@@ -6,8 +6,12 @@ use http::StatusCode;
 use skaas_app::accounts::{self, Access, NewPassword, OtherAccess, Rejected};
 
 use super::{
-    Fault, Frame, Member, Moment, PageError, PagesState, Query, Submitted, frame::show_as, go,
-    reset::other_access, sign_in::patience, taken_apart, with_patience,
+    Fault, Frame, Member, Moment, PageError, PagesState, Query, Submitted,
+    frame::show_as,
+    go,
+    reset::other_access,
+    sign_in::{patience, sign_in_again},
+    taken_apart, with_patience,
 };
 
 #[derive(Template)]
@@ -70,10 +74,10 @@ pub(super) async fn change(
         OtherAccess::Revoke => "/account/password?done=changed",
         OtherAccess::Keep => "/account/password?done=changed-only",
     };
-    let place = &member.browser.place;
-    match accounts::change_password(&state.app, &member.signed_in, place, current, new).await {
+    let visitor = member.browser.visitor();
+    match accounts::change_password(&state.app, &member.signed_in, visitor, current, new).await {
         Ok(opened) => Ok(go(done, [state.cookies.session(&opened)])),
-        Err(Rejected::Stale) => Ok(go("/signin?again=1&return_to=%2Faccount%2Fpassword", [])),
+        Err(Rejected::Stale) => Ok(sign_in_again("/account/password")),
         Err(rejected) => {
             let wait = patience(&rejected);
             let (status, fault) = taken_apart(rejected)?;

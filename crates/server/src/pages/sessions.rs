@@ -2,10 +2,11 @@
 
 use askama::Template;
 use axum::{extract::State, response::Response};
-use skaas_app::{Error, sessions};
+use skaas_app::{Error, accounts::Rejected, sessions};
 
 use super::{
     Frame, Member, Moment, PageError, PagesState, Query, Submitted, confirm::Confirm, frame::show, go,
+    sign_in::sign_in_again,
 };
 
 /// One browser.
@@ -59,8 +60,12 @@ pub(super) async fn ask(
     let all = sessions::list(&state.app, signed_in.user.id).await?;
     let session = all.into_iter().find(|session| session.id.to_string() == id);
     let session = session.ok_or_else(|| Error::NotFound("you have no session with this ID".into()))?;
+    let is_this = session.id == signed_in.session.id;
+    if !is_this && !signed_in.session.is_fresh(state.app.now()) {
+        return Ok(sign_in_again(&browser.path));
+    }
     let which = agent(&session.place.agent);
-    let here = if session.id == signed_in.session.id { " This is the browser you're using now." } else { "" };
+    let here = if is_this { " This is the browser you're using now." } else { "" };
     Confirm {
         frame: browser.frame("sessions"),
         question: format!("Sign out {which}?"),
@@ -78,7 +83,13 @@ pub(super) async fn ask(
 }
 
 /// `GET /account/sessions/others`
-pub(super) async fn ask_others(Member { browser, .. }: Member) -> Result<Response, PageError> {
+pub(super) async fn ask_others(
+    State(state): State<PagesState>,
+    Member { browser, signed_in }: Member,
+) -> Result<Response, PageError> {
+    if !signed_in.session.is_fresh(state.app.now()) {
+        return Ok(sign_in_again(&browser.path));
+    }
     Confirm {
         frame: browser.frame("sessions"),
         question: "Sign out everywhere else?".to_owned(),
@@ -104,7 +115,9 @@ pub(super) async fn revoke(
         .get("session")
         .parse()
         .map_err(|_| Error::NotFound("you have no session with this ID".into()))?;
-    sessions::revoke(&state.app, &signed_in, id).await?;
+    if let Err(rejected) = sessions::revoke(&state.app, &signed_in, id).await {
+        return refuse(rejected, &format!("/account/sessions/revoke?session={id}"));
+    }
     let own = id == signed_in.session.id;
     if own {
         Ok(go("/?done=signed-out", [state.cookies.no_session()]))
@@ -118,8 +131,19 @@ pub(super) async fn revoke_others(
     Member { signed_in, .. }: Member,
     _: Submitted,
 ) -> Result<Response, PageError> {
-    sessions::revoke_others(&state.app, &signed_in).await?;
-    Ok(go("/account/sessions?done=others", []))
+    match sessions::revoke_others(&state.app, &signed_in).await {
+        Ok(_) => Ok(go("/account/sessions?done=others", [])),
+        Err(rejected) => refuse(rejected, "/account/sessions/others"),
+    }
+}
+
+/// Asks to sign in again, and then the question at `path` once more, if the sign-in is too long ago.
+fn refuse(rejected: Rejected, path: &str) -> Result<Response, PageError> {
+    match rejected {
+        Rejected::Stale => Ok(sign_in_again(path)),
+        Rejected::Other(error) => Err(error.into()),
+        other => Err(Error::Forbidden(other.to_string()).into()),
+    }
 }
 
 /// Browser and system, where the agent's text names ones that people know; else the text itself.

@@ -58,8 +58,7 @@ pub(super) async fn sign_in(
 ) -> Result<Response, PageError> {
     let return_to = return_path(fields.get("return_to"));
     let (login, password) = (fields.trimmed("login"), fields.get("password"));
-    let before = browser.session.as_ref();
-    match use_case::by_password(&state.app, login, password, &browser.place, before).await {
+    match use_case::by_password(&state.app, login, password, browser.visitor()).await {
         Ok(opened) => Ok(go(after(return_to), [state.cookies.session(&opened)])),
         Err(rejected) => {
             let wait = patience(&rejected);
@@ -67,7 +66,8 @@ pub(super) async fn sign_in(
             let frame = browser.frame("signin");
             let (login, return_to) = (login.to_owned(), return_to.to_owned());
             let buttons = buttons(&state, &return_to);
-            let page = SignIn { frame, login, return_to, fault, buttons, again: false };
+            let again = fields.get("again") == "1" && browser.session.is_some();
+            let page = SignIn { frame, login, return_to, fault, buttons, again };
             Ok(with_patience(wait, show_as(status, &page)?))
         }
     }
@@ -87,6 +87,12 @@ pub(super) async fn sign_out(
 /// Where to go once signed in: to the account, where nowhere else was asked for.
 pub(super) fn after(return_to: &str) -> &str {
     if return_to == "/" { "/account" } else { return_to }
+}
+
+/// To the page that asks a person who is signed in to sign in again, and from there back to `path`.
+pub(super) fn sign_in_again(path: &str) -> Response {
+    let back: String = url::form_urlencoded::byte_serialize(path.as_bytes()).collect();
+    go(&format!("/signin?again=1&return_to={back}"), [])
 }
 
 pub(super) fn patience(rejected: &Rejected) -> Option<std::time::Duration> {

@@ -53,9 +53,13 @@ pub(super) async fn sign_up(
         email: fields.trimmed("email").to_owned(),
         password: fields.get("password").to_owned(),
     };
-    match accounts::sign_up(&state.app, &input, &browser.place, browser.session.as_ref()).await {
-        Ok(opened) => {
-            let path = if return_to == "/" { "/account?done=signed-up" } else { return_to };
+    match accounts::sign_up(&state.app, &input, browser.visitor()).await {
+        Ok(accounts::SignedUp { opened, is_mailed }) => {
+            let path = match (return_to, is_mailed) {
+                ("/", true) => "/account?done=signed-up",
+                ("/", false) => "/account?done=signed-up-unmailed",
+                (elsewhere, _) => elsewhere,
+            };
             Ok(go(path, [state.cookies.session(&opened)]))
         }
         Err(rejected) => {

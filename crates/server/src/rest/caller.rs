@@ -76,6 +76,11 @@ impl Caller {
         if let Self::Person(signed_in) = self { Some(signed_in.session.id) } else { None }
     }
 
+    /// The person who asks in a browser, if one does.
+    pub(crate) fn person(&self) -> Option<&SignedIn> {
+        if let Self::Person(signed_in) = self { Some(signed_in) } else { None }
+    }
+
     /// The connected application that asks, if it is one.
     pub(crate) fn grant(&self) -> Option<OauthGrantId> {
         if let Self::Client(bearer) = self { Some(bearer.grant.id) } else { None }

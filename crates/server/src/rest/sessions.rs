@@ -1,4 +1,4 @@
-//! Owns `/api/sessions`: browser logins, seen from a program.
+//! `/api/sessions`: the owner's browser sessions.
 
 use axum::{
     Json,
@@ -6,7 +6,7 @@ use axum::{
 };
 use http::StatusCode;
 use skaas_api::{SessionInfo, SessionList};
-use skaas_app::{App, Error, sessions};
+use skaas_app::{App, Error, accounts::Rejected, sessions};
 use skaas_domain::{id::SessionId, scope::Need, session::Session};
 
 use super::{
@@ -53,6 +53,20 @@ pub(crate) async fn revoke(
 ) -> Answer<StatusCode> {
     let user = caller.allowed(&Need::Account { write: true })?;
     let id = id.parse().map_err(|_| Error::NotFound("you have no such session".into()))?;
-    sessions::revoke_of(&app, user.id, id).await?;
+    match caller.person() {
+        None => sessions::revoke_of(&app, user.id, id).await?,
+        Some(signed_in) => sessions::revoke(&app, signed_in, id).await.map_err(refused)?,
+    }
     Ok(StatusCode::NO_CONTENT)
+}
+
+fn refused(rejected: Rejected) -> Error {
+    match rejected {
+        Rejected::Other(error) => error,
+        Rejected::Stale => Error::Forbidden(
+            "ending another session in a browser needs a sign-in from the past 15 minutes; sign in again first"
+                .into(),
+        ),
+        other => Error::Forbidden(other.to_string()),
+    }
 }

@@ -1,11 +1,15 @@
 //! Signing in and out: who gets in, for how long, and what the answer gives away.
 
 use jiff::SignedDuration;
-use skaas_app::{accounts::Rejected, sessions::Opened, sign_in};
+use skaas_app::{
+    accounts::Rejected,
+    sessions::{self, Opened, Visitor},
+    sign_in,
+};
 use skaas_domain::device::Place;
-use skaas_testkit::app::{Page, TestApp, story};
+use skaas_testkit::app::{Browser, Page, TestApp, story};
 
-use super::{PASSWORD, is_in, joins, signs_in, signs_up};
+use super::{NEW_PASSWORD, PASSWORD, is_in, joins, signs_in, signs_up};
 
 /// A page without what differs by nature.
 fn plain(page: &Page, login: &str) -> String {
@@ -54,8 +58,125 @@ fn tries_run_out_for_accounts_that_exist_and_for_those_that_do_not_on_every_node
 
 /// A guess from somewhere.
 fn guesses(app: &TestApp, from: &str, login: &str) -> Result<Opened, Rejected> {
-    let place = Place::new(from, "curl");
-    app.run(sign_in::by_password(app.operator(), login, "wrong horse wrong staple", &place, None))
+    let (place, browser) = (Place::new(from, "curl"), sessions::browser_secret(app.operator()));
+    let visitor = Visitor { place: &place, browser: &browser, before: None };
+    app.run(sign_in::by_password(app.operator(), login, "wrong horse wrong staple", visitor))
+}
+
+/// Strangers use up the tries at an account, from eleven networks.
+fn strangers_use_up(app: &TestApp, login: &str) {
+    for network in 0..11 {
+        for _ in 0..10 {
+            let _ = guesses(app, &format!("198.51.{network}.7"), login);
+        }
+    }
+    assert!(matches!(guesses(app, "203.0.113.9", login), Err(Rejected::TooOften { .. })));
+}
+
+#[track_caller]
+fn signs_out(browser: &mut Browser) {
+    let page = browser.open("/account");
+    browser.submit(&page, "/signout", &[]);
+}
+
+#[test]
+fn strangers_do_not_lock_out_a_browser_in_which_the_owner_signed_in_before() {
+    story(|app| {
+        let (mut ann, mut eve) = (joins(app, "ann"), signs_up(app, "eve"));
+        signs_out(&mut ann);
+        signs_out(&mut eve);
+        strangers_use_up(app, "ann");
+        for stranger in [&mut app.browser(), &mut eve] {
+            assert_eq!(signs_in(stranger, "ann", PASSWORD).status(), 429, "nobody signed in as Ann there");
+        }
+        signs_in(&mut ann, "ann", PASSWORD);
+        assert!(is_in(&mut ann));
+        signs_out(&mut ann);
+        signs_in(&mut ann, "Ann@Example.Test", PASSWORD);
+        assert!(is_in(&mut ann), "by the address as well");
+    });
+}
+
+#[test]
+fn a_known_browser_has_tries_of_its_own_and_spends_nobody_elses() {
+    story(|app| {
+        let mut ann = joins(app, "ann");
+        let mut phone = app.browser();
+        signs_in(&mut phone, "ann", PASSWORD);
+        signs_out(&mut ann);
+        signs_out(&mut phone);
+        for login in ["ann", "ann@example.test"] {
+            for _ in 0..5 {
+                assert_eq!(signs_in(&mut ann, login, "wrong horse wrong staple").status(), 422);
+            }
+        }
+        assert_eq!(signs_in(&mut ann, "ann", PASSWORD).status(), 429, "ten in all");
+        for other in [&mut phone, &mut app.browser()] {
+            signs_in(other, "ann", PASSWORD);
+            assert!(is_in(other));
+        }
+        app.pass(SignedDuration::from_mins(15));
+        signs_in(&mut ann, "ann", PASSWORD);
+        assert!(is_in(&mut ann));
+    });
+}
+
+#[test]
+fn a_reset_password_forgets_every_browser_but_the_one_that_followed_the_link() {
+    story(|app| {
+        let mut ann = joins(app, "ann");
+        let mut phone = app.browser();
+        let page = phone.open("/reset");
+        phone.submit(&page, "/reset", &[("email", "ann@example.test")]);
+        strangers_use_up(app, "ann");
+        let page = phone.open(&app.link_mailed_to("ann@example.test"));
+        phone.submit(&page, "/reset/new", &[("password", NEW_PASSWORD)]);
+        assert_eq!(signs_in(&mut ann, "ann", NEW_PASSWORD).status(), 429, "it may be a thief's");
+        signs_in(&mut phone, "ann", NEW_PASSWORD);
+        assert!(is_in(&mut phone));
+    });
+}
+
+#[test]
+fn ending_other_sessions_needs_a_recent_sign_in_and_comes_back_to_the_question() {
+    story(|app| {
+        let mut ann = joins(app, "ann");
+        let mut phone = app.browser();
+        signs_in(&mut phone, "ann", PASSWORD);
+        app.pass(SignedDuration::from_mins(15));
+        let page = ann.open("/account/sessions");
+        let csrf = page.hidden_fields("/signout").remove(0).1;
+        let sent = ann.post("/account/sessions/others", &[("csrf", &csrf)], &[]);
+        let to = "/signin?again=1&return_to=%2Faccount%2Fsessions%2Fothers";
+        assert_eq!(sent.answer.header("location"), Some(to));
+        let list = ann.send("GET", "/api/sessions", &[], b"").text();
+        for session in list.split("\"id\":\"").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+            let own = list.contains(&format!("\"id\":\"{session}\",\"current\":true"));
+            let path = format!("/api/sessions/{session}");
+            if !own {
+                let refused = ann.send("DELETE", &path, &[("x-csrf-token", &csrf)], b"");
+                assert_eq!(refused.status, 403, "{}", refused.text());
+                assert!(refused.text().contains("sign in again"), "{}", refused.text());
+                let fields = [("csrf", csrf.as_str()), ("session", session)];
+                let sent = ann.post("/account/sessions/revoke", &fields, &[]);
+                assert!(sent.answer.header("location").unwrap().starts_with("/signin?again=1"), "{sent:?}");
+            }
+        }
+        assert!(is_in(&mut phone));
+        let page = ann.open("/account/sessions/others");
+        page.says("Sign in again");
+        let page =
+            ann.submit(&page, "/signin", &[("login", "ann"), ("password", "wrong horse wrong staple")]);
+        page.says("Sign in again");
+        let page = ann.submit(&page, "/signin", &[("login", "ann"), ("password", PASSWORD)]);
+        assert_eq!(page.path, "/account/sessions/others");
+        ann.submit(&page, "/account/sessions/others", &[]).says("Every other browser is signed out");
+        assert!(is_in(&mut ann) && !is_in(&mut phone));
+        // Signing out oneself asks for nothing.
+        app.pass(SignedDuration::from_mins(15));
+        signs_out(&mut ann);
+        assert!(!is_in(&mut ann));
+    });
 }
 
 #[test]

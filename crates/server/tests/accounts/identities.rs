@@ -229,6 +229,17 @@ fn who_began_to_link_ends_it_and_nobody_else_and_never_the_last_way_in_is_taken_
         let page = carl.open(&back);
         assert_eq!(page.status(), 409);
         page.says("linked to another user");
+        // Ann signed in too long ago.
+        app.pass(jiff::SignedDuration::from_mins(15));
+        let page = ann.open("/account/identities");
+        let question = page.link_to("/account/identities/unlink");
+        let csrf = page.hidden_fields("/signout").remove(0).1;
+        let identity = question.split_once('=').unwrap().1;
+        let sent = ann.post("/account/identities/unlink", &[("csrf", &csrf), ("identity", identity)], &[]);
+        assert!(sent.answer.header("location").unwrap().starts_with("/signin?again=1"), "{sent:?}");
+        let page = ann.open(&question);
+        let page = ann.submit(&page, "/signin", &[("login", "ann"), ("password", PASSWORD)]);
+        assert_eq!(page.path, question);
         // Ann has a password: it may go.
         let page = ann.open("/account/identities");
         let page = ann.open(&page.link_to("/account/identities/unlink"));

@@ -6,6 +6,7 @@ mod access;
 mod doors;
 mod forms;
 mod identities;
+mod known;
 mod mail;
 mod rest;
 mod settings;
