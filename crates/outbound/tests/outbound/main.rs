@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "all of it is tests, also what is not marked as one")]
 
+mod breaches;
 mod browser;
 mod calls;
 mod client_metadata;

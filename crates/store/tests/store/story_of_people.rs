@@ -1,8 +1,11 @@
 //! Users, tokens, settings, sources: added, found, listed, changed, gone.
 
-use skaas_domain::user::{TokenRecord, User};
+use skaas_domain::{
+    secret::SecretHash,
+    user::{TokenRecord, User},
+};
 use skaas_store::{
-    Conflict, Revisions, StoreError, settings,
+    Conflict, Revisions, StoreError, known_browsers, settings,
     sources::{self, RefChange, SourcePack, SourceRef},
     tokens::{self, TokenUse},
     users,
@@ -13,6 +16,7 @@ use crate::world::{World, at, oid};
 pub(crate) async fn tell(world: &mut World) {
     names_are_given_once(world).await;
     tokens_open_until_revoked(world).await;
+    browsers_are_known_to_whom_they_signed_in(world).await;
     settings_are_shared(world).await;
     sources_hold_refs_and_packs(world).await;
     the_deleted_leave_their_name_behind(world).await;
@@ -118,6 +122,25 @@ async fn tokens_open_until_revoked(world: &mut World) {
     drop(tx);
     assert_eq!(world.store.revisions(bob.id).await.unwrap().user, 2);
     assert_eq!(world.store.bytes_per_user(alice.id).await.unwrap().tokens, 132 * 2 + 9);
+}
+
+async fn browsers_are_known_to_whom_they_signed_in(world: &mut World) {
+    let mut tx = world.store.begin().await.unwrap();
+    let alice = users::find_by_username(&mut tx, "alice").await.unwrap().unwrap();
+    let bob = users::find_by_username(&mut tx, "bob").await.unwrap().unwrap();
+    let [shared, phone] = ["shared", "phone"].map(SecretHash::of);
+    known_browsers::put(&mut tx, alice.id, &shared, at(10)).await.unwrap();
+    known_browsers::put(&mut tx, bob.id, &shared, at(20)).await.unwrap();
+    known_browsers::put(&mut tx, alice.id, &phone, at(10)).await.unwrap();
+    assert_eq!(known_browsers::users(&mut tx, &shared, at(0)).await.unwrap(), [bob.clone(), alice.clone()]);
+    assert_eq!(known_browsers::users(&mut tx, &shared, at(11)).await.unwrap(), [bob.clone()]);
+    // Signing in again counts from then on.
+    known_browsers::put(&mut tx, alice.id, &shared, at(30)).await.unwrap();
+    assert_eq!(known_browsers::users(&mut tx, &shared, at(11)).await.unwrap(), [alice.clone(), bob.clone()]);
+    assert_eq!(known_browsers::forget(&mut tx, at(20)).await.unwrap(), 1, "the phone");
+    assert_eq!(known_browsers::users(&mut tx, &phone, at(0)).await.unwrap(), []);
+    known_browsers::remove_all(&mut tx, alice.id).await.unwrap();
+    assert_eq!(known_browsers::users(&mut tx, &shared, at(0)).await.unwrap(), [bob]);
 }
 
 async fn settings_are_shared(world: &mut World) {
