@@ -3,10 +3,12 @@
 use skaas_domain::{
     id::UserId,
     listing::ListingState,
+    money::Price,
     name::check_username,
     user::{User, check_email},
 };
 use skaas_store::{
+    Tx,
     listings::{self, ListingFilter},
     users,
 };
@@ -84,13 +86,41 @@ pub async fn list(app: &App) -> Result<Vec<User>> {
 }
 
 /// Deletes a user: the address is erased, the tokens stop at once, the name is never given again.
+///
+/// # Errors
+/// [`Error::Conflict`] while something of theirs is on sale: nobody would be there to answer for it, or to be paid.
 pub async fn delete(app: &App, username: &str) -> Result<User> {
     let user = find(app, username).await?;
     let mut tx = app.store.begin().await?;
+    let on_sale = on_sale(&mut tx, user.id).await?;
+    if let Some(first) = on_sale.first() {
+        return Err(Error::Conflict(format!(
+            "{username} has paid skills on sale ({}); nothing was changed. Withdraw each of them first: \
+             skaas-server admin listing set {first} --withdraw",
+            on_sale.join(", ")
+        )));
+    }
     users::delete(&mut tx, user.id, app.now()).await?;
     tx.commit().await?;
     tracing::info!(event = "user_deleted", user_id = %user.id);
     Ok(user)
+}
+
+/// The names of the paid skills that a user offers. Nobody publishes or prices another before the end of `tx`.
+pub(crate) async fn on_sale(tx: &mut Tx, creator: UserId) -> Result<Vec<String>> {
+    let mut filter = ListingFilter { creator: Some(creator), limit: 1, ..ListingFilter::default() };
+    if listings::list(tx, &filter).await?.is_empty() {
+        return Ok(Vec::new());
+    }
+    tx.bump_catalogue().await?;
+    (filter.state, filter.limit) = (Some(ListingState::Published), u32::MAX);
+    let published = listings::list(tx, &filter).await?;
+    let has_price = |price: &Option<Price>| price.is_some_and(|price| price != Price::Free);
+    Ok(published
+        .into_iter()
+        .filter(|listing| has_price(&listing.price))
+        .map(|listing| listing.name)
+        .collect())
 }
 
 pub(crate) fn absent(username: &str) -> Error {

@@ -8,7 +8,7 @@ use super::{
     Access, Rejected, access, address,
     password::{confirm_again, is_still},
 };
-use crate::{app::App, error::Result, sessions::SignedIn};
+use crate::{app::App, error::Result, sessions::SignedIn, users::on_sale};
 
 /// An account as its owner sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +44,8 @@ pub async fn overview(app: &App, who: &SignedIn) -> Result<Overview> {
 /// again; what others bought stays theirs.
 ///
 /// # Errors
-/// [`Rejected::Field`] with `username` where the name typed is not theirs, or with `current`.
+/// [`Rejected::Field`] with `username` where the name typed is not theirs, with `current`, or with no field while
+/// something of theirs is on sale.
 pub async fn delete(app: &App, who: &SignedIn, typed: &str, current: &str) -> Result<(), Rejected> {
     if typed.trim() != who.user.username {
         let why = format!("type {} to delete this account", who.user.username);
@@ -54,6 +55,15 @@ pub async fn delete(app: &App, who: &SignedIn, typed: &str, current: &str) -> Re
     let mut tx = app.store.begin().await?;
     if !is_still(&mut tx, who.user.id, known.as_deref()).await? {
         return Err(Rejected::Stale);
+    }
+    let on_sale = on_sale(&mut tx, who.user.id).await?;
+    if !on_sale.is_empty() {
+        let why = format!(
+            "you have paid skills on sale: {}. Ask the operator of this server to withdraw them, then delete your \
+             account. Whoever bought them keeps them",
+            on_sale.join(", ")
+        );
+        return Err(Rejected::field("", &why));
     }
     users::delete(&mut tx, who.user.id, app.now()).await?;
     tx.commit().await?;

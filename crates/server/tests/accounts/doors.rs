@@ -2,9 +2,10 @@
 
 use jiff::SignedDuration;
 use skaas_app::{
+    Error,
     accounts::Rejected,
     sessions::{self, Opened, Visitor},
-    sign_in,
+    sign_in, users,
 };
 use skaas_domain::device::Place;
 use skaas_testkit::app::{Browser, Page, TestApp, story};
@@ -299,5 +300,29 @@ fn an_account_is_deleted_by_typing_its_name_and_the_password_and_its_name_stays_
         let page = ann.open("/signup");
         let fields = [("username", "ann"), ("email", "ann@example.test"), ("password", PASSWORD)];
         ann.submit(&page, "/signup", &fields).says("not given again").says("value=\"ann@example.test\"");
+    });
+}
+
+#[test]
+fn an_account_with_paid_skills_on_sale_is_not_deleted() {
+    story(|app| {
+        let mut ann = joins(app, "ann");
+        let creator = app.person("ann");
+        let [paid, free] = ["lint-pro", "deep-review"].map(|skill| creator.publishes(skill));
+        paid.priced(900);
+        free.free();
+        let page = ann.open("/account");
+        let fields = [("username", "ann"), ("current", PASSWORD)];
+        let refused = ann.submit(&page, "/account/delete", &fields);
+        assert_eq!(refused.status(), 422);
+        refused.says("You have paid skills on sale: lint-pro.");
+        assert!(is_in(&mut ann));
+        let by_operator = app.run(users::delete(app.operator(), "ann")).unwrap_err();
+        assert!(matches!(by_operator, Error::Conflict(_)), "{by_operator:?}");
+        let said = by_operator.to_string();
+        assert!(said.contains("skaas-server admin listing set lint-pro --withdraw"), "{said}");
+
+        paid.withdrawn();
+        ann.submit(&page, "/account/delete", &fields).says("The account is deleted");
     });
 }
