@@ -198,7 +198,7 @@ impl Authentication {
             TokenUse { id, at, from }
         };
         let outcome = async {
-            let mut tx = store.begin().await?;
+            let mut tx = store.begin_lazy().await?;
             tokens::touch(&mut tx, &used.iter().map(touch).collect::<Vec<_>>()).await?;
             tx.commit().await
         };

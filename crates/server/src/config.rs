@@ -27,6 +27,7 @@ const VARIABLES: &[(&str, &str)] = &[
     ("server.proxy_header", "SKAAS_PROXY_HEADER"),
     ("database.url", "DATABASE_URL"),
     ("database.connections", "SKAAS_DATABASE_CONNECTIONS"),
+    ("database.readers", "SKAAS_DATABASE_READERS"),
     ("objects.bucket", "S3_BUCKET"),
     ("objects.endpoint", "S3_ENDPOINT"),
     ("objects.region", "S3_REGION"),
@@ -121,6 +122,7 @@ pub(crate) struct Egress {
 pub(crate) struct Database {
     pub(crate) url: String,
     pub(crate) connections: u32,
+    pub(crate) readers: u32,
 }
 
 #[derive(Clone, Deserialize)]
@@ -247,6 +249,7 @@ impl fmt::Display for Settings {
         writeln!(f, "\n[server]\ntrusted_proxies = {trusted_proxies:?}\nproxy_header = {proxy_header:?}")?;
         writeln!(f, "\n[database]\nurl = {}", show("database.url", &self.database.url))?;
         writeln!(f, "connections = {}", self.database.connections)?;
+        writeln!(f, "readers = {}", self.database.readers)?;
         let o = &self.objects;
         writeln!(
             f,

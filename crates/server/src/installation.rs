@@ -89,6 +89,7 @@ fn store_config(settings: &Settings) -> StoreConfig {
     };
     let mut config = StoreConfig::new(database, objects);
     config.connections = settings.database.connections;
+    config.readers = settings.database.readers;
     config
 }
 
@@ -184,4 +185,20 @@ pub(crate) fn show_config(place: &Place, defaults: bool) -> anyhow::Result<()> {
         output::line(&settings(place, Vec::new())?.to_string());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_database_setting_reaches_the_store() {
+        let variable = |name: &str| match name {
+            "SKAAS_DATABASE_CONNECTIONS" => Some("23".to_owned()),
+            "SKAAS_DATABASE_READERS" => Some("7".to_owned()),
+            _ => None,
+        };
+        let config = store_config(&Settings::read(&Overrides::default(), &variable).unwrap());
+        assert_eq!((config.connections, config.readers), (23, 7));
+    }
 }

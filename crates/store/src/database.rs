@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::TryFutureExt as _;
 use skaas_domain::id::UserId;
 use sqlx::{
     ConnectOptions as _, Connection as _, PgPool, SqlitePool,
@@ -22,15 +23,28 @@ use crate::{
     freshness::{Mark, REVISIONS, Revisions, Watcher},
     migration::{self, Migrated},
     objects::Objects,
-    statement::fetch_one,
+    statement::{fetch_one, sql},
 };
 
 /// The first SQLite without the data race of `WAL` checkpoints that 3.51.3 mended.
 const OLDEST_SQLITE: (u32, u32, u32) = (3, 51, 3);
 /// How long a statement waits for another's lock.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
+/// SQLite: the commit waits until the disk has the write-ahead log, with all earlier commits in it. The setting
+/// belongs to the connection and cannot change inside a transaction, so each transaction begins with its own.
+const DURABLE: &str = "PRAGMA synchronous = FULL; BEGIN IMMEDIATE";
+/// SQLite: the commit waits for nothing. The disk gets it with the next durable commit or checkpoint.
+const LAZY: &str = "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE";
 /// How long a caller waits for a free connection.
 const POOL_WAIT: Duration = Duration::from_secs(8);
+
+sql! {
+    /// A server that is set to acknowledge before its own disk has the commit is not asked to do so for us. What
+    /// is stricter, such as waiting for replicas, stays as it is.
+    WAIT_FOR_THE_DISK = "SELECT 1",
+        pg = "SELECT set_config('synchronous_commit', 'on', false)
+            WHERE current_setting('synchronous_commit') = 'off'";
+}
 
 #[derive(Clone)]
 enum Db {
@@ -120,10 +134,21 @@ impl Store {
         })
     }
 
-    /// A writing transaction.
+    /// A writing transaction. Once committed it survives a power cut, and so does all that was committed before.
     pub async fn begin(&self) -> Result<Tx> {
+        self.begin_with(DURABLE).await
+    }
+
+    /// A writing transaction for what is made again from the rest, or missed by nobody: steps, and when a token
+    /// was last used. On SQLite a power cut may lose it after the commit, which in turn costs no wait for the
+    /// disk; a crash of this program does not.
+    pub async fn begin_lazy(&self) -> Result<Tx> {
+        self.begin_with(LAZY).await
+    }
+
+    async fn begin_with(&self, on_sqlite: &'static str) -> Result<Tx> {
         Ok(match &self.db {
-            Db::Lite { writer, .. } => Tx::lite(writer.begin_with("BEGIN IMMEDIATE").await?),
+            Db::Lite { writer, .. } => Tx::lite(writer.begin_with(on_sqlite).await?),
             Db::Pg(pool) => Tx::pg(pool.begin().await?),
         })
     }
@@ -173,17 +198,40 @@ impl Store {
     }
 }
 
-/// Makes the file, readable by its owner alone: it holds addresses of people.
+/// Makes the file, readable by its owner alone: it holds addresses of people. A new one is on the disk, name and
+/// all, before anything is committed to it.
 fn make_file(path: &Path) -> Result<()> {
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder)?;
-    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let is_new = !path.exists();
+    std::fs::create_dir_all(folder)?;
     let mut options = OpenOptions::new();
     options.create(true).append(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)?;
+    let file = options.open(path)?;
+    if is_new {
+        file.sync_all()?;
+        sync_folders(&folder.canonicalize()?)?;
+    }
     Ok(())
+}
+
+/// Has the disk keep the names in `folder`, and those of the folders above that may be as new. A file system that
+/// cannot do that for folders keeps them on its own.
+fn sync_folders(folder: &Path) -> Result<()> {
+    for folder in folder.ancestors().take(2) {
+        match std::fs::File::open(folder).and_then(|folder| folder.sync_all()) {
+            Err(error) if !is_unsupported(&error) => return Err(error.into()),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Whether a folder cannot be opened or synced here at all: the one above the data is often not ours to open.
+fn is_unsupported(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind as E;
+    matches!(error.kind(), E::PermissionDenied | E::Unsupported | E::InvalidInput | E::IsADirectory)
 }
 
 fn check_sqlite_version(text: &str) -> Result<()> {
@@ -206,7 +254,7 @@ async fn open_sqlite(path: &Path, readers: u32) -> Result<Db> {
         .await
         .map_err(|error| StoreError::Unavailable(error.into()))??;
     let options = sqlite_options(&path);
-    let writing = options.clone().journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Normal);
+    let writing = options.clone().journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
     let writer = sqlite_pool(1).connect_with(writing).await?;
     let readers = sqlite_pool(readers).connect_with(options.pragma("query_only", "ON")).await?;
     let watcher = Arc::new(Watcher::open(&path)?);
@@ -264,6 +312,7 @@ async fn open_postgres(url: &str, connections: u32) -> Result<Db> {
         .max_connections(connections)
         .acquire_timeout(POOL_WAIT)
         .acquire_slow_threshold(Duration::MAX)
+        .after_connect(|conn, _| Box::pin(sqlx::query(WAIT_FOR_THE_DISK.pg).execute(conn).map_ok(drop)))
         .connect_with(options)
         .await?;
     Ok(Db::Pg(pool))

@@ -6,7 +6,8 @@
 //! types: a row that no use case could have written is [`StoreError::Corrupt`], never a guess.
 //!
 //! Invariants
-//! - Nothing is reported as done before the database said that it was committed.
+//! - Nothing is reported as done before the database said that it was committed, and the commit is on the disk
+//!   except where the transaction was begun with [`Store::begin_lazy`].
 //! - A release or stub row never points at content that is not in object storage: object first, row second.
 //! - Whatever a request may have cached is behind a revision ([`Store::revisions`]) or a [`Mark`]: a
 //!   transaction that changes what a user may have bumps one of them before it ends.

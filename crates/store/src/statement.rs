@@ -114,6 +114,7 @@ const REGISTRY: &[(&str, &[(&str, Sql)])] = &[
     ("codes", crate::codes::STATEMENTS),
     ("connection", crate::connection::STATEMENTS),
     ("contents", crate::contents::STATEMENTS),
+    ("database", crate::database::STATEMENTS),
     ("devices", crate::devices::STATEMENTS),
     ("freshness", crate::freshness::STATEMENTS),
     ("grants", crate::grants::STATEMENTS),

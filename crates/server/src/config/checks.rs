@@ -49,6 +49,7 @@ impl Settings {
         let l = &self.limits;
         for (key, value, least) in [
             ("database.connections", self.database.connections, 1),
+            ("database.readers", self.database.readers, 1),
             ("limits.token_burst", l.token_burst, 1),
             ("limits.token_per_second", l.token_per_second, 1),
             ("limits.address_burst", l.address_burst, 1),

@@ -17,6 +17,42 @@ both!(
     impossible_rows_are_refused_by_name,
 );
 
+/// The cluster's owner may have it acknowledge commits that its disk does not have yet: not ours.
+#[tokio::test]
+async fn a_postgresql_that_acknowledges_early_waits_for_the_disk_when_we_commit() {
+    let Some(database) = TestDatabase::postgres() else { return };
+    let admin = database.store().await;
+    for (set, expected) in [("off", "on"), ("on", "on"), ("local", "local"), ("remote_apply", "remote_apply")]
+    {
+        let change = format!(
+            "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = {set}', current_database()); \
+             END $$"
+        );
+        run_sql(&mut admin.read().await.unwrap(), &change).await.unwrap();
+        let store = Store::open(database.config().clone()).await.unwrap();
+        let asked = format!("SELECT 1 / (current_setting('synchronous_commit') = '{expected}')::int");
+        run_sql(&mut store.begin().await.unwrap(), &asked)
+            .await
+            .unwrap_or_else(|error| panic!("{set}: {error}"));
+        store.close().await;
+    }
+}
+
+#[tokio::test]
+async fn no_more_connections_read_an_sqlite_database_than_are_configured() {
+    let database = TestDatabase::sqlite();
+    database.store().await.close().await;
+    let store = Store::open(StoreConfig { readers: 3, ..database.config().clone() }).await.unwrap();
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        held.push(store.read().await.unwrap());
+    }
+    let mut fourth = Box::pin(store.read());
+    assert!(futures_util::poll!(&mut fourth).is_pending(), "three read at once, not four");
+    held.pop();
+    fourth.await.unwrap();
+}
+
 async fn is_set(store: &Store, name: &str) -> bool {
     settings::get(&mut store.read().await.unwrap(), name).await.unwrap().is_some()
 }
