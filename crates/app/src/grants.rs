@@ -62,8 +62,9 @@ pub async fn add(app: &App, new: NewGrant) -> Result<Named> {
         until,
         updates_until: new.updates_until,
         revoked_at: None,
+        made_at: now,
     };
-    let record = GrantRecord { grant, note: new.note, created_at: now };
+    let record = GrantRecord { grant, note: new.note };
     grants::add(&mut tx, &record).await?;
     tx.commit().await?;
     let grant = &record.grant;
@@ -115,8 +116,9 @@ pub(crate) async fn keep_free(app: &App, user: UserId, skill: SkillId) -> Result
         until: None,
         updates_until: None,
         revoked_at: None,
+        made_at: now,
     };
-    let record = GrantRecord { grant, note: String::new(), created_at: now };
+    let record = GrantRecord { grant, note: String::new() };
     let mut tx = app.store.begin().await?;
     if !grants::add_free(&mut tx, &record).await? {
         return Ok(FreeSkill::AlreadyTheirs);

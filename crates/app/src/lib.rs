@@ -32,6 +32,7 @@ pub mod push;
 pub mod quiet;
 pub mod sessions;
 pub mod sign_in;
+pub mod stamps;
 pub mod tokens;
 pub mod users;
 

@@ -110,7 +110,8 @@ impl Viewer {
     pub(crate) fn note_use(&self, now: Timestamp, grain: i64) -> bool {
         let second = now.as_second();
         let before = self.used_at.load(Ordering::Relaxed);
-        let due = second.saturating_sub(before) >= grain;
+        // In either direction: a clock that was ahead must not hide every use until then.
+        let due = second.saturating_sub(before).unsigned_abs() >= grain.unsigned_abs();
         if due {
             self.used_at.store(second, Ordering::Relaxed);
         }

@@ -88,14 +88,25 @@ pub struct Grant {
     pub until: Option<Timestamp>,
     /// Releases published after this are not covered; `None` covers all.
     pub updates_until: Option<Timestamp>,
-    /// From this moment on it does not hold, whatever its period says.
+    /// When it was revoked. It does not hold any more, whatever its period says.
     pub revoked_at: Option<Timestamp>,
+    /// When it was made, by the clock of that moment.
+    pub made_at: Timestamp,
 }
 
 impl Grant {
-    /// The first moment at which the grant no longer holds, if there is one.
-    pub fn ends_at(&self) -> Option<Timestamp> {
-        match (self.until, self.revoked_at) {
+    /// Whether its period has begun at `now`.
+    ///
+    /// A grant that starts when it is made has always begun. Otherwise a clock that was ahead for an hour would
+    /// lock out whoever bought something in that hour, until the real time catches up.
+    pub fn has_begun(&self, now: Timestamp) -> bool {
+        self.starts_at <= now || self.starts_at <= self.made_at
+    }
+
+    /// The first moment at which the grant no longer holds, if there is one. A revocation counts at once, also
+    /// one whose stamp is later than `now`: nobody revokes in advance, so a clock was ahead then.
+    pub fn ends_at(&self, now: Timestamp) -> Option<Timestamp> {
+        match (self.until, self.revoked_at.map(|revoked| revoked.min(now))) {
             (Some(until), Some(revoked)) => Some(until.min(revoked)),
             (end, None) | (None, end) => end,
         }
@@ -103,7 +114,7 @@ impl Grant {
 
     /// Whether it holds at `now`.
     pub fn is_active(&self, now: Timestamp) -> bool {
-        self.starts_at <= now && self.ends_at().is_none_or(|end| now < end)
+        self.has_begun(now) && self.ends_at(now).is_none_or(|end| now < end)
     }
 
     fn covers(&self, release: &ReleaseRef) -> bool {
@@ -226,8 +237,11 @@ pub fn decide(
     now: Timestamp,
 ) -> Decision {
     let mine = || grants.iter().filter(|g| g.user == user && g.skill == terms.skill);
-    let changes_at =
-        mine().flat_map(|g| [Some(g.starts_at), g.ends_at()]).flatten().filter(|moment| *moment > now).min();
+    let changes_at = mine()
+        .flat_map(|g| [Some(g.starts_at), g.ends_at(now)])
+        .flatten()
+        .filter(|moment| *moment > now)
+        .min();
     let access = access(user, terms, mine, releases, now);
     Decision { access, changes_at }
 }
@@ -241,7 +255,7 @@ fn access<'a, I: Iterator<Item = &'a Grant>>(
 ) -> Access {
     let Some(latest) = releases.last() else { return Access::Hidden };
     let owner = user == terms.creator;
-    let known = owner || mine().any(|g| g.starts_at <= now);
+    let known = owner || mine().any(|g| g.has_begun(now));
     if terms.state == ListingState::Quarantined {
         return if known { Access::Stub { reason: StubReason::Quarantined } } else { Access::Hidden };
     }
@@ -276,18 +290,19 @@ fn covered_until<'a, I: Iterator<Item = &'a Grant>>(
     mine: impl Fn() -> I,
     now: Timestamp,
 ) -> Option<Timestamp> {
-    let ends: Option<Vec<Timestamp>> = mine().filter(|g| g.is_active(now)).map(Grant::ends_at).collect();
+    let ends: Option<Vec<Timestamp>> = mine().filter(|g| g.is_active(now)).map(|g| g.ends_at(now)).collect();
     ends.and_then(|ends| ends.into_iter().max())
 }
 
 /// Says the reason by the grant that ended last.
 fn why_not<'a>(mine: impl Iterator<Item = &'a Grant>, now: Timestamp) -> StubReason {
     let ended = mine
-        .filter_map(|g| g.ends_at().filter(|end| *end <= now && g.starts_at <= now).map(|end| (end, g)))
+        .filter(|g| g.has_begun(now))
+        .filter_map(|g| g.ends_at(now).filter(|end| *end <= now).map(|end| (end, g)))
         .max_by_key(|(end, g)| (*end, g.id));
     match ended {
         None => StubReason::NotPurchased,
-        Some((end, g)) if g.revoked_at == Some(end) => StubReason::Revoked,
+        Some((end, g)) if g.revoked_at.is_some_and(|revoked| revoked.min(now) == end) => StubReason::Revoked,
         Some((_, g)) if g.kind == GrantKind::Trial => StubReason::TrialEnded,
         Some(_) => StubReason::Lapsed,
     }

@@ -44,6 +44,7 @@ impl World {
             until: until.map(day),
             updates_until: None,
             revoked_at: None,
+            made_at: day(-1),
         }
     }
 
@@ -102,9 +103,22 @@ fn updates_until_ends_updates_but_not_access() {
 fn revocation_beats_the_period_and_says_so() {
     let mut world = World::new();
     let mut grant = world.grant(GrantKind::Gift, 2, None);
-    grant.revoked_at = Some(day(6));
     assert!(matches!(world.access(Published, std::slice::from_ref(&grant), 5), Access::Full { .. }));
+    grant.revoked_at = Some(day(6));
     assert_eq!(world.access(Published, &[grant], 6), stub(StubReason::Revoked));
+}
+
+#[test]
+fn what_was_granted_and_revoked_by_a_clock_that_was_ahead_counts_at_once() {
+    let mut world = World::new();
+    let mut bought = world.grant(GrantKind::Purchase, 400, None);
+    bought.made_at = bought.starts_at;
+    let full = Access::Full { release: world.releases[2].id, until: None };
+    assert_eq!(world.access(Published, std::slice::from_ref(&bought), 30), full);
+    bought.revoked_at = Some(day(401));
+    assert_eq!(world.access(Published, &[bought], 30), stub(StubReason::Revoked));
+    let planned = world.grant(GrantKind::Seat, 400, None);
+    assert_eq!(world.access(Published, &[planned], 30), stub(StubReason::NotPurchased), "it starts later");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops where it is surprised")]
 
-use skaas_app::{Error, grants, grants::FreeSkill};
+use skaas_app::{Error, grants, grants::FreeSkill, stamps, stamps::FromTheFuture};
 use skaas_domain::entitlement::GrantKind;
 use skaas_testkit::app::{Given, story};
 use skaas_testkit::git::Protocol;
@@ -335,5 +335,73 @@ fn a_copy_that_slept_through_states_that_came_back_follows_in_one_pull() {
                 bob.is_refunded(SKILL);
             }
         }
+    });
+}
+
+#[test]
+fn a_clock_that_was_400_days_ahead_locks_nobody_out() {
+    story(|app| {
+        let ann = app.creator("ann");
+        ann.publishes(SKILL).priced(900).with_trial(14);
+        let [member, lapsed, late, refunded] = ["mia", "leo", "lara", "ron"].map(|name| app.buyer(name));
+        member.gets(SKILL, Given::of(GrantKind::Subscription).until(app.in_days(365)));
+        lapsed.gets(SKILL, Given::of(GrantKind::Subscription).until(app.in_days(1)));
+        refunded.buys(SKILL);
+        let everybody = [&member, &lapsed, &late, &refunded];
+        let copies = everybody.map(|who| (who.clones(SKILL), who.clones("marketplace")));
+        let all_see = |owned: [bool; 4]| {
+            for ((skill, market), owned) in copies.iter().zip(owned) {
+                skill.pulls();
+                market.pulls();
+                if owned {
+                    skill.sees_full("1.0.0");
+                    market.lists_owned(SKILL, "1.0.0");
+                } else {
+                    skill.sees_stub();
+                    market.lists_locked(SKILL);
+                }
+            }
+            let fresh = everybody.map(|who| (who.clones(SKILL), who.clones("marketplace")));
+            for ((old_skill, old_market), (skill, market)) in copies.iter().zip(&fresh) {
+                assert_eq!((old_skill.head(), old_market.head()), (skill.head(), market.head()));
+            }
+        };
+        all_see([true, true, false, true]);
+
+        app.pass_days(400);
+        late.buys(SKILL);
+        refunded.is_refunded(SKILL);
+        all_see([false, false, true, false]);
+        app.tidies();
+
+        app.pass_days(-400);
+        all_see([true, true, true, false]);
+        let ahead = app.run(stamps::from_the_future(app.operator())).unwrap();
+        // Two repositories of four people, each with one step; a purchase and a refund.
+        assert_eq!(ahead, FromTheFuture { steps: 8, grants: 2 });
+        assert_eq!(app.run(stamps::restamp(app.operator())).unwrap(), ahead);
+        assert!(app.run(stamps::from_the_future(app.operator())).unwrap().is_empty());
+        all_see([true, true, true, false]);
+
+        app.pass_days(2);
+        all_see([true, false, true, false]);
+    });
+}
+
+#[test]
+fn a_trial_that_a_clock_ahead_began_is_as_long_as_any_once_it_is_restamped() {
+    story(|app| {
+        app.creator("ann").publishes(SKILL).priced(900).with_trial(14);
+        let bob = app.buyer("bob");
+        app.pass_days(400);
+        bob.gets(SKILL, Given::of(GrantKind::Trial));
+        app.pass_days(-400);
+        let copy = bob.clones(SKILL);
+        copy.sees_full("1.0.0");
+        app.run(stamps::restamp(app.operator())).unwrap();
+        app.pass_days(13);
+        copy.pulls().sees_full("1.0.0");
+        app.pass_days(1);
+        copy.pulls().sees_stub_saying("trial");
     });
 }

@@ -7,10 +7,10 @@ use skaas_domain::{
 };
 
 use crate::{
-    column::{Fields, Record, record},
+    column::{Fields, Record, Value, record},
     connection::{Conn, Tx},
     error::{Conflict, Result, StoreError},
-    statement::{execute, fetch_all, fetch_optional, sql},
+    statement::{execute, fetch_all, fetch_one, fetch_optional, sql},
 };
 
 macro_rules! columns {
@@ -32,6 +32,15 @@ sql! {
         WHERE user_id = $1 AND skill_id = $2 AND (revoked_at IS NULL OR revoked_at > $3)
             AND (until_at IS NULL OR until_at > $3)
         RETURNING ", columns!());
+    COUNT_MADE_AFTER = "SELECT count(*) AS value FROM grants WHERE created_at > $1 OR revoked_at > $1";
+    BUMP_MADE_AFTER = "UPDATE users SET revision = revision + 1
+        WHERE id IN (SELECT user_id FROM grants WHERE created_at > $1 OR revoked_at > $1)";
+    /// A trial keeps its length: its end was counted from the wrong start.
+    RESTAMP = "UPDATE grants SET created_at = $2,
+            starts_at = CASE WHEN starts_at = created_at THEN $2 ELSE starts_at END,
+            until_at = CASE WHEN kind = 'trial' THEN until_at - (created_at - $2) ELSE until_at END
+        WHERE created_at > $1";
+    RESTAMP_REVOCATIONS = "UPDATE grants SET revoked_at = $2 WHERE revoked_at > $1";
 }
 
 record!(Grant {
@@ -43,6 +52,7 @@ record!(Grant {
     until: Option<Timestamp> = "until_at",
     updates_until: Option<Timestamp>,
     revoked_at: Option<Timestamp>,
+    made_at: Timestamp = "created_at",
 });
 
 /// A grant, and what is known of its making.
@@ -52,13 +62,11 @@ pub struct GrantRecord {
     pub grant: Grant,
     /// Why it was made, for people.
     pub note: String,
-    /// When it was made.
-    pub created_at: Timestamp,
 }
 
 impl Record for GrantRecord {
     fn read(row: &impl Fields) -> sqlx::Result<Self> {
-        Ok(Self { grant: Grant::read(row)?, note: row.get("note")?, created_at: row.get("created_at")? })
+        Ok(Self { grant: Grant::read(row)?, note: row.get("note")? })
     }
 }
 
@@ -87,12 +95,12 @@ pub async fn add_free(tx: &mut Tx, record: &GrantRecord) -> Result<bool> {
 
 /// Inserts a grant unless an index forbids it; whether it did.
 async fn insert(tx: &mut Tx, record: &GrantRecord) -> Result<bool> {
-    let Grant { id, user, skill, kind, starts_at, until, updates_until, revoked_at } = &record.grant;
+    let Grant { id, user, skill, kind, starts_at, until, updates_until, revoked_at, made_at } = &record.grant;
     tx.bump_user(*user).await?;
     let added = execute!(
         tx,
         ADD,
-        [id, user, skill, kind, starts_at, until, updates_until, revoked_at, record.note, record.created_at]
+        [id, user, skill, kind, starts_at, until, updates_until, revoked_at, record.note, made_at]
     )?;
     Ok(added == 1)
 }
@@ -115,6 +123,20 @@ pub async fn list_for(conn: &mut Conn, user: UserId, skill: SkillId) -> Result<V
 /// All of a user's grants with what is known of their making, oldest first.
 pub async fn records(conn: &mut Conn, user: UserId) -> Result<Vec<GrantRecord>> {
     fetch_all!(conn, LIST, [user])
+}
+
+/// How many grants bear a stamp after `moment`: that they were made, or revoked.
+pub async fn count_made_after(conn: &mut Conn, moment: Timestamp) -> Result<i64> {
+    let Value(count) = fetch_one!(conn, COUNT_MADE_AFTER, [moment])?;
+    Ok(count)
+}
+
+/// Stamps the grants that were made or revoked after `moment` with `now`; how many stamps. What starts when it is
+/// made starts now, and a trial keeps its length.
+pub async fn restamp(tx: &mut Tx, moment: Timestamp, now: Timestamp) -> Result<u64> {
+    execute!(tx, BUMP_MADE_AFTER, [moment])?;
+    let made = execute!(tx, RESTAMP, [moment, now])?;
+    Ok(made + execute!(tx, RESTAMP_REVOCATIONS, [moment, now])?)
 }
 
 /// Revokes a grant from `at` on; `None` when there is no such grant, or it was revoked by then.

@@ -132,6 +132,7 @@ const NOT_LOST: i64 = i64::MIN;
 const SCRIPT: &str = "
 local paid = tonumber(redis.call('GET', KEYS[1]) or '0')
 local now, every, burst = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+if paid > now + every * burst then paid = now end
 local next_paid = math.max(paid, now) + every
 local wait = next_paid - every * burst - now
 if wait > 0 then return wait end
@@ -156,6 +157,9 @@ impl From<&Quota> for Terms {
 
 /// The law: `Ok` with up to when the key's requests are paid for now, or `Err` with how long to wait.
 fn gcra(paid: i64, now: i64, terms: Terms) -> Result<i64, i64> {
+    // Nothing is ever paid further ahead than a burst: the clock was ahead when this was counted.
+    let furthest = now.saturating_add(terms.every.saturating_mul(terms.burst));
+    let paid = if paid > furthest { now } else { paid };
     let next = paid.max(now).saturating_add(terms.every);
     let wait = next.saturating_sub(terms.every.saturating_mul(terms.burst)).saturating_sub(now);
     if wait > 0 { Err(wait) } else { Ok(next) }
@@ -326,6 +330,15 @@ mod tests {
         assert_eq!(take(0), 1_000_000, "and a refusal costs nothing");
         assert_eq!([take(1), take(1)], [0, 1_000_000]);
         assert_eq!([take(100), take(100), take(100), take(100)], [0, 0, 0, 1_000_000]);
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_keeps_nobody_waiting() {
+        let terms = Terms { every: 1_000_000, burst: 3 };
+        let counts = Counts::default();
+        let year = 31_536_000_000_000;
+        assert_eq!(counts.take(subject(1), year, terms), 0);
+        assert_eq!([0, 0, 0, 0].map(|now| counts.take(subject(1), now, terms)), [0, 0, 0, 1_000_000]);
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Owns the rows of lineages: one append-only chain per user and repo. Refuses to build a commit, and to
-//! change or drop a step.
+//! Owns the rows of lineages: one append-only chain per user and repo. Refuses to build a commit, to change one,
+//! and to drop a step.
 
 use std::{fmt, str::FromStr};
 
@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use skaas_domain::id::{InvalidId, SkillId, UserId};
 
 use crate::{
-    column::record,
+    column::{Value, record},
     connection::{Conn, Tx},
     error::Result,
     oid::Oid,
-    statement::{execute, fetch_all, fetch_optional, sql},
+    statement::{execute, fetch_all, fetch_one, fetch_optional, sql},
 };
 
 macro_rules! select {
@@ -30,6 +30,8 @@ sql! {
     ADD = "INSERT INTO steps (user_id, repo, seq, commit_id, commit_raw, tree, root_id, state, delta,
             created_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING";
+    COUNT_AFTER = "SELECT count(*) AS value FROM steps WHERE created_at > $1";
+    RESTAMP = "UPDATE steps SET created_at = $2 WHERE created_at > $1";
 }
 
 /// Which of a user's repos.
@@ -75,7 +77,7 @@ pub struct Step {
     pub state: String,
     /// The ready-made difference to the step before, for marketplaces.
     pub delta: Option<Vec<u8>>,
-    /// When it was written.
+    /// When it was written, by the clock of that node and moment. For people: nothing is decided by it.
     pub created_at: Timestamp,
 }
 record!(Step {
@@ -106,6 +108,17 @@ pub async fn tip(conn: &mut Conn, user: UserId, repo: Repo) -> Result<Option<Ste
 /// A lineage, oldest step first.
 pub async fn list(conn: &mut Conn, user: UserId, repo: Repo) -> Result<Vec<Step>> {
     fetch_all!(conn, LIST, [user, repo])
+}
+
+/// How many steps bear a stamp after `moment`. Reads every step: for people who ask, not for requests.
+pub async fn count_after(conn: &mut Conn, moment: Timestamp) -> Result<i64> {
+    let Value(count) = fetch_one!(conn, COUNT_AFTER, [moment])?;
+    Ok(count)
+}
+
+/// Stamps the steps after `moment` with `now`; how many. The stamp is no part of the commit, so no copy notices.
+pub async fn restamp(tx: &mut Tx, moment: Timestamp, now: Timestamp) -> Result<u64> {
+    execute!(tx, RESTAMP, [moment, now])
 }
 
 /// Writes `step` after the `expected` tip (its place and commit; `None`: after nothing). Compare-and-swap:

@@ -93,9 +93,11 @@ async fn decided_anew(app: &App, mut viewer: Arc<Viewer>, repo: Repo) -> Result<
                 viewer.keep_served(repo, Arc::clone(&served));
                 return Ok(Some(served));
             }
-            Advanced::Overtaken { since } => {
+            Advanced::Overtaken => {
                 viewer = reload(app, &viewer).await?;
-                now = app.now().max(since);
+                // By this node's clock alone. A tip may bear a later stamp, from a node whose clock is ahead or
+                // from a time when this one was: whoever trusts it locks people out until then.
+                now = app.now();
             }
         }
     }
@@ -133,12 +135,9 @@ async fn decide(
 enum Advanced {
     /// The tip shows the state.
     To(Step),
-    /// The state was decided from what is true no more, while others have gone on. On top of theirs it would
-    /// take the user back, and whoever keeps their newer tip in memory would not notice.
-    Overtaken {
-        /// The moment that they had reached.
-        since: Timestamp,
-    },
+    /// What the state was decided from has changed meanwhile, and another request may have written a step for what
+    /// is true now. A step for the older state on top of it would take the user back.
+    Overtaken,
 }
 
 async fn advance(
@@ -160,12 +159,12 @@ async fn advance(
         }
         // After the tip was read: whatever changes from here on leads to a step that is not below it.
         let revisions = app.store.revisions(user).await?;
-        let since = tip.as_ref().map_or(now, |tip| tip.created_at);
-        if revisions.user != viewer.revision() || revisions.catalogue != *catalogue || since > now {
-            return Ok(Advanced::Overtaken { since });
+        if revisions.user != viewer.revision() || revisions.catalogue != *catalogue {
+            return Ok(Advanced::Overtaken);
         }
         let next = state.next_step(app, tip.as_ref(), now).await?;
-        let mut tx = app.store.begin().await?;
+        // Lazily: a step that a power cut takes is decided again, and comes out as the same commit.
+        let mut tx = app.store.begin_lazy().await?;
         state.write_parts(app, &mut tx).await?;
         let expected = tip.as_ref().map(|tip| (tip.seq, tip.commit));
         match steps::advance(&mut tx, user, repo, expected, &next).await? {

@@ -155,10 +155,10 @@ pub(super) fn listing_text(app: &App, details: &Details) -> String {
 
 fn grant_state(named: &Named, now: Timestamp) -> &'static str {
     let grant = &named.record.grant;
-    match (grant.revoked_at, grant.is_active(now), grant.starts_at > now) {
-        (Some(at), ..) if at <= now => "revoked",
+    match (grant.revoked_at, grant.is_active(now), grant.has_begun(now)) {
+        (Some(_), ..) => "revoked",
         (_, true, _) => "active",
-        (_, _, true) => "to come",
+        (_, _, false) => "to come",
         _ => "ended",
     }
 }

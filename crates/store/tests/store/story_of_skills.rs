@@ -314,6 +314,24 @@ async fn grants_end_once(world: &mut World, pro: &Listing, owner: UserId) {
     assert_eq!(ends, [Some(at(30)), Some(at(40)), None]);
     assert_eq!(world.store.revisions(bob.id).await.unwrap().user, 4);
 
+    // A clock was ahead when the gift was revoked, and when another's trial was made.
+    let later = world.user("later").await.id;
+    assert_eq!(grants::count_made_after(&mut conn, at(39)).await.unwrap(), 1);
+    let mut tx = world.store.begin().await.unwrap();
+    assert_eq!(grants::restamp(&mut tx, at(39), at(20)).await.unwrap(), 1);
+    assert_eq!(grants::restamp(&mut tx, at(39), at(20)).await.unwrap(), 0);
+    let mut ahead = world.grant(later, pro.skill, GrantKind::Trial);
+    (ahead.grant.made_at, ahead.grant.starts_at) = (at(90), at(90));
+    grants::add(&mut tx, &ahead).await.unwrap();
+    assert_eq!(grants::restamp(&mut tx, at(39), at(20)).await.unwrap(), 1);
+    let trial = grants::find(&mut tx, ahead.grant.id).await.unwrap().unwrap().grant;
+    assert_eq!(
+        (trial.made_at, trial.starts_at, trial.until),
+        (at(20), at(20), Some(at(30))),
+        "its length stays"
+    );
+    drop(tx);
+
     // What was free is kept once, whatever became of the grant.
     let free = [(); 2].map(|()| world.grant(bob.id, pro.skill, GrantKind::Free));
     let mut tx = world.store.begin().await.unwrap();
@@ -335,7 +353,7 @@ async fn lineages_only_grow(world: &mut World, pro: &Listing) {
     let user = world.user("fetcher").await.id;
     let (market, skill) = (Repo::Marketplace, Repo::Skill(pro.skill));
     let advance = async |repo, expected, new: &steps::Step| {
-        let mut tx = world.store.begin().await.unwrap();
+        let mut tx = world.store.begin_lazy().await.unwrap();
         let outcome = steps::advance(&mut tx, user, repo, expected, new).await.unwrap();
         tx.commit().await.unwrap();
         outcome
@@ -356,6 +374,15 @@ async fn lineages_only_grow(world: &mut World, pro: &Listing) {
     assert_eq!(steps::tip(&mut conn, user, market).await.unwrap(), Some(step(1, 1)));
     assert_eq!(steps::list(&mut conn, user, market).await.unwrap(), [step(0, 0), step(1, 1)]);
     assert_eq!(steps::list(&mut conn, user, skill).await.unwrap(), [step(0, 70)]);
+    // The clock was ahead when the last was written; only the stamp changes.
+    let stamp = step(1, 1).created_at;
+    assert_eq!(steps::count_after(&mut conn, step(0, 0).created_at).await.unwrap(), 1);
+    let mut tx = world.store.begin().await.unwrap();
+    assert_eq!(steps::restamp(&mut tx, step(0, 0).created_at, at(0)).await.unwrap(), 1);
+    let tip = steps::tip(&mut tx, user, market).await.unwrap().unwrap();
+    assert_eq!(tip, steps::Step { created_at: at(0), ..step(1, 1) });
+    assert!(stamp > at(0));
+    drop(tx);
     // Nobody else's lineage is touched.
     assert_eq!(steps::tip(&mut conn, pro.creator, market).await.unwrap(), None);
 

@@ -133,8 +133,9 @@ impl World {
             until: Some(at(100)),
             updates_until: Some(at(50)),
             revoked_at: None,
+            made_at: made,
         };
-        GrantRecord { grant, note: "a note".to_owned(), created_at: made }
+        GrantRecord { grant, note: "a note".to_owned() }
     }
 
     pub(crate) fn token(&mut self, user: UserId, name: &str) -> TokenRecord {
