@@ -114,7 +114,7 @@ async fn a_newer_database_is_served(database: TestDatabase) {
     run_sql(&mut tx, later).await.unwrap();
     tx.commit().await.unwrap();
     let done = store.migrate().await.unwrap();
-    assert_eq!((done.applied, done.already, done.unknown), (vec![], 2, vec!["1000_later".to_owned()]));
+    assert_eq!((done.applied, done.unknown), (vec![], vec!["1000_later".to_owned()]));
     store.ping().await.unwrap();
 }
 

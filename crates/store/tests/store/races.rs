@@ -257,7 +257,8 @@ async fn many_nodes_may_migrate_at_once(database: TestDatabase) {
     .await;
     let applied = migrated.into_iter().map(|done| done.unwrap().applied);
     let who: Vec<Vec<String>> = applied.filter(|names| !names.is_empty()).collect();
-    assert_eq!(who, [["0001_supply", "0002_identity"]], "one of them did it, once");
+    assert_eq!(who.len(), 1, "one of them did it: {who:?}");
+    assert!(who[0].is_sorted() && who[0][0] == "0001_supply", "each once, in order: {who:?}");
     database.store().await.ping().await.unwrap();
 }
 
