@@ -111,6 +111,16 @@ pub(crate) enum Admin {
     /// Grants: add, list, revoke
     #[command(subcommand)]
     Grant(Grant),
+    /// Correct the stamps that a clock running ahead left in the future
+    #[command(
+        after_help = "Set the clock right first: steps and grants with later stamps get the present one.\n\n\
+        Examples:\n  skaas-server admin restamp\n  skaas-server admin restamp --json"
+    )]
+    Restamp {
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -50,6 +50,46 @@ pub(crate) async fn open_store(settings: &Settings) -> anyhow::Result<Store> {
     Ok(store)
 }
 
+/// A place without an installation, given to a command that works on one. Only `serve`, `migrate` and `demo` make
+/// one: a mistyped folder must not become an empty installation that all is well with.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "there is no skaas installation in {place}\n  check --data (SKAAS_DATA_DIR) and database.url (DATABASE_URL), \
+     or create an installation there with `skaas-server migrate` or `skaas-server serve`"
+)]
+pub(crate) struct NoInstallation {
+    place: String,
+}
+
+/// The folder or file of an installation that is missing, if one is.
+fn missing(settings: &Settings) -> Option<NoInstallation> {
+    let config = store_config(settings);
+    let file = match &config.database {
+        DatabaseConfig::Sqlite { path } => Some(path),
+        DatabaseConfig::Postgres { .. } => None,
+    };
+    let folder = match &config.objects {
+        ObjectsConfig::Folder { path } => Some(path),
+        ObjectsConfig::S3(_) => None,
+    };
+    let absent = file.into_iter().chain(folder).find(|path| !path.exists())?;
+    let place = absent.parent().unwrap_or(absent).display().to_string();
+    Some(NoInstallation { place })
+}
+
+/// Opens an installation that was made before, and brings its schema up to date.
+async fn open_existing(settings: &Settings) -> anyhow::Result<Store> {
+    if let Some(none) = missing(settings) {
+        return Err(none.into());
+    }
+    let store = Store::open(store_config(settings)).await?;
+    if !store.has_schema().await? {
+        return Err(NoInstallation { place: "this database".to_owned() }.into());
+    }
+    store.migrate().await?;
+    Ok(store)
+}
+
 /// Opens both as they are, for who only looks; `None` where there is no database yet.
 pub(crate) async fn store_as_it_is(settings: &Settings) -> anyhow::Result<Option<Store>> {
     let config = store_config(settings);
@@ -122,7 +162,7 @@ fn with_outside(settings: &Settings, store: Store, voice: Voice, rate: Rate, out
 /// An app for commands beside the server: it speaks with the voice that the server last rendered with.
 pub(crate) async fn beside_the_server(place: &Place) -> anyhow::Result<App> {
     let settings = settings(place, Vec::new())?;
-    let store = open_store(&settings).await?;
+    let store = open_existing(&settings).await?;
     // What is configured may be another address than the one that the server was started with, and what was
     // rendered with it would stay: a server renders everything anew only when its own address changes.
     let voice = voice_in_use(&store).await?.unwrap_or_else(|| configured_voice(&settings));

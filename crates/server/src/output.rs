@@ -9,7 +9,7 @@ use std::{
 use serde::Serialize;
 use skaas_app::{Error, StoreError};
 
-use crate::config::InvalidSettings;
+use crate::{config::InvalidSettings, installation::NoInstallation};
 
 /// A reader who has seen enough (`… | head`) is no failure of ours.
 fn print(text: &str) {
@@ -63,6 +63,7 @@ pub(crate) fn fail(error: &anyhow::Error) -> ExitCode {
 fn code_of(error: &anyhow::Error) -> u8 {
     let is_setting = |error: &StoreError| matches!(error, StoreError::Config(_));
     if error.downcast_ref::<InvalidSettings>().is_some()
+        || error.downcast_ref::<NoInstallation>().is_some()
         || error.downcast_ref::<StoreError>().is_some_and(is_setting)
     {
         return 3;

@@ -5,6 +5,8 @@
 mod story;
 
 use serde_json::Value;
+use skaas_app::{DatabaseConfig, ObjectsConfig, Store, StoreConfig};
+use skaas_testkit::app::run_sql;
 use story::{House, SKILL};
 
 #[test]
@@ -206,8 +208,7 @@ fn a_command_beside_the_server_speaks_with_the_address_that_the_server_was_start
 fn the_doctor_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let looked = story::installation(folder.path()).run(&["doctor"]);
-    assert!(looked.succeeded() && looked.stdout.contains("none yet"), "{looked}");
-    assert!(!folder.path().join("data/skaas.db").exists());
+    assert!(!looked.succeeded() && looked.stdout.contains("does not exist"), "{looked}");
     assert!(!folder.path().join("data").exists(), "not even the folder");
     // A database that nobody brought up to date is not the doctor's to bring there.
     std::fs::create_dir(folder.path().join("data")).unwrap();
@@ -227,4 +228,65 @@ fn whoever_loses_everything_loses_what_is_no_longer_listed_too() {
     let ended = house.admin(&["grant", "revoke", "bob"]);
     assert_eq!(ended.as_array().unwrap().len(), 1, "{ended}");
     assert_eq!(house.admin(&["grant", "list", "bob"])[0]["state"], "revoked");
+}
+
+#[test]
+fn a_mistyped_data_folder_is_named_and_nothing_is_made_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let typo = folder.path().join("tpyo");
+    let data = typo.to_str().unwrap();
+    let nowhere = story::installation(folder.path());
+    for command in
+        [&["admin", "user", "list"][..], &["admin", "user", "add", "ann", "--email", "ann@example.test"]]
+    {
+        let ran = nowhere.run(&[&["--data", data], command].concat());
+        assert_eq!(ran.code, Some(3), "{ran}");
+        assert!(ran.stderr.contains(data) && ran.stderr.contains("skaas-server serve"), "{ran}");
+    }
+    let looked = nowhere.run(&["--data", data, "doctor"]);
+    assert!(!looked.succeeded() && looked.stdout.contains(data), "{looked}");
+    assert!(!typo.exists());
+    // A database without a schema is no installation either.
+    std::fs::create_dir_all(typo.join("objects")).unwrap();
+    std::fs::write(typo.join("skaas.db"), "").unwrap();
+    assert_eq!(nowhere.run(&["--data", data, "admin", "user", "list"]).code, Some(3));
+    nowhere.run(&["--data", data, "migrate"]).expect_success();
+    nowhere.run(&["--data", data, "admin", "user", "list"]).expect_success();
+}
+
+/// Changes the database of a house by hand.
+fn sql(house: &House, text: &str) {
+    let data = house.server.installation().data();
+    let database = DatabaseConfig::Sqlite { path: data.join("skaas.db") };
+    let objects = ObjectsConfig::Folder { path: data.join("objects") };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let store = Store::open(StoreConfig::new(database, objects)).await.unwrap();
+        let mut tx = store.begin().await.unwrap();
+        run_sql(&mut tx, text).await.unwrap();
+        tx.commit().await.unwrap();
+        store.close().await;
+    });
+}
+
+#[test]
+fn stamps_from_the_future_are_found_and_corrected() {
+    let house = House::new();
+    let bob = house.person("bob");
+    let copy = bob.clone(&bob.git, &house.server, "marketplace", "market", &[]);
+    house.admin(&["grant", "add", "bob", SKILL, "--kind", "gift"]);
+    bob.git.ok(&copy, &["pull", "--ff-only"]);
+    let installation = house.server.installation();
+    let doctor = || installation.run(&["doctor", "--quick"]).stdout;
+    assert!(doctor().contains("nothing bears a stamp from the future"), "{}", doctor());
+    sql(&house, "UPDATE steps SET created_at = created_at + 34560000000000");
+    sql(
+        &house,
+        "UPDATE grants SET created_at = created_at + 34560000000000, starts_at = starts_at + 34560000000000",
+    );
+    assert!(doctor().contains("skaas-server admin restamp"), "{}", doctor());
+    let corrected = house.admin(&["restamp"]);
+    assert!(corrected["steps"].as_u64().unwrap() >= 2 && corrected["grants"] == 1, "{corrected}");
+    assert!(doctor().contains("nothing bears a stamp from the future"), "{}", doctor());
+    bob.git.ok(&copy, &["pull", "--ff-only"]);
 }

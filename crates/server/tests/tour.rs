@@ -53,6 +53,8 @@ fn the_commands_it_prints_can_be_typed_while_it_stays_up() {
     let commands: Vec<&String> = printed[turn..].iter().filter(|line| !line.starts_with('#')).collect();
     let (_, config) = commands.iter().find_map(|line| line.split_once("GIT_CONFIG_GLOBAL=")).unwrap();
 
+    the_mail_folder_it_names_is_the_servers(folder.path(), &printed);
+
     let copy = folder.path().join("demo-data/try").join(SKILL);
     let mut seen = Vec::new();
     let typed = commands.iter().filter(|line| line.starts_with("git ") || line.contains(" admin "));
@@ -115,6 +117,16 @@ fn the_npm_package_alone_gives_the_tour() {
     assert!(ran.succeeded(), "{ran}");
     assert!(ran.stdout.contains("claude plugin marketplace add http"), "{}", ran.stdout);
     assert!(ran.stdout.contains("node_modules/skaas-server-linux-x64/bin/skaas-server"), "{}", ran.stdout);
+}
+
+/// The folder that it names for mail is there, and is the one that the server writes into.
+fn the_mail_folder_it_names_is_the_servers(folder: &Path, printed: &[String]) {
+    let named = printed.iter().find_map(|line| line.split_once("mail is written to "));
+    let named = Path::new(named.unwrap_or_else(|| panic!("{printed:#?}")).1.trim_matches('\''));
+    assert!(named.is_dir(), "{} cannot be opened", named.display());
+    let log = std::fs::read_to_string(folder.join("demo-data/server.log")).unwrap();
+    let logged = log.lines().find(|line| line.contains("mail_to_folder")).unwrap_or_else(|| panic!("{log}"));
+    assert!(logged.contains(named.to_str().unwrap()), "{logged}");
 }
 
 fn free_port() -> u16 {

@@ -101,6 +101,11 @@ impl Store {
         migration::check(&mut self.read().await?).await
     }
 
+    /// Whether a program like this one ever made its schema here. Changes nothing.
+    pub async fn has_schema(&self) -> Result<bool> {
+        migration::has_begun(&mut self.read().await?).await
+    }
+
     /// Brings the schema up to date. Any number of processes may do so at once.
     ///
     /// # Errors

@@ -100,14 +100,19 @@ pub(crate) async fn migrate(tx: &mut Tx) -> Result<Migrated> {
     migrate_to(tx, MIGRATIONS).await
 }
 
+/// Whether anything was ever migrated here.
+pub(crate) async fn has_begun(conn: &mut Conn) -> Result<bool> {
+    let Value(tables) = fetch_one!(conn, HAS_TABLE, [])?;
+    let tables: i64 = tables;
+    Ok(tables > 0)
+}
+
 /// Compares the database's migrations with those of this program.
 ///
 /// # Errors
 /// [`StoreError::Migration`] when some are missing, or differ.
 pub(crate) async fn check(conn: &mut Conn) -> Result<()> {
-    let Value(tables) = fetch_one!(conn, HAS_TABLE, [])?;
-    let tables: i64 = tables;
-    let present: Vec<Applied> = if tables == 0 { Vec::new() } else { fetch_all!(conn, LIST, [])? };
+    let present: Vec<Applied> = if has_begun(conn).await? { fetch_all!(conn, LIST, [])? } else { Vec::new() };
     compare(&present, MIGRATIONS)?;
     match MIGRATIONS.len().saturating_sub(present.len()) {
         0 => Ok(()),

@@ -5,7 +5,7 @@ mod show;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use skaas_app::{App, accounts, grants, listings, tokens, users};
+use skaas_app::{App, accounts, grants, listings, stamps, tokens, users};
 use skaas_domain::{
     entitlement,
     listing::ListingState,
@@ -48,6 +48,7 @@ const fn change_of(command: &Admin) -> Option<&'static str> {
         Admin::Listing(Listing::Delete { .. }) => Some("listing delete"),
         Admin::Grant(Grant::Add { .. }) => Some("grant add"),
         Admin::Grant(Grant::Revoke { .. }) => Some("grant revoke"),
+        Admin::Restamp { .. } => Some("restamp"),
         _ => None,
     }
 }
@@ -60,7 +61,17 @@ async fn obey(app: &App, command: Admin) -> anyhow::Result<()> {
         Admin::Listing(Listing::Delete { skill, yes, json }) => listing_delete(app, &skill, yes, json).await,
         Admin::Listing(Listing::Show { skill, json }) => listing_show(app, skill.as_deref(), json).await,
         Admin::Grant(command) => grant(app, command).await,
+        Admin::Restamp { json } => restamp(app, json).await,
     }
+}
+
+async fn restamp(app: &App, as_json: bool) -> anyhow::Result<()> {
+    let corrected = stamps::restamp(app).await?;
+    if as_json {
+        return output::json(&json!({ "steps": corrected.steps, "grants": corrected.grants }));
+    }
+    output::line(&format!("Corrected {} steps and {} grants", corrected.steps, corrected.grants));
+    Ok(())
 }
 
 fn refused(error: impl std::fmt::Display) -> anyhow::Error {

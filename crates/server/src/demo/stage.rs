@@ -96,6 +96,14 @@ impl Stage {
         self.folder.join(name)
     }
 
+    /// Where the server writes its mail. It makes the folder with the first one; here it is there before, so that
+    /// it can be opened as soon as it is named.
+    pub(super) fn mail_folder(&self) -> anyhow::Result<PathBuf> {
+        let folder = self.path("data").join("mail");
+        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        Ok(folder)
+    }
+
     fn config(&self) -> PathBuf {
         self.path("skaas.toml")
     }

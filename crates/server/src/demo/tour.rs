@@ -227,11 +227,9 @@ fn invite(stage: &Stage, exit: bool) -> anyhow::Result<()> {
 /// What to try as somebody who is not there yet.
 fn pages(stage: &Stage) -> anyhow::Result<()> {
     let screen = &stage.screen;
-    let mail = stage.path("mail").display().to_string();
-    screen.remark(&format!(
-        "as somebody new: sign up on the page; what would be mailed lies in {}",
-        quoted(&mail)
-    ))?;
+    let mail = stage.mail_folder()?.display().to_string();
+    screen
+        .remark(&format!("as a new user: sign up on this page; the mail is written to {}", quoted(&mail)))?;
     say(&format!("{}/signup", stage.url()))?;
     let Some(skaas) = command_line() else { return Ok(()) };
     screen.remark("then sign in on this machine by that page, with no token to copy")?;

@@ -12,9 +12,10 @@ pub(super) fn look(patient: &Patient) -> Vec<Finding> {
     let dir = &patient.settings.data_dir;
     let shown = dir.display();
     if !dir.exists() {
-        return vec![Finding::well(
+        return vec![Finding::fault(
             "data folder",
-            format!("{shown} does not exist yet; `skaas-server serve` makes it"),
+            format!("{shown} does not exist"),
+            "check --data (SKAAS_DATA_DIR), or create an installation there with `skaas-server serve`",
         )];
     }
     let finding = match write_in(dir).and_then(|()| free(dir)) {

@@ -6,7 +6,11 @@ use super::{Finding, Patient};
 
 pub(super) async fn look(patient: &Patient) -> Vec<Finding> {
     match &patient.store {
-        Ok(None) => vec![Finding::well("database", "none yet; `skaas-server serve` makes it")],
+        Ok(None) => vec![Finding::fault(
+            "database",
+            format!("there is none in {}", patient.settings.data_dir.display()),
+            "check --data (SKAAS_DATA_DIR), or create an installation there with `skaas-server serve`",
+        )],
         Ok(Some(store)) => look_at(store, patient.thorough).await,
         // Another check tells of it.
         Err(error) if storage_failed(error) => Vec::new(),

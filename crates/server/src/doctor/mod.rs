@@ -4,6 +4,7 @@
 //! Each check is a file with an `async fn look(&Patient) -> Vec<Finding>`, called from [`examine`].
 
 mod address;
+mod clock;
 mod contents;
 mod counting;
 mod data_folder;
@@ -82,6 +83,7 @@ async fn examine(patient: &Patient) -> Vec<Finding> {
     findings.extend(storage::look(patient).await);
     findings.extend(contents::look(patient).await);
     findings.extend(address::look(patient).await);
+    findings.extend(clock::look(patient).await);
     findings.extend(proxies::look(patient));
     findings.extend(counting::look(patient).await);
     findings.extend(mail::look(patient).await);

@@ -93,7 +93,9 @@ async fn a_dropped_transaction_leaves_nothing(database: TestDatabase) {
 async fn an_unmigrated_database_is_not_ready(database: TestDatabase) {
     let store = Store::open(database.config().clone()).await.unwrap();
     assert!(store.ping().await.is_err());
+    assert!(!store.has_schema().await.unwrap());
     store.migrate().await.unwrap();
+    assert!(store.has_schema().await.unwrap());
     store.ping().await.unwrap();
 }
 
