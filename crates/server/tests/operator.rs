@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops where it is surprised")]
 
+#[cfg(target_os = "linux")]
+mod fsyncs;
 mod story;
 
 use serde_json::Value;
