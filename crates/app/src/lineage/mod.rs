@@ -38,13 +38,17 @@ pub(crate) enum State {
 /// A state, and the inputs besides the user's grants for which it is the one.
 pub(crate) struct Decided {
     catalogue: i64,
+    /// The moment for which it was decided. It says nothing of earlier ones, when the clock is set back.
+    decided_at: Timestamp,
     changes_at: Option<Timestamp>,
     pub(crate) state: State,
 }
 
 impl Decided {
     fn holds(&self, catalogue: i64, now: Timestamp) -> bool {
-        self.catalogue == catalogue && self.changes_at.is_none_or(|moment| now < moment)
+        self.catalogue == catalogue
+            && self.decided_at <= now
+            && self.changes_at.is_none_or(|moment| now < moment)
     }
 }
 
@@ -126,7 +130,7 @@ async fn decide(
             None => return Ok(None),
         },
     };
-    let decided = Arc::new(Decided { catalogue: catalogue.revision, changes_at, state });
+    let decided = Arc::new(Decided { catalogue: catalogue.revision, decided_at: now, changes_at, state });
     viewer.keep_decided(repo, Arc::clone(&decided));
     Ok(Some(decided))
 }
@@ -236,6 +240,6 @@ impl State {
 }
 
 /// The date of a commit in seconds since 1970; 0 when its bytes are none.
-fn commit_date(raw: &[u8]) -> i64 {
+pub(crate) fn commit_date(raw: &[u8]) -> i64 {
     skaas_git::object::ParsedCommit::parse(raw).map_or(0, |commit| commit.date)
 }

@@ -50,7 +50,7 @@ fn what_is_acknowledged_was_synced_before_and_steps_wait_for_nothing() {
     let data = house.server.installation().data().to_str().unwrap().to_owned();
     assert!(at_start.contains(&data), "the names of a new database and of its folders: {at_start:#?}");
 
-    let bob = house.person("bob");
+    house.person("bob");
     for command in [
         &["token", "create", "bob"][..],
         &["grant", "add", "bob", SKILL, "--kind", "gift"],
@@ -64,9 +64,10 @@ fn what_is_acknowledged_was_synced_before_and_steps_wait_for_nothing() {
     }
 
     // A step is decided again after a power cut: a fetch does not wait for the disk.
+    let carol = house.person("carol");
     notes.take();
-    bob.clone(&bob.git, &house.server, "marketplace", "market", &[]);
-    bob.clone(&bob.git, &house.server, SKILL, "skill", &[]);
+    carol.clone(&carol.git, &house.server, "marketplace", "market", &[]);
+    carol.clone(&carol.git, &house.server, SKILL, "skill", &[]);
     assert_eq!(notes.take(), Vec::<String>::new());
 
     let token = house.server.installation().token("bob");
