@@ -30,6 +30,7 @@ pub mod outside;
 pub mod publication;
 pub mod push;
 pub mod quiet;
+pub mod restoration;
 pub mod sessions;
 pub mod sign_in;
 pub mod stamps;

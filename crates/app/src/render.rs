@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use skaas_domain::{
     entitlement::StubReason,
     layout::{LaidContent, LaidFile},
@@ -177,6 +178,23 @@ pub(crate) fn skill_step(tree: ObjectId, previous: ObjectId, root: ObjectId, dat
     let parents = [previous, root];
     let author = own_signature();
     CommitSpec { tree, parents: &parents, author: &author, date, message: "Your copy changed\n" }.encode()
+}
+
+/// How the message of a [`restored_step`] begins.
+const RESTORED: &str = "The server was restored from a backup at ";
+
+/// A step that shows what the one before it shows. No copy from after the backup can have it, since its message
+/// holds the moment of the restoration.
+pub(crate) fn restored_step(tree: ObjectId, previous: ObjectId, date: i64, moment: Timestamp) -> RawCommit {
+    let message = format!("{RESTORED}{moment}\n");
+    let author = own_signature();
+    CommitSpec { tree, parents: &[previous], author: &author, date, message: &message }.encode()
+}
+
+/// Whether a commit's bytes are those of a [`restored_step`].
+pub(crate) fn is_restored_step(raw: &[u8]) -> bool {
+    let message = raw.windows(2).position(|pair| pair == b"\n\n").map(|end| &raw[end + 2..]);
+    message.is_some_and(|message| message.starts_with(RESTORED.as_bytes()))
 }
 
 /// A step of a marketplace's lineage; the first has no parent.

@@ -111,6 +111,14 @@ pub(crate) enum Admin {
     /// Grants: add, list, revoke
     #[command(subcommand)]
     Grant(Grant),
+    /// After a backup was restored: have copies that are ahead of it told to clone again
+    #[command(after_help = "Run it once, before the server starts again.\n\n\
+        Examples:\n  skaas-server admin restored\n  skaas-server admin restored --json")]
+    Restored {
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// Correct the stamps that a clock running ahead left in the future
     #[command(
         after_help = "Set the clock right first: steps and grants with later stamps get the present one.\n\n\

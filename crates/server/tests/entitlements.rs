@@ -3,9 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops where it is surprised")]
 
-use skaas_app::{Error, grants, grants::FreeSkill, stamps, stamps::FromTheFuture};
+use skaas_app::{Error, grants, grants::FreeSkill, restoration, stamps, stamps::FromTheFuture};
 use skaas_domain::entitlement::GrantKind;
-use skaas_testkit::app::{Given, story};
+use skaas_testkit::app::{Copy, Given, run_sql, story};
 use skaas_testkit::git::Protocol;
 
 const SKILL: &str = "lint-pro";
@@ -403,5 +403,53 @@ fn a_trial_that_a_clock_ahead_began_is_as_long_as_any_once_it_is_restamped() {
         copy.pulls().sees_full("1.0.0");
         app.pass_days(1);
         copy.pulls().sees_stub_saying("trial");
+    });
+}
+
+#[test]
+fn a_copy_ahead_of_a_restored_backup_is_told_to_clone_again() {
+    story(|app| {
+        app.creator("ann").publishes(SKILL).priced(900);
+        let bob = app.buyer("bob");
+        let repos = [SKILL, "marketplace"];
+        let [behind, ahead] = [(); 2].map(|()| repos.map(|repo| bob.clones(repo)));
+        bob.buys(SKILL);
+        ahead[1].pulls().lists_owned(SKILL, "1.0.0");
+        ahead[0].pulls().sees_full("1.0.0");
+
+        // Yesterday's backup knows neither the purchase nor the steps that showed it.
+        app.run(async {
+            let mut tx = app.store().begin().await.unwrap();
+            for change in [
+                "DELETE FROM grants",
+                "DELETE FROM steps WHERE seq > 0",
+                "UPDATE users SET revision = revision + 1",
+            ] {
+                run_sql(&mut tx, change).await.unwrap();
+            }
+            tx.commit().await.unwrap();
+        });
+        app.restart();
+        let at_new_node = |copies: [Copy<'_>; 2]| copies.map(|copy| copy.following(&app.node()));
+        let (behind, ahead) = (at_new_node(behind), at_new_node(ahead));
+        assert!(ahead[0].try_pull().succeeded(), "it calls itself up to date");
+        ahead[0].sees_full("1.0.0");
+
+        assert_eq!(app.run(restoration::branch_off(app.operator())).unwrap(), 2);
+        for copy in &ahead {
+            let refused = copy.try_pull();
+            assert!(!refused.succeeded() && refused.stderr.contains("clone it again"), "{refused}");
+        }
+        let bob = bob.at(&app.node());
+        let fresh = repos.map(|repo| bob.clones(repo));
+        for copies in [&behind, &fresh] {
+            copies[0].pulls().sees_stub();
+            copies[1].pulls().lists_locked(SKILL);
+        }
+        bob.buys(SKILL);
+        for copies in [&behind, &fresh] {
+            copies[0].pulls().sees_full("1.0.0");
+            copies[1].pulls().lists_owned(SKILL, "1.0.0");
+        }
     });
 }

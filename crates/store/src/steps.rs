@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use skaas_domain::id::{InvalidId, SkillId, UserId};
 
 use crate::{
-    column::{Value, record},
+    column::{Fields, Record, Value, record},
     connection::{Conn, Tx},
     error::Result,
     oid::Oid,
@@ -30,6 +30,11 @@ sql! {
     ADD = "INSERT INTO steps (user_id, repo, seq, commit_id, commit_raw, tree, root_id, state, delta,
             created_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING";
+    TIPS = "SELECT user_id, repo, seq, commit_id, commit_raw, tree, root_id, state, delta, created_at
+        FROM steps AS tip
+        WHERE (user_id > $1 OR (user_id = $1 AND repo > $2)) AND NOT EXISTS (SELECT 1 FROM steps AS next
+            WHERE next.user_id = tip.user_id AND next.repo = tip.repo AND next.seq = tip.seq + 1)
+        ORDER BY user_id, repo LIMIT $3";
     COUNT_AFTER = "SELECT count(*) AS value FROM steps WHERE created_at > $1";
     RESTAMP = "UPDATE steps SET created_at = $2 WHERE created_at > $1";
 }
@@ -91,6 +96,23 @@ record!(Step {
     created_at: Timestamp,
 });
 
+/// The newest step of a lineage, and whose lineage of what it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tip {
+    /// Whose.
+    pub user: UserId,
+    /// Of what.
+    pub repo: Repo,
+    /// The step.
+    pub step: Step,
+}
+
+impl Record for Tip {
+    fn read(row: &impl Fields) -> sqlx::Result<Self> {
+        Ok(Self { user: row.get("user_id")?, repo: row.get("repo")?, step: Step::read(row)? })
+    }
+}
+
 /// What became of an attempt to advance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Advance {
@@ -103,6 +125,13 @@ pub enum Advance {
 /// The newest step of a lineage.
 pub async fn tip(conn: &mut Conn, user: UserId, repo: Repo) -> Result<Option<Step>> {
     fetch_optional!(conn, TIP, [user, repo])
+}
+
+/// The tips of at most `limit` lineages, by user and repo, after the one of `after`.
+pub async fn tips(conn: &mut Conn, after: Option<(UserId, Repo)>, limit: u32) -> Result<Vec<Tip>> {
+    let (user, repo) =
+        after.map_or_else(Default::default, |(user, repo)| (user.to_string(), repo.to_string()));
+    fetch_all!(conn, TIPS, [user, repo, i64::from(limit)])
 }
 
 /// A lineage, oldest step first.

@@ -134,12 +134,18 @@ pub async fn upload_pack(app: &App, opened: &Opened, version: Version, body: &[u
 
 async fn fetch(app: &App, opened: &Opened, request: &FetchRequest) -> Result<Reply> {
     let known = Known::read(app, opened, request).await?;
+    if known.is_behind(request) {
+        return Ok(error_reply(RESTORED).into());
+    }
     let history = History { steps: &known.steps, roots: &known.roots, whole: known.whole };
     match answer(request, &opened.served.refs, &history, &*known.objects) {
         Answer::Reply(reply) => Ok(reply.into()),
         Answer::Pack(plan) => send(app, opened, &known, &plan).await,
     }
 }
+
+/// What a copy is told that is ahead of a restored backup.
+const RESTORED: &str = "this server was restored from a backup that is older than your copy; clone it again";
 
 /// What of a repo's past and content one request has to be judged by.
 struct Known {
@@ -185,6 +191,16 @@ impl Known {
             };
         }
         Ok(known)
+    }
+
+    /// Whether the client went on, before a backup was restored, to steps that the backup does not know. It would
+    /// take the pack, and then find that it cannot fast-forward.
+    fn is_behind(&self, request: &FetchRequest) -> bool {
+        let Some(restored) = self.past.iter().rposition(|past| past.is_restored()) else { return false };
+        let newest = self.past.iter().rposition(|past| request.haves.contains(&past.id()));
+        let known: HashSet<ObjectId> = self.steps.iter().chain(&self.roots).map(|commit| commit.id).collect();
+        newest.is_some_and(|newest| newest < restored)
+            && !request.haves.iter().all(|have| known.contains(have))
     }
 
     /// What is wanted by id and is no commit: the later wants of a partial clone.

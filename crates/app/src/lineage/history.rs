@@ -16,6 +16,7 @@ use super::{marketplace, skill};
 use crate::{
     error::{Error, Result},
     oid::oid,
+    render::is_restored_step,
 };
 
 /// Bytes of lineages kept for those who pull again.
@@ -56,6 +57,11 @@ impl Past {
 
     pub(crate) fn parents(&self) -> &[ObjectId] {
         &self.parents
+    }
+
+    /// Whether it was written after a backup was restored.
+    pub(crate) fn is_restored(&self) -> bool {
+        is_restored_step(&self.row.commit_raw)
     }
 
     /// The step as the protocol plane wants it.

@@ -5,7 +5,7 @@ mod show;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use skaas_app::{App, accounts, grants, listings, stamps, tokens, users};
+use skaas_app::{App, accounts, grants, listings, restoration, stamps, tokens, users};
 use skaas_domain::{
     entitlement,
     listing::ListingState,
@@ -48,6 +48,7 @@ const fn change_of(command: &Admin) -> Option<&'static str> {
         Admin::Listing(Listing::Delete { .. }) => Some("listing delete"),
         Admin::Grant(Grant::Add { .. }) => Some("grant add"),
         Admin::Grant(Grant::Revoke { .. }) => Some("grant revoke"),
+        Admin::Restored { .. } => Some("restored"),
         Admin::Restamp { .. } => Some("restamp"),
         _ => None,
     }
@@ -61,8 +62,24 @@ async fn obey(app: &App, command: Admin) -> anyhow::Result<()> {
         Admin::Listing(Listing::Delete { skill, yes, json }) => listing_delete(app, &skill, yes, json).await,
         Admin::Listing(Listing::Show { skill, json }) => listing_show(app, skill.as_deref(), json).await,
         Admin::Grant(command) => grant(app, command).await,
+        Admin::Restored { json } => restored(app, json).await,
         Admin::Restamp { json } => restamp(app, json).await,
     }
+}
+
+async fn restored(app: &App, as_json: bool) -> anyhow::Result<()> {
+    let lineages = restoration::branch_off(app).await?;
+    if as_json {
+        return output::json(&json!({ "lineages": lineages }));
+    }
+    output::line(&format!(
+        "{lineages} repositories branched off; copies ahead of the backup are told to clone again"
+    ));
+    output::note(
+        "Tokens, sessions and grants that were revoked after the backup work again: revoke them once more \
+         (admin user sign-out, admin token revoke, admin grant revoke)",
+    );
+    Ok(())
 }
 
 async fn restamp(app: &App, as_json: bool) -> anyhow::Result<()> {

@@ -383,6 +383,13 @@ async fn lineages_only_grow(world: &mut World, pro: &Listing) {
     assert_eq!(tip, steps::Step { created_at: at(0), ..step(1, 1) });
     assert!(stamp > at(0));
     drop(tx);
+    let mut tips = Vec::new();
+    while let page = steps::tips(&mut conn, tips.last().copied(), 1).await.unwrap()
+        && let [tip] = &page[..]
+    {
+        tips.push((tip.user, tip.repo));
+    }
+    assert_eq!(tips, [(user, market), (user, skill)], "each once");
     // Nobody else's lineage is touched.
     assert_eq!(steps::tip(&mut conn, pro.creator, market).await.unwrap(), None);
 
