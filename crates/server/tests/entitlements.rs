@@ -5,7 +5,7 @@
 
 use skaas_app::{Error, grants, grants::FreeSkill, restoration, stamps, stamps::FromTheFuture};
 use skaas_domain::entitlement::GrantKind;
-use skaas_testkit::app::{Copy, Given, run_sql, story};
+use skaas_testkit::app::{Given, run_sql, story};
 use skaas_testkit::git::Protocol;
 
 const SKILL: &str = "lint-pro";
@@ -429,9 +429,8 @@ fn a_copy_ahead_of_a_restored_backup_is_told_to_clone_again() {
             }
             tx.commit().await.unwrap();
         });
-        app.restart();
-        let at_new_node = |copies: [Copy<'_>; 2]| copies.map(|copy| copy.following(&app.node()));
-        let (behind, ahead) = (at_new_node(behind), at_new_node(ahead));
+        let node = app.restart();
+        let [behind, ahead] = [behind, ahead].map(|copies| copies.map(|copy| copy.following(&node)));
         assert!(ahead[0].try_pull().succeeded(), "it calls itself up to date");
         ahead[0].sees_full("1.0.0");
 
@@ -440,7 +439,7 @@ fn a_copy_ahead_of_a_restored_backup_is_told_to_clone_again() {
             let refused = copy.try_pull();
             assert!(!refused.succeeded() && refused.stderr.contains("clone it again"), "{refused}");
         }
-        let bob = bob.at(&app.node());
+        let bob = bob.at(&node);
         let fresh = repos.map(|repo| bob.clones(repo));
         for copies in [&behind, &fresh] {
             copies[0].pulls().sees_stub();
