@@ -35,7 +35,8 @@ impl Lapsed {
 
     /// Answers, and holds the plan to what is permitted.
     pub fn answer(&self, request: &FetchRequest) {
-        let history = History { steps: &self.steps, roots: &self.roots };
+        // Offered whole, though one step is not permitted: the plan may not rely on the offer.
+        let history = History { steps: &self.steps, roots: &self.roots, whole: true };
         let Answer::Pack(plan) = answer(request, &self.refs, &history, self) else { return };
         let permitted = |id: &ObjectId| {
             self.steps.iter().chain(&self.roots).any(|commit| commit.id == *id && commit.permitted)
