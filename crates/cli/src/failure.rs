@@ -7,7 +7,7 @@ use crate::address::Address;
 /// The kind of a failure. Each has a stable exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Anything without a kind of its own.
+    /// Any other failure.
     Failed,
     /// Invalid arguments or settings.
     Usage,

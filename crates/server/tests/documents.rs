@@ -100,3 +100,24 @@ fn every_link_of_the_documents_leads_somewhere() {
         }
     }
 }
+
+/// A deployment that sets a variable which the server does not read would run with a default instead.
+#[test]
+fn every_setting_in_deploy_is_one_that_the_server_reads() {
+    let manual = fs::read_to_string(root().join("skaas.default.toml")).unwrap();
+    let known: BTreeSet<&str> =
+        manual.split(|c: char| !c.is_ascii_uppercase() && !c.is_ascii_digit() && c != '_').collect();
+    let mut read = 0;
+    for file in ["compose.yaml", "Containerfile", "skaas-server.env", "skaas-server.service"] {
+        let text = fs::read_to_string(root().join("deploy").join(file)).unwrap();
+        let names = text.split(|c: char| !c.is_ascii_uppercase() && !c.is_ascii_digit() && c != '_');
+        let ours = |name: &&str| {
+            ["SKAAS_", "S3_", "DATABASE_", "REDIS_"].iter().any(|start| name.starts_with(start))
+        };
+        for name in names.filter(ours) {
+            assert!(known.contains(name.trim_end_matches("_FILE")), "{file} sets {name}");
+            read += 1;
+        }
+    }
+    assert!(read > 10, "the files set only {read} variables");
+}

@@ -177,7 +177,7 @@ fn logout_leaves_no_folder_that_was_not_there_before() {
         desk.skaas(&["logout"]).succeeds();
         assert!(desk.folders().is_empty(), "{way:?}: {:?}", desk.folders());
 
-        // What somebody else keeps in the same folders stays, and so do settings.
+        // Other programs' files in the same folders stay, and so do settings.
         let fake = Fake::with_alice();
         desk.write(".config/other/file", b"x");
         desk.skaas(&["config", "set", "browser", "false"]).succeeds();
@@ -202,7 +202,7 @@ fn the_program_on_the_path_is_named_as_people_would_and_any_other_by_its_place()
     desk.git(&["ls-remote", &fake.marketplace()], "").succeeds();
 }
 
-/// A line of somebody else's in git's store, look-alikes first.
+/// A line in git's store that is not ours, look-alikes first.
 fn foreign_line() -> impl Strategy<Value = String> {
     prop_oneof![
         Just("https://alice:secret@notskaas.com".to_owned()),

@@ -1,4 +1,4 @@
-//! The token in a real keychain: GNOME's keyring on a bus of its own, which scripts/test-keychain.sh starts.
+//! The token in a real keychain: GNOME's keyring on a separate bus, which scripts/test-keychain.sh starts.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use super::{
     fake::{Fake, TOKEN},
 };
 
-/// The address of the bus that the keychain is on; none where these tests are run without it.
+/// The address of the keychain's bus; `None` if these tests run without one.
 fn bus() -> Option<String> {
     let bus = std::env::var("SKAAS_TEST_KEYCHAIN").ok();
     if bus.is_none() {
@@ -16,7 +16,7 @@ fn bus() -> Option<String> {
     bus
 }
 
-/// Runs a program of the machine's with the keychain in reach.
+/// Runs a program of this machine that can use the keychain.
 fn with(bus: &str, desk: &Desk, program: &str, args: &[&str], input: &str) -> Ran {
     let bus = format!("DBUS_SESSION_BUS_ADDRESS={bus}");
     desk.run("env", &[&[bus.as_str(), program], args].concat(), input)
@@ -26,7 +26,7 @@ fn skaas(bus: &str, desk: &Desk, args: &[&str], input: &str) -> Ran {
     with(bus, desk, env!("CARGO_BIN_EXE_skaas"), args, input)
 }
 
-/// What the keychain holds, as another program sees it.
+/// The keychain's entry as another program reads it.
 fn kept(bus: &str, service: &str, username: &str) -> Option<String> {
     let mut lookup = Command::new("secret-tool");
     lookup.args(["lookup", "service", service, "username", username]);
@@ -51,7 +51,7 @@ fn the_token_is_in_the_keychain_and_nowhere_else_until_logout() {
     with(&bus, &desk, "git", &list, "").succeeds().says("HEAD");
     skaas(&bus, &desk, &["status"], "").succeeds().says("keychain");
 
-    // Without the keychain there is no token, and that is said.
+    // Without the keychain, git gets no token.
     desk.git(&list, "").ends_with(128);
 
     skaas(&bus, &desk, &["logout"], "").succeeds();

@@ -64,7 +64,7 @@ fn a_token_in_an_argument_is_never_echoed() {
             assert!(!ran.stderr.contains(secret) && !ran.stdout.contains(secret), "{wrong:?}: {ran:?}");
         }
     }
-    // So is a secret of another kind, which nobody can recognize for sure.
+    // Other kinds of secrets cannot be recognized for certain, and are not echoed either.
     let other = "ghp_16C7e42F292c6912E7710c838347Ae178B4a";
     for wrong in [
         &["auth", other][..],
