@@ -2,10 +2,10 @@
 
 use std::io::{self, Read};
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes, BytesMut};
 use gix_hash::ObjectId;
 
-use super::packets::{Packet, PacketError, read_packet};
+use super::packets::{Packet, PacketError, read_packet, split_packet};
 use crate::pkt_line::{FLUSH, put};
 
 /// What this server can do, as named in `gitprotocol-capabilities`.
@@ -151,16 +151,18 @@ pub struct ParseLimits {
     pub push_options: usize,
     /// Bytes of a single command or option.
     pub line_bytes: usize,
+    /// Bytes of the whole section.
+    pub bytes: usize,
 }
 
 impl Default for ParseLimits {
+    /// Room for the tags of a long-lived project in one push.
     fn default() -> Self {
-        Self { commands: 1_000, push_options: 32, line_bytes: 4_096 }
+        Self { commands: 10_000, push_options: 32, line_bytes: 4_096, bytes: 2 << 20 }
     }
 }
 
-/// Why the command section was not understood. All of these end the request (HTTP 400); none of
-/// them has touched a ref.
+/// Why the command section was not understood. None of these has touched a ref.
 #[derive(Debug, thiserror::Error)]
 pub enum ParseError {
     /// The body ended too early.
@@ -170,8 +172,13 @@ pub enum ParseError {
     #[error("the push is malformed: {0}")]
     Malformed(&'static str),
     /// One of [`ParseLimits`].
-    #[error("the push has too many or too long {0}; push fewer refs at a time")]
-    TooLarge(&'static str),
+    #[error("a push takes at most {limit} {what}; push fewer refs at a time")]
+    TooLarge {
+        /// What there is too much of.
+        what: &'static str,
+        /// How much is allowed.
+        limit: usize,
+    },
     /// A repository with another hash function.
     #[error("this server keeps SHA-1 repositories only")]
     ObjectFormat,
@@ -198,56 +205,107 @@ impl From<PacketError> for ParseError {
 /// The body must be inflated already when it came gzip-encoded. Give it a buffered reader: it
 /// reads four bytes at a time.
 pub fn parse_commands(reader: &mut impl Read, limits: &ParseLimits) -> Result<PushRequest, ParseError> {
-    let mut request = PushRequest::default();
-    let mut first = true;
-    while let Packet::Data(line) = read_packet(reader)? {
-        check_line(&line, limits, first)?;
+    let mut section = CommandReader::new(limits.clone());
+    while section.part != Part::Pack {
+        section.take(&read_packet(reader)?)?;
+    }
+    Ok(section.request)
+}
+
+/// Reads the section before the pack from bytes as they arrive.
+#[derive(Debug)]
+pub struct CommandReader {
+    limits: ParseLimits,
+    request: PushRequest,
+    part: Part,
+    bytes: usize,
+}
+
+/// What the next packet belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Commands,
+    PushOptions,
+    Pack,
+}
+
+impl CommandReader {
+    /// Starts at the first byte of a push.
+    pub fn new(limits: ParseLimits) -> Self {
+        Self { limits, request: PushRequest::default(), part: Part::Commands, bytes: 0 }
+    }
+
+    /// Takes every complete packet off the front of `buffer`. Returns whether the section is
+    /// complete; `buffer` then begins with the pack.
+    pub fn read(&mut self, buffer: &mut BytesMut) -> Result<bool, ParseError> {
+        while self.part != Part::Pack {
+            let Some((packet, length)) = split_packet(buffer)? else { return Ok(false) };
+            self.take(&packet)?;
+            buffer.advance(length);
+        }
+        Ok(true)
+    }
+
+    /// What was understood so far. The capabilities are known from the first command on.
+    pub fn request(&self) -> &PushRequest {
+        &self.request
+    }
+
+    /// What was understood.
+    pub fn into_request(self) -> PushRequest {
+        self.request
+    }
+
+    fn take(&mut self, packet: &Packet) -> Result<(), ParseError> {
+        let Packet::Data(line) = packet else {
+            let options_follow = self.part == Part::Commands && self.request.capabilities.push_options;
+            self.part = if options_follow { Part::PushOptions } else { Part::Pack };
+            return Ok(());
+        };
+        let first = self.part == Part::Commands && self.request.commands.is_empty();
+        check_line(line, &self.limits, first)?;
+        self.bytes += line.len();
+        within(self.bytes, self.limits.bytes, "bytes of commands")?;
+        match self.part {
+            Part::Commands => self.take_command(line, first),
+            Part::PushOptions => self.take_option(line),
+            Part::Pack => Err(ParseError::Malformed("a packet line after the commands")),
+        }
+    }
+
+    fn take_command(&mut self, line: &[u8], first: bool) -> Result<(), ParseError> {
         if let Some(id) = line.strip_prefix(b"shallow ") {
-            request.shallow.push(parse_id(strip_newline(id))?);
-            within(request.shallow.len(), limits.commands, "shallow lines")?;
-            continue;
+            self.request.shallow.push(parse_id(strip_newline(id))?);
+            return within(self.request.shallow.len(), self.limits.commands, "shallow lines");
         }
         if line.starts_with(b"push-cert") {
             return Err(ParseError::SignedPush);
         }
         // The capabilities ride on the first command; git ignores a second list, and so do we.
-        let (command, list) = split_capabilities(&line)?;
+        let (command, list) = split_capabilities(line)?;
         if first {
-            request.capabilities = Capabilities::parse(list)?;
-            first = false;
+            self.request.capabilities = Capabilities::parse(list)?;
         }
-        request.commands.push(parse_command(command)?);
-        within(request.commands.len(), limits.commands, "commands")?;
+        self.request.commands.push(parse_command(command)?);
+        within(self.request.commands.len(), self.limits.commands, "refs")
     }
-    if request.capabilities.push_options {
-        request.push_options = parse_options(reader, limits)?;
-    }
-    Ok(request)
-}
 
-fn parse_options(reader: &mut impl Read, limits: &ParseLimits) -> Result<Vec<String>, ParseError> {
-    let mut options = Vec::new();
-    while let Packet::Data(line) = read_packet(reader)? {
-        check_line(&line, limits, false)?;
-        let text = std::str::from_utf8(strip_newline(&line))
+    fn take_option(&mut self, line: &[u8]) -> Result<(), ParseError> {
+        let text = std::str::from_utf8(strip_newline(line))
             .map_err(|_| ParseError::Malformed("a push option is not UTF-8"))?;
-        options.push(text.to_owned());
-        within(options.len(), limits.push_options, "push options")?;
+        self.request.push_options.push(text.to_owned());
+        within(self.request.push_options.len(), self.limits.push_options, "push options")
     }
-    Ok(options)
 }
 
 fn check_line(line: &[u8], limits: &ParseLimits, first: bool) -> Result<(), ParseError> {
     // The first line carries the capabilities as well, session ids and all.
     let bound = if first { 2 * limits.line_bytes } else { limits.line_bytes };
-    within(line.len(), bound, "lines")
+    within(line.len(), bound, "bytes in one command")
 }
 
-fn within(value: usize, bound: usize, what: &'static str) -> Result<(), ParseError> {
-    if value > bound {
-        return Err(ParseError::TooLarge(what));
-    }
-    Ok(())
+fn within(value: usize, limit: usize, what: &'static str) -> Result<(), ParseError> {
+    if value > limit { Err(ParseError::TooLarge { what, limit }) } else { Ok(()) }
 }
 
 fn split_capabilities(line: &[u8]) -> Result<(&[u8], &str), ParseError> {
@@ -359,12 +417,54 @@ mod tests {
     }
 
     #[test]
-    fn more_than_a_thousand_commands_are_refused() {
+    fn ten_thousand_commands_are_taken_and_no_more() {
         let mut body = String::new();
-        for number in 0..1_001 {
-            body += &packet(&format!("{NULL} {ONE} refs/heads/b{number}"));
+        for number in 0..10_000 {
+            body += &packet(&format!("{NULL} {ONE} refs/tags/release/{number}.0.0"));
         }
-        assert!(matches!(parse(&(body + "0000")), Err(ParseError::TooLarge("commands"))));
+        assert_eq!(parse(&(body.clone() + "0000")).unwrap().0.commands.len(), 10_000);
+        body += &packet(&format!("{NULL} {ONE} refs/tags/one-more"));
+        let refused = parse(&(body + "0000")).unwrap_err();
+        assert_eq!(refused.to_string(), "a push takes at most 10000 refs; push fewer refs at a time");
+    }
+
+    #[test]
+    fn the_command_section_is_bounded_in_bytes() {
+        let name = "x".repeat(3_000);
+        let body: String =
+            (0..1_000).map(|n| packet(&format!("{NULL} {ONE} refs/heads/{n}{name}"))).collect();
+        assert!(matches!(parse(&body), Err(ParseError::TooLarge { what: "bytes of commands", .. })));
+    }
+
+    #[test]
+    fn commands_are_understood_however_the_bytes_arrive() {
+        let body = packet(&format!("{NULL} {ONE} refs/heads/main\0report-status push-options"))
+            + &packet(&format!("{ONE} {NULL} refs/tags/v1\n"))
+            + "0000"
+            + &packet("ci.skip\n")
+            + "0000PACK";
+        let whole = parse(&body).unwrap().0;
+        for piece in [1, 3, 7, 50, body.len()] {
+            let (mut reader, mut buffer) = (CommandReader::new(ParseLimits::default()), BytesMut::new());
+            let mut complete = false;
+            for bytes in body.as_bytes().chunks(piece) {
+                buffer.extend_from_slice(bytes);
+                complete = reader.read(&mut buffer).unwrap();
+            }
+            assert!(complete && &buffer[..] == b"PACK", "in pieces of {piece}: {buffer:?}");
+            assert_eq!(reader.into_request(), whole);
+        }
+    }
+
+    #[test]
+    fn a_refused_push_still_tells_what_its_client_understands() {
+        let mut buffer = BytesMut::from(
+            (packet(&format!("{NULL} {ONE} refs/heads/main\0side-band-64k report-status")) + "zzzz").as_str(),
+        );
+        let mut reader = CommandReader::new(ParseLimits::default());
+        assert!(reader.read(&mut buffer).is_err());
+        assert!(reader.request().capabilities.side_band_64k);
+        assert_eq!(reader.request().commands.len(), 1);
     }
 
     #[test]

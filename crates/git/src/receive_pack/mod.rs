@@ -7,8 +7,9 @@
 //!
 //! A push, in order:
 //! 1. `GET info/refs?service=git-receive-pack` is answered by [`advertise`].
-//! 2. `POST git-receive-pack`: [`parse_commands`] reads up to the pack and leaves the reader
-//!    there. [`PushRequest::is_probe`] is answered by an empty 200.
+//! 2. `POST git-receive-pack`: a [`CommandReader`] reads up to the pack as the body arrives
+//!    ([`parse_commands`] from a blocking reader). [`PushRequest::is_probe`] is answered by an
+//!    empty 200. git shows nothing of another status: from here on a refusal is a [`Report`].
 //! 3. [`judge`] gives a first verdict per command; [`crate::source_repo::SourceRepo::ingest`]
 //!    takes the rest of the body into quarantine, reporting through a [`SidebandWriter`].
 //! 4. [`crate::source_repo::SourceRepo::check_tips`] gives a second verdict, the caller swaps its
@@ -20,7 +21,7 @@ mod packets;
 mod report;
 
 pub use commands::{
-    Capabilities, ParseError, ParseLimits, PushRequest, RefCommand, advertise, parse_commands,
+    Capabilities, CommandReader, ParseError, ParseLimits, PushRequest, RefCommand, advertise, parse_commands,
 };
 pub use judgement::{RefRules, Verdict, add_verdicts, judge, settle_atomic, valid_ref_name};
 pub use report::{Report, SidebandWriter};

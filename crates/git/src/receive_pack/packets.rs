@@ -5,7 +5,7 @@
 
 use std::io::{self, Read};
 
-use crate::pkt_line::Header;
+use crate::pkt_line::{HEADER, Header};
 
 /// One packet of the command section.
 #[derive(Debug)]
@@ -37,6 +37,19 @@ pub(super) fn read_packet(reader: &mut impl Read) -> Result<Packet, PacketError>
             let mut payload = vec![0; length];
             read_exact(reader, &mut payload)?;
             Ok(Packet::Data(payload))
+        }
+        // The other special packets belong to protocol v2.
+        Ok(Header::Delim | Header::ResponseEnd) | Err(_) => Err(PacketError::Malformed),
+    }
+}
+
+/// The first packet of `buffer` and its length; `None` while some of it is still to come.
+pub(super) fn split_packet(buffer: &[u8]) -> Result<Option<(Packet, usize)>, PacketError> {
+    let Some((digits, rest)) = buffer.split_first_chunk::<HEADER>() else { return Ok(None) };
+    match Header::parse(*digits) {
+        Ok(Header::Flush) => Ok(Some((Packet::Flush, HEADER))),
+        Ok(Header::Data(length)) => {
+            Ok(rest.get(..length).map(|payload| (Packet::Data(payload.to_vec()), HEADER + length)))
         }
         // The other special packets belong to protocol v2.
         Ok(Header::Delim | Header::ResponseEnd) | Err(_) => Err(PacketError::Malformed),

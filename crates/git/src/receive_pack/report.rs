@@ -88,6 +88,11 @@ impl SidebandWriter {
         if self.quiet { Bytes::new() } else { self.message(text) }
     }
 
+    /// Nothing to read: keeps proxies from closing a connection on which a quiet push waits.
+    pub fn keep_alive(&self) -> Bytes {
+        if self.side_band { Bytes::from_static(b"0005\x02") } else { Bytes::new() }
+    }
+
     /// Something the pusher should read even with `--quiet`: a release, a warning, an error.
     pub fn message(&self, text: &str) -> Bytes {
         self.band(2, printable(text).as_bytes())
