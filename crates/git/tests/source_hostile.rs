@@ -90,7 +90,7 @@ fn names() -> impl Strategy<Value = Vec<u8>> {
 fn modes() -> impl Strategy<Value = &'static str> {
     prop_oneof![
         6 => prop::sample::select(vec!["100644", "100755", "120000", "40000", "160000"]),
-        1 => prop::sample::select(vec!["100664", "040000", "0100644", "100600", "755", "", "170000"]),
+        1 => prop::sample::select(vec!["100666", "040000", "0100644", "100600", "755", "", "170000"]),
     ]
 }
 

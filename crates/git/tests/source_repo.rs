@@ -19,6 +19,18 @@ use skaas_git::source_repo::{
     EntryMode, Fault, IngestError, IngestLimits, Ingested, Phase, SnapshotError, SnapshotLimits, SourceRepo,
 };
 
+/// Bytes that nothing makes smaller.
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 1_u64;
+    let word = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    };
+    std::iter::repeat_with(word).take(length / 8).flatten().collect()
+}
+
 struct Repo {
     repo: SourceRepo,
     _dir: tempfile::TempDir,
@@ -595,6 +607,53 @@ fn merged_packs_hold_what_is_reachable_and_nothing_else() {
 }
 
 #[test]
+fn recent_packs_are_merged_without_the_large_one_and_nothing_is_lost() {
+    let work = Work::repo();
+    work.write("large.bin", noise(600_000));
+    work.commit("large");
+    let repo = Repo::new();
+    repo.accept(&work.pack(&["main"], &[]));
+    let large = repo.repo.packs();
+    for number in 0..21 {
+        work.write("small.md", number.to_string());
+        work.commit("small");
+        repo.accept(&work.pack(&["main", "^main~1"], &["--thin", "--delta-base-offset"]));
+    }
+    assert!(repo.repo.wants_consolidation());
+    let merged = repo.repo.consolidate_recent().unwrap().expect("they are a small part of all");
+    assert_eq!(merged.replaces().len(), 21);
+    let name = repo.repo.accept_consolidated(merged).unwrap().unwrap();
+    let mut left = [large[0], name];
+    left.sort_unstable();
+    assert_eq!(repo.repo.packs(), left);
+    let bare = fsck(repo.repo.dir(), &left, &[("refs/heads/main".into(), work.id("main"))]);
+    assert_eq!(bare.git(["rev-list", "--count", "main"]), "22");
+}
+
+#[test]
+fn files_of_old_histories_that_their_group_may_write_to_are_taken_and_counted() {
+    let file = b"#!/bin/sh\n".as_slice();
+    let tree = [b"100664 run.sh\0".as_slice(), blob_id(file).as_slice()].concat();
+    let mut pack = HandPack::default();
+    pack.whole(Kind::Blob, file);
+    pack.whole(Kind::Tree, &tree);
+    let root = hash_object(Kind::Tree, &tree);
+    let commit = format!("tree {root}\nauthor A <a@b> 1 +0000\ncommitter A <a@b> 1 +0000\n\nold\n");
+    pack.whole(Kind::Commit, commit.as_bytes());
+    let repo = Repo::new();
+    let ingested = repo.ingest(&pack.finish()).unwrap();
+    assert_eq!(ingested.old_modes(), 1);
+    repo.repo.accept(ingested).unwrap();
+    let id = hash_object(Kind::Commit, commit.as_bytes());
+    let snapshot = repo.repo.snapshot(id, &SnapshotLimits::default()).unwrap();
+    assert_eq!(snapshot.entries()[0].mode, EntryMode::Regular, "a release lays it out as 100644");
+    // What is kept is the history as it was pushed, which git takes as well.
+    let merged = repo.repo.consolidate(&[id]).unwrap();
+    let name = repo.repo.accept_consolidated(merged).unwrap().unwrap();
+    fsck(repo.repo.dir(), &[name], &[("refs/heads/main".into(), id)]);
+}
+
+#[test]
 fn a_repository_without_refs_merges_to_nothing() {
     let work = collection();
     let repo = Repo::new();
@@ -610,11 +669,14 @@ fn a_crash_between_the_files_of_a_pack_leaves_a_working_repository() {
     let repo = Repo::new();
     repo.accept(&work.pack(&["main~1"], &[]));
     std::fs::write(repo.repo.dir().join(format!("pack-{}.pack", "1".repeat(40))), "half").unwrap();
+    std::fs::write(repo.repo.dir().join(format!("pack-{}.pack.part", "2".repeat(40))), "half a copy")
+        .unwrap();
     std::fs::create_dir(repo.repo.dir().join("incoming-left")).unwrap();
+    std::fs::write(repo.repo.dir().join("incoming-left/incoming"), "half a push").unwrap();
     let again = SourceRepo::open(repo.repo.dir()).unwrap();
     assert_eq!(again.packs().len(), 1);
     assert!(again.contains(&work.id("main~1")));
-    again.clear_leftovers().unwrap();
+    assert_eq!(again.clear_leftovers().unwrap(), 4 + 11 + 11, "bytes that are free again");
     assert_eq!(repo.files().len(), 2, "the pack, its index, and nothing else");
     assert!(again.contains(&work.id("main~1")));
 }

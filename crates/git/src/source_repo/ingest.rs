@@ -260,6 +260,7 @@ struct IngestedPack {
     borrowed: u32,
     bytes: u64,
     inflated: u64,
+    old_modes: u64,
 }
 
 impl Ingested {
@@ -296,6 +297,11 @@ impl Ingested {
     /// Bytes of the pushed objects and deltas, inflated.
     pub fn inflated_bytes(&self) -> u64 {
         self.pack.map_or(0, |pack| pack.inflated)
+    }
+
+    /// Tree entries with the old file mode `100664`: harmless, but worth telling the pusher.
+    pub fn old_modes(&self) -> u64 {
+        self.pack.map_or(0, |pack| pack.old_modes)
     }
 
     pub(super) fn folder(&self) -> &Path {
@@ -360,6 +366,7 @@ impl SourceRepo {
             borrowed: count(borrowed.len()),
             bytes,
             inflated: budget.inflated,
+            old_modes: named.old_modes,
         };
         Ok(Ingested { folder, set, pack: Some(pack) })
     }

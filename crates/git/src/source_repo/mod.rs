@@ -23,6 +23,7 @@ mod snapshot;
 mod tips;
 mod upload;
 
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -133,21 +134,40 @@ impl SourceRepo {
         &self.dir
     }
 
-    /// Removes what a crash left behind: quarantines, and packs without an index. Only to be
-    /// called while nothing is being ingested here.
-    pub fn clear_leftovers(&self) -> Result<(), RepoError> {
-        let io = |error| RepoError::io("clear", &self.dir, error);
-        let known: Vec<String> = self.packs().into_iter().map(PackName::pack_file).collect();
+    /// What a crash left behind: quarantines, packs without an index, and files that were not copied
+    /// to their end; each with its bytes.
+    ///
+    /// Only to be relied on while nobody ingests here, in this process or another: the caller holds
+    /// a lock on the folder.
+    pub fn leftovers(&self) -> Result<Vec<(PathBuf, u64)>, RepoError> {
+        let io = |error| RepoError::io("list", &self.dir, error);
+        let packs = self.packs();
+        let known: HashSet<String> =
+            packs.iter().flat_map(|name| [name.pack_file(), name.index_file()]).collect();
+        let mut found = Vec::new();
         for entry in fs::read_dir(&self.dir).map_err(io)? {
             let entry = entry.map_err(io)?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            if name.starts_with(QUARANTINE) {
-                fs::remove_dir_all(entry.path()).map_err(io)?;
-            } else if entry.path().extension().is_some_and(|kind| kind == "pack") && !known.contains(&name) {
-                fs::remove_file(entry.path()).map_err(io)?;
+            if entry.file_type().map_err(io)?.is_dir() {
+                if name.starts_with(QUARANTINE) {
+                    found.push((entry.path(), folder_bytes(&entry.path()).map_err(io)?));
+                }
+            } else if !known.contains(&name) {
+                found.push((entry.path(), entry.metadata().map_err(io)?.len()));
             }
         }
-        Ok(())
+        Ok(found)
+    }
+
+    /// Removes [`Self::leftovers`], under the same lock. Returns how many bytes that frees.
+    pub fn clear_leftovers(&self) -> Result<u64, RepoError> {
+        let mut freed = 0;
+        for (path, bytes) in self.leftovers()? {
+            let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            removed.map_err(|error| RepoError::io("remove", &path, error))?;
+            freed += bytes;
+        }
+        Ok(freed)
     }
 
     /// The packs in use, sorted.
@@ -229,6 +249,11 @@ impl SourceRepo {
             .tempdir_in(&self.dir)
             .map_err(|error| RepoError::io("make a quarantine in", &self.dir, error))
     }
+}
+
+/// Bytes of the files in a folder of files.
+fn folder_bytes(folder: &Path) -> io::Result<u64> {
+    fs::read_dir(folder)?.map(|entry| Ok(entry?.metadata()?.len())).sum()
 }
 
 /// Makes renames in a folder last through a loss of power.

@@ -149,6 +149,23 @@ impl PackSet {
         self.packs.iter().map(|pack| pack.name).collect()
     }
 
+    /// The packs with the lengths of their files, without the indexes.
+    pub(super) fn sizes(&self) -> Vec<(PackName, u64)> {
+        self.packs.iter().map(|pack| (pack.name, pack.bundle.pack.data_len() as u64)).collect()
+    }
+
+    /// Every object of some of the packs.
+    pub(super) fn objects_of(&self, names: &[PackName]) -> HashMap<ObjectId, Place> {
+        let mut found = HashMap::new();
+        for (pack, number) in self.packs.iter().zip(0..).filter(|(pack, _)| names.contains(&pack.name)) {
+            let index = &pack.bundle.index;
+            for entry in 0..index.num_objects() {
+                found.insert(index.oid_at_index(entry).to_owned(), Place { pack: number, entry });
+            }
+        }
+        found
+    }
+
     /// Objects in all packs, those in several counted as often.
     pub(super) fn object_count(&self) -> u64 {
         self.packs.iter().map(|pack| u64::from(pack.bundle.index.num_objects())).sum()

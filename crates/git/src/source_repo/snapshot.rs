@@ -155,6 +155,13 @@ impl SourceRepo {
         peel(&mut Reader::new(&set), tip).map(|(commit, _)| commit)
     }
 
+    /// The same for many tips; `None` for one that leads to no commit.
+    pub fn peel_all(&self, tips: impl IntoIterator<Item = ObjectId>) -> Vec<Option<ObjectId>> {
+        let set = self.set();
+        let mut reader = Reader::new(&set);
+        tips.into_iter().map(|tip| peel(&mut reader, tip).ok().map(|(commit, _)| commit)).collect()
+    }
+
     /// Lists the commit that `tip` is, or that a tag `tip` points at.
     pub fn snapshot(&self, tip: ObjectId, limits: &SnapshotLimits) -> Result<Snapshot, SnapshotError> {
         let set = self.set();

@@ -49,6 +49,8 @@ pub(super) struct Named {
     pub(super) gitmodules: HashSet<ObjectId>,
     /// Blobs that some tree calls `.gitattributes`.
     pub(super) gitattributes: HashSet<ObjectId>,
+    /// Entries with the file mode that git no longer writes.
+    pub(super) old_modes: u64,
     /// More different links than this cannot all lead somewhere.
     most_links: Option<usize>,
 }

@@ -12,6 +12,10 @@ use crate::object::Kind;
 /// Names longer than this stop checkouts on every platform; git warns from here on as well.
 const LONGEST_NAME: usize = 4_096;
 
+/// A file that its group may write to, as git recorded it before 2005-05. Histories still hold it, and
+/// `git fsck --strict` warns without refusing it.
+const OLD_FILE_MODE: &[u8] = b"100664";
+
 /// One entry as written in a tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TreeEntry<'a> {
@@ -29,7 +33,7 @@ impl TreeEntry<'_> {
     pub(crate) fn kind(&self) -> Option<Kind> {
         match self.mode {
             b"40000" => Some(Kind::Tree),
-            b"100644" | b"100755" | b"120000" => Some(Kind::Blob),
+            b"100644" | b"100755" | b"120000" | OLD_FILE_MODE => Some(Kind::Blob),
             _ => None,
         }
     }
@@ -67,6 +71,7 @@ pub(super) fn check_tree(data: &[u8], named: &mut Named) -> Result<(), Fault> {
     for entry in tree_entries(data) {
         let entry = entry?;
         check_mode(&entry)?;
+        named.old_modes += u64::from(entry.mode == OLD_FILE_MODE);
         check_name(&entry)?;
         if !seen.insert(entry.name) {
             return Err(Fault::entry("the tree has an entry twice", entry.name));
@@ -82,7 +87,7 @@ pub(super) fn check_tree(data: &[u8], named: &mut Named) -> Result<(), Fault> {
 
 fn check_mode(entry: &TreeEntry<'_>) -> Result<(), Fault> {
     let rule = match entry.mode {
-        b"40000" | b"100644" | b"100755" | b"120000" | b"160000" => None,
+        b"40000" | b"100644" | b"100755" | b"120000" | b"160000" | OLD_FILE_MODE => None,
         [b'0', ..] => Some("a file mode is padded with zeros"),
         _ => Some("a file mode is none of git's"),
     };
@@ -264,7 +269,7 @@ mod tests {
 
     #[test]
     fn unknown_and_padded_modes_are_refused() {
-        for mode in ["040000", "100664", "100600", "644", "0", "170000", "1006444", "10o644"] {
+        for mode in ["040000", "0100664", "100600", "644", "0", "170000", "1006444", "10o644"] {
             assert!(fault(&[(mode, b"a")]).is_some(), "{mode}");
         }
     }
