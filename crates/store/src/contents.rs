@@ -10,7 +10,7 @@ use crate::{
     connection::{Conn, Tx},
     counted,
     database::Store,
-    error::Result,
+    error::{Result, StoreError},
     oid::Oid,
     statement::{execute, fetch_optional, sql},
 };
@@ -21,8 +21,12 @@ sql! {
     FIND = "SELECT tree, objects, bytes, created_at FROM contents WHERE tree = $1";
 }
 
+/// How often contents are stored again that a sweep removed meanwhile.
+const TRIES: usize = 3;
 /// How many objects are on their way at once.
 const AT_ONCE: usize = 8;
+/// How many objects are looked for at once.
+const CHECKS_AT_ONCE: usize = 32;
 /// From more than this many on, a folder is told to last once for all of them.
 const BATCH: usize = 16;
 
@@ -70,21 +74,45 @@ impl Store {
     }
 
     /// Stores contents, several at once: all objects, then all rows in one transaction.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] when a sweep removed an object that an earlier, failed write had left, again and
+    /// again, just as it was written anew.
     pub async fn put_contents(&self, contents: Vec<NewContent>, at: Timestamp) -> Result<()> {
+        for _ in 0..TRIES {
+            if self.try_put_contents(&contents, at).await? {
+                return Ok(());
+            }
+        }
+        Err(StoreError::Busy("a content was swept away while it was stored".into()))
+    }
+
+    /// Whether all of it is stored. It is not when a sweep removed an object before its row was there.
+    async fn try_put_contents(&self, contents: &[NewContent], at: Timestamp) -> Result<bool> {
         let haste = contents.len() > BATCH;
         let puts = contents.iter().cloned().map(|content| self.put_object(content, haste));
         let stored: Vec<bool> = stream::iter(puts).buffered(AT_ONCE).try_collect().await?;
         if stored.iter().all(|put| !put) {
-            return Ok(());
+            return Ok(true);
         }
         if haste {
             self.objects.settle().await?;
         }
+        let new: Vec<&NewContent> =
+            contents.iter().zip(stored).filter(|(_, put)| *put).map(|(content, _)| content).collect();
         let mut tx = self.begin().await?;
-        for content in contents.iter().zip(stored).filter(|(_, put)| *put).map(|(content, _)| content) {
+        for content in &new {
             add(&mut tx, content, at).await?;
         }
-        tx.commit().await
+        // From here on a sweep waits for this transaction; what it took before is missing now.
+        let trees: Vec<Oid> = new.iter().map(|content| content.tree).collect();
+        let checks = trees.into_iter().map(|tree| self.objects.has_content(tree));
+        let present: Vec<bool> = stream::iter(checks).buffered(CHECKS_AT_ONCE).try_collect().await?;
+        if !present.iter().all(|present| *present) {
+            return Ok(false);
+        }
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// Puts one object unless it is there; whether its row may be missing.

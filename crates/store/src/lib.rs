@@ -64,7 +64,7 @@ pub use error::{Conflict, Result, StoreError, causes};
 pub use freshness::{Mark, Revisions};
 pub use inspection::{Description, UserBytes};
 pub use migration::Migrated;
-pub use objects::PackPart;
+pub use objects::{Leftovers, PackPart};
 pub use oid::{MalformedOid, Oid};
 pub use storage_fault::{StorageFault, StorageFaultKind};
 pub use storage_probe::Stored;

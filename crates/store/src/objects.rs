@@ -3,6 +3,8 @@
 //! Keys: `contents/ab/cdef…` (a bundle by its tree's id), `sources/{source id}/{pack}.pack` and `.idx`.
 //! A key is written once and never changed, so that a reader may keep what it has read.
 
+mod sweep;
+
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -26,6 +28,10 @@ use crate::{
     oid::Oid,
     storage_fault::StorageFault,
 };
+
+pub use sweep::Leftovers;
+#[cfg(feature = "testing")]
+pub(crate) use sweep::STATEMENTS;
 
 /// What is larger goes up in parts.
 const ONE_PUT: usize = 16 << 20;

@@ -1,5 +1,7 @@
 //! Owns the rows of sources, their refs and their packs. Refuses to know what a ref or pack holds.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use skaas_domain::id::{SourceId, UserId};
 
@@ -43,8 +45,6 @@ sql! {
         WHERE source_id = $1 AND pack = $2 AND retired_at IS NULL";
     RETIRED_PACKS = concat!("SELECT ", pack_columns!(), " FROM source_packs
         WHERE retired_at < $1 ORDER BY retired_at, source_id, pack");
-    FORGET_PACK = "DELETE FROM source_packs
-        WHERE source_id = $1 AND pack = $2 AND retired_at IS NOT NULL";
 }
 
 /// Where a creator's content comes from: a hosted repo.
@@ -165,9 +165,9 @@ pub async fn compare_and_swap_refs(tx: &mut Tx, source: SourceId, changes: &[Ref
         return Err(StoreError::Missing("source"));
     }
     let present = refs(tx, source).await?;
+    let present: HashMap<&str, Oid> = present.iter().map(|r| (r.name.as_str(), r.target)).collect();
     for change in changes {
-        let now = present.iter().find(|r| r.name == change.name).map(|r| r.target);
-        if now != change.old {
+        if present.get(change.name.as_str()).copied() != change.old {
             return Err(Conflict::RefMoved { name: change.name.clone() }.into());
         }
     }
@@ -201,10 +201,4 @@ pub async fn retire_pack(tx: &mut Tx, source: SourceId, pack: Oid, at: Timestamp
 /// Packs of all sources that were taken out of use before `before`.
 pub async fn retired_packs(conn: &mut Conn, before: Timestamp) -> Result<Vec<SourcePack>> {
     fetch_all!(conn, RETIRED_PACKS, [before])
-}
-
-/// Forgets a retired pack, after its files were deleted. One in use stays.
-pub async fn forget_pack(tx: &mut Tx, source: SourceId, pack: Oid) -> Result<()> {
-    execute!(tx, FORGET_PACK, [source, pack])?;
-    Ok(())
 }

@@ -127,6 +127,7 @@ const REGISTRY: &[(&str, &[(&str, Sql)])] = &[
     ("oauth_codes", crate::oauth_codes::STATEMENTS),
     ("oauth_grants", crate::oauth_grants::STATEMENTS),
     ("oauth_tokens", crate::oauth_tokens::STATEMENTS),
+    ("objects", crate::objects::STATEMENTS),
     ("passwords", crate::passwords::STATEMENTS),
     ("releases", crate::releases::STATEMENTS),
     ("sessions", crate::sessions::STATEMENTS),

@@ -14,6 +14,7 @@ mod story_of_identity;
 mod story_of_oauth;
 mod story_of_people;
 mod story_of_skills;
+mod sweep;
 mod world;
 
 /// `both!(claim)`: the async function `claim(TestDatabase)` as one test per database.

@@ -208,19 +208,26 @@ async fn sources_hold_refs_and_packs(world: &mut World) {
     }
     tx.commit().await.unwrap();
     assert_eq!(sources::packs(&mut conn, source.id).await.unwrap(), [pack(2, 8), pack(1, 9)]);
+    let retire = async |pack, moment| {
+        let mut tx = world.store.begin().await.unwrap();
+        sources::retire_pack(&mut tx, source.id, pack, moment).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    retire(oid(2), at(10)).await;
+    world.store.delete_retired_pack(source.id, oid(1), at(99)).await.unwrap();
+    assert_eq!(sources::packs(&mut conn, source.id).await.unwrap(), [pack(1, 9)], "what is in use stays");
+    assert_eq!(sources::retired_packs(&mut conn, at(10)).await.unwrap(), []);
+    assert_eq!(sources::retired_packs(&mut conn, at(11)).await.unwrap()[0].retired_at, Some(at(10)));
+    // Pushed again, it is in use again; retired and deleted, it is not.
     let mut tx = world.store.begin().await.unwrap();
-    sources::retire_pack(&mut tx, source.id, oid(2), at(10)).await.unwrap();
-    sources::forget_pack(&mut tx, source.id, oid(1)).await.unwrap();
-    assert_eq!(sources::packs(&mut tx, source.id).await.unwrap(), [pack(1, 9)]);
-    assert_eq!(sources::retired_packs(&mut tx, at(10)).await.unwrap(), []);
-    assert_eq!(sources::retired_packs(&mut tx, at(11)).await.unwrap()[0].retired_at, Some(at(10)));
-    // Pushed again, it is in use again; retired and forgotten, it is not.
     sources::add_pack(&mut tx, &pack(2, 8)).await.unwrap();
-    assert_eq!(sources::packs(&mut tx, source.id).await.unwrap().len(), 2);
-    sources::retire_pack(&mut tx, source.id, oid(2), at(12)).await.unwrap();
-    sources::forget_pack(&mut tx, source.id, oid(2)).await.unwrap();
-    assert_eq!(sources::retired_packs(&mut tx, at(99)).await.unwrap(), []);
     tx.commit().await.unwrap();
+    assert_eq!(sources::packs(&mut conn, source.id).await.unwrap().len(), 2);
+    retire(oid(2), at(12)).await;
+    world.store.delete_retired_pack(source.id, oid(2), at(12)).await.unwrap();
+    assert_eq!(sources::retired_packs(&mut conn, at(99)).await.unwrap().len(), 1, "not long enough ago");
+    world.store.delete_retired_pack(source.id, oid(2), at(13)).await.unwrap();
+    assert_eq!(sources::retired_packs(&mut conn, at(99)).await.unwrap(), []);
 }
 
 async fn the_deleted_leave_their_name_behind(world: &mut World) {
