@@ -21,7 +21,7 @@ use crate::{
     limits::{Limits, Places, Rates},
     lineage::Histories,
     outside::{Outside, Post},
-    push::{self, SourceLocks},
+    push::{self, PushQueue, SourceLocks},
     quiet::Quiet,
     render::Voice,
 };
@@ -65,7 +65,7 @@ pub struct Inner {
     pub(crate) contents: Contents,
     pub(crate) rates: Rates,
     pub(crate) packs: Places,
-    pub(crate) pushes: Places,
+    pub(crate) pushes: PushQueue,
     pub(crate) source_locks: SourceLocks,
     pub(crate) hashing: Hashing,
     pub(crate) outside: Outside,
@@ -101,7 +101,7 @@ impl App {
             contents: Contents::new(store.clone(), limits.content_bytes, limits.patience),
             rates: Rates::new(rate, &limits),
             packs: Places::new(limits.concurrent_packs, limits.patience),
-            pushes: Places::new(limits.concurrent_pushes, limits.patience),
+            pushes: PushQueue::new(&limits),
             source_locks: SourceLocks::default(),
             hashing: Hashing::new(),
             outside,
@@ -158,6 +158,6 @@ impl App {
     /// that were merged into others.
     pub async fn tidy(&self) -> Result<()> {
         self.authentication.write_last_used(&self.store).await?;
-        push::sweep(self).await
+        push::delete_retired(self).await
     }
 }

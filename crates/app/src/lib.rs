@@ -34,6 +34,7 @@ pub mod restoration;
 pub mod sessions;
 pub mod sign_in;
 pub mod stamps;
+pub mod storage;
 pub mod tokens;
 pub mod users;
 

@@ -28,6 +28,10 @@ pub struct Limits {
     pub concurrent_packs: u32,
     /// Pushes being received at one moment.
     pub concurrent_pushes: u32,
+    /// Pushes that wait for one of these places.
+    pub queued_pushes: u32,
+    /// How long a push waits there.
+    pub push_patience: Duration,
     /// Bytes of release content in memory: half of it kept, half in use.
     pub content_bytes: u64,
     /// The largest push, in bytes of pack.
@@ -46,6 +50,8 @@ impl Default for Limits {
             address_per_second: NonZeroU32::new(60).expect("not zero"),
             concurrent_packs: 256,
             concurrent_pushes: 4,
+            queued_pushes: 32,
+            push_patience: Duration::from_mins(5),
             content_bytes: 512 << 20,
             push_bytes: 256 << 20,
             patience: Duration::from_secs(10),

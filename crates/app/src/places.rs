@@ -81,7 +81,6 @@ impl Places {
     }
 
     /// A place for `user` that is free now.
-    #[expect(dead_code, reason = "the queue of pushes asks so")]
     pub(crate) fn try_take(&self, user: UserId) -> Option<Place> {
         let of_share = self.share_of(user).try_acquire_owned().ok()?;
         let of_all = Arc::clone(&self.free).try_acquire_owned().ok()?;

@@ -10,7 +10,7 @@ use skaas_domain::{
 };
 use skaas_git::{bundle::Bundle, object::RawCommit};
 use skaas_store::{
-    Oid, StoreError, Tx, catalogue, listings,
+    Oid, StoreError, Tx, catalogue, contents, listings,
     listings::NewListing,
     releases::{self, NewRelease},
     settings,
@@ -85,8 +85,15 @@ impl Revision {
         self.cuts.iter().map(|cut| &cut.bundle).chain(stub)
     }
 
-    /// Writes everything; whether it could be. It cannot when the listing is not what it was any more.
+    /// Writes everything; whether it could be. It cannot when the listing is not what it was any more, or a
+    /// sweep took a content that nothing had used for long.
     async fn write(&self, tx: &mut Tx, now: Timestamp) -> Result<bool, StoreError> {
+        let trees: Vec<Oid> = self.bundles().map(|bundle| stored(bundle.tree())).collect();
+        for tree in trees {
+            if contents::find(tx, tree).await?.is_none() {
+                return Ok(false);
+            }
+        }
         let position = match &self.before {
             None => self.add(tx).await?.position,
             Some(before) => {

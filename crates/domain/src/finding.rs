@@ -13,7 +13,7 @@ pub enum Severity {
 }
 
 /// One remark about one file of a source.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Finding {
     /// Warning or error.
     pub severity: Severity,

@@ -44,6 +44,8 @@ const VARIABLES: &[(&str, &str)] = &[
     ("limits.connections_per_address", "SKAAS_CONNECTIONS_PER_ADDRESS"),
     ("limits.concurrent_packs", "SKAAS_CONCURRENT_PACKS"),
     ("limits.concurrent_pushes", "SKAAS_CONCURRENT_PUSHES"),
+    ("limits.queued_pushes", "SKAAS_QUEUED_PUSHES"),
+    ("limits.push_wait_seconds", "SKAAS_PUSH_WAIT_SECONDS"),
     ("limits.content_memory_mib", "SKAAS_CONTENT_MEMORY_MIB"),
     ("limits.stall_seconds", "SKAAS_STALL_SECONDS"),
     ("limits.push_mib", "SKAAS_PUSH_MIB"),
@@ -148,6 +150,8 @@ pub(crate) struct Limits {
     pub(crate) connections_per_address: u32,
     pub(crate) concurrent_packs: u32,
     pub(crate) concurrent_pushes: u32,
+    pub(crate) queued_pushes: u32,
+    pub(crate) push_wait_seconds: u64,
     pub(crate) content_memory_mib: u32,
     pub(crate) stall_seconds: u64,
     pub(crate) push_mib: u32,
@@ -272,6 +276,7 @@ impl fmt::Display for Settings {
             "connections = {}\nconnections_per_address = {}\nconcurrent_packs = {}\nconcurrent_pushes = {}",
             l.connections, l.connections_per_address, l.concurrent_packs, l.concurrent_pushes
         )?;
+        writeln!(f, "queued_pushes = {}\npush_wait_seconds = {}", l.queued_pushes, l.push_wait_seconds)?;
         writeln!(f, "content_memory_mib = {}", l.content_memory_mib)?;
         writeln!(f, "stall_seconds = {}\npush_mib = {}", l.stall_seconds, l.push_mib)?;
         let m = &self.mail;

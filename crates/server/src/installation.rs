@@ -187,6 +187,8 @@ fn limits(settings: &Settings) -> Limits {
         address_per_second: some(l.address_per_second),
         concurrent_packs: l.concurrent_packs,
         concurrent_pushes: l.concurrent_pushes,
+        queued_pushes: l.queued_pushes,
+        push_patience: Duration::from_secs(l.push_wait_seconds),
         content_bytes: u64::from(l.content_memory_mib) << 20,
         push_bytes: u64::from(l.push_mib) << 20,
         patience: Duration::from_secs(10),

@@ -105,6 +105,9 @@ pub(crate) fn start_metrics() -> anyhow::Result<PrometheusHandle> {
         "skaas_breach_lookups_total",
         "New passwords asked about at the breach service, by outcome"
     );
+    metrics::describe_gauge!("skaas_pushes_in_flight", "Pushes being received");
+    metrics::describe_gauge!("skaas_pushes_waiting", "Pushes waiting for a place");
+    metrics::describe_counter!("skaas_storage_swept_bytes_total", "Bytes removed that no row named");
     metrics::describe_gauge!("skaas_content_bytes", "Bytes of release content held in memory");
     describe_operations();
     Ok(handle)

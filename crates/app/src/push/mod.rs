@@ -1,21 +1,27 @@
 //! Use cases of git's push into a hosted source: take a pack in, move refs, cut releases, say what became of
-//! each skill. Owns that all of it becomes true in one transaction, or nothing does.
+//! each skill. All of it becomes true in one transaction, or nothing does, and then nothing of it stays.
 
+mod body;
+mod commits;
 mod consolidation;
 mod cutting;
+mod line;
 mod own_fetch;
+mod queue;
+mod refusal;
 mod report_lines;
 mod room;
+mod scratch;
 mod source_copy;
+mod source_lock;
 
 use std::{
     collections::{BTreeMap, HashMap, btree_map::Entry},
-    io::{BufReader, Read},
-    sync::{Arc, Mutex, Weak},
+    io::BufReader,
+    sync::Arc,
 };
 
 use bytes::Bytes;
-use flate2::read::MultiGzDecoder;
 use jiff::Timestamp;
 use skaas_domain::{
     id::{SkillId, SourceId},
@@ -26,10 +32,10 @@ use skaas_domain::{
 use skaas_git::{
     ObjectId,
     receive_pack::{
-        ParseLimits, PushRequest, RefCommand, RefRules, Report, SidebandWriter, add_verdicts, advertise,
-        judge, parse_commands, settle_atomic,
+        CommandReader, ParseLimits, PushRequest, RefCommand, RefRules, Report, add_verdicts, advertise,
+        judge, settle_atomic,
     },
-    source_repo::{IngestLimits, Ingested, PackName, Snapshot, SnapshotLimits, SourceRepo},
+    source_repo::{IngestLimits, Ingested, PackName, SourceRepo},
 };
 use skaas_store::{
     Conflict, StoreError, listings,
@@ -39,12 +45,21 @@ use skaas_store::{
 };
 use tokio::sync::mpsc;
 
-pub(crate) use self::consolidation::sweep;
-pub use self::own_fetch::{own_pack, own_refs};
 use self::{
+    body::Body,
+    commits::PushedCommit,
     cutting::{Change, Cutting, Known, KnownRelease, Pushed, cut},
+    line::Line,
     room::Room,
     source_copy::blocking,
+};
+pub use self::{
+    body::{BodyPieces, Incoming},
+    own_fetch::{own_pack, own_refs},
+};
+pub(crate) use self::{
+    consolidation::delete_retired, queue::PushQueue, scratch::clear as clear_scratch,
+    source_lock::SourceLocks,
 };
 use crate::{
     app::App,
@@ -61,33 +76,9 @@ pub const MAIN: &str = "refs/heads/main";
 /// How often a push is prepared again because something it builds on changed meanwhile.
 const TRIES: usize = 6;
 
-/// Pushes to one source wait for one another on a node; between nodes the refs decide.
-#[derive(Default)]
-pub(crate) struct SourceLocks(Mutex<HashMap<SourceId, Weak<tokio::sync::Mutex<()>>>>);
-
-impl SourceLocks {
-    fn of(&self, source: SourceId) -> Arc<tokio::sync::Mutex<()>> {
-        let mut locks = self.0.lock().expect("no one panics while holding it");
-        locks.retain(|_, lock| lock.strong_count() > 0);
-        let known = locks.get(&source).and_then(Weak::upgrade);
-        known.unwrap_or_else(|| {
-            let lock = Arc::new(tokio::sync::Mutex::new(()));
-            locks.insert(source, Arc::downgrade(&lock));
-            lock
-        })
-    }
-}
-
-/// Leave to push, and the place that it takes.
-pub struct Admitted {
-    viewer: Arc<Viewer>,
-    source_name: String,
-    _place: Place,
-}
-
 /// What a push is answered with.
 pub enum Received {
-    /// The flush that git sends to learn whether it is let in: an empty answer.
+    /// An empty answer to the flush that git sends before a large push, to learn whether it may.
     Probe,
     /// The answer in pieces as they come about. That nobody listens any more stops nothing.
     Answer(mpsc::UnboundedReceiver<Bytes>),
@@ -116,91 +107,44 @@ pub async fn info_refs(app: &App, viewer: &Viewer, creator: &str, source_name: &
     Ok(advertise(&refs))
 }
 
-/// Takes a place for a push, before its body is read.
-pub async fn admit(app: &App, viewer: Arc<Viewer>, creator: &str, source_name: &str) -> Result<Admitted> {
-    check_owner(&viewer, creator, source_name, &Need::Push)?;
-    let place = app.pushes.take(viewer.user().id).await?;
-    Ok(Admitted { viewer, source_name: source_name.to_owned(), _place: place })
-}
-
-/// A push's body in a file, at its start.
-pub struct Spool {
-    /// The file.
-    pub file: std::fs::File,
-    /// Whether it is gzipped.
-    pub gzip: bool,
-}
-
-/// A file for a push's body; it vanishes when it is closed.
-pub fn spool_file(app: &App) -> Result<std::fs::File> {
-    std::fs::create_dir_all(&app.config.scratch).map_err(Error::internal)?;
-    tempfile::tempfile_in(&app.config.scratch).map_err(Error::internal)
-}
-
-/// The body as it was meant.
-type Body = BufReader<Box<dyn Read + Send>>;
-
-fn body_of(spool: Spool, limit: u64) -> Body {
-    let file: Box<dyn Read + Send> =
-        if spool.gzip { Box::new(MultiGzDecoder::new(spool.file).take(limit)) } else { Box::new(spool.file) };
-    BufReader::with_capacity(1 << 18, file)
-}
-
 /// Takes a push.
 ///
+/// git shows a pusher nothing of an HTTP error, so whoever has sent a command is refused within the protocol,
+/// for whatever reason.
+///
 /// # Errors
-/// [`Error::Invalid`] for what is not the protocol's. Everything later is said within the protocol.
-pub async fn receive(app: &App, admitted: Admitted, spool: Spool) -> Result<Received> {
-    let limit = app.limits().push_bytes + (8 << 20);
-    let (request, pack) = blocking(move || {
-        let mut reader = body_of(spool, limit);
-        parse_commands(&mut reader, &ParseLimits::default()).map(|request| (request, reader))
-    })
-    .await?
-    .map_err(|error| Error::Invalid(error.to_string()))?;
-    if request.is_probe() {
-        return Ok(Received::Probe);
+/// What keeps a body without any command from being taken: it is not the protocol, or not permitted.
+pub async fn receive(
+    app: &App,
+    viewer: Arc<Viewer>,
+    creator: &str,
+    source_name: &str,
+    incoming: Incoming,
+) -> Result<Received> {
+    let permitted = check_owner(&viewer, creator, source_name, &Need::Push);
+    let mut body = Body::new(incoming, app.limits().push_bytes);
+    let mut reader = CommandReader::new(ParseLimits::default());
+    let user = viewer.user().id;
+    let understood = body.commands(&mut reader, || app.pushes.take_for_many_refs(user)).await;
+    let request = reader.into_request();
+    let begun = permitted.and(understood);
+    match begun {
+        Err(error) if request.commands.is_empty() => return Err(error),
+        Ok(_) if request.is_probe() => return Ok(Received::Probe),
+        _ => {}
     }
-    let (sender, receiver) = mpsc::unbounded_channel();
-    let line = Line { writer: SidebandWriter::new(&request.capabilities), sender };
-    let app = app.clone();
-    tokio::spawn(async move {
-        let push = Push { app: &app, admitted: &admitted, request: &request, line: &line };
-        let report = push.run(pack).await;
-        line.send(line.writer.report(&report));
-    });
-    Ok(Received::Answer(receiver))
+    let (line, answer) = Line::new(&request.capabilities);
+    let push = Push { app: app.clone(), viewer, source_name: source_name.to_owned(), request, line };
+    tokio::spawn(push.run(begun, body));
+    Ok(Received::Answer(answer))
 }
 
-/// The way back to the pusher.
-#[derive(Clone)]
-struct Line {
-    writer: SidebandWriter,
-    sender: mpsc::UnboundedSender<Bytes>,
-}
-
-impl Line {
-    fn send(&self, bytes: Bytes) {
-        if !bytes.is_empty() {
-            // A pusher who has gone away stops nothing: the push was received whole.
-            let _ = self.sender.send(bytes);
-        }
-    }
-
-    fn progress(&self, text: &str) {
-        self.send(self.writer.progress(text));
-    }
-
-    fn message(&self, text: &str) {
-        self.send(self.writer.message(text));
-    }
-}
-
-struct Push<'a> {
-    app: &'a App,
-    admitted: &'a Admitted,
-    request: &'a PushRequest,
-    line: &'a Line,
+struct Push {
+    app: App,
+    viewer: Arc<Viewer>,
+    source_name: String,
+    request: PushRequest,
+    line: Line,
 }
 
 /// A push whose pack is in: what is left is to make it true.
@@ -210,50 +154,55 @@ struct TakenIn {
     pack: Option<SourcePack>,
     /// The packs that were there when the push was taken in: what it brings may rely on any of them.
     built_on: Vec<PackName>,
-    changes: Vec<RefChange>,
+    accepted: Vec<RefCommand>,
     commits: Vec<PushedCommit>,
 }
 
-/// A commit from which releases may be cut.
-#[derive(Clone)]
-struct PushedCommit {
-    snapshot: Arc<Snapshot>,
-    /// Short names of the tags that point at it.
-    tags: Vec<String>,
-    /// Whether main does.
-    is_main: bool,
-}
-
-impl Push<'_> {
-    async fn run(&self, pack: Body) -> Report {
-        let outcome = self.try_run(pack).await;
+impl Push {
+    /// Takes the push, or refuses it for the reason in `begun`, and reports. The body is read to its end first.
+    async fn run(self, begun: Result<Option<Place>>, mut body: Body) {
+        let outcome = match begun {
+            Ok(_place) => self.take(&mut body).await,
+            Err(error) => Err(error),
+        };
         let (word, report) = match outcome {
             Ok(report) => ("taken", report),
             Err(error) => {
                 if error.is_fault() {
-                    tracing::error!(event = "push_failed", source_name = %self.admitted.source_name, causes = ?error);
+                    tracing::error!(event = "push_failed", source_name = %self.source_name, causes = ?error);
                 }
-                ("refused", Report::refused(&self.request.commands, error.to_string()))
+                body.discard().await;
+                ("refused", Report::refused(&self.request.commands, refusal::sentence(&error)))
             }
         };
         metrics::counter!("skaas_pushes_total", "outcome" => word).increment(1);
-        let (user, source) = (self.admitted.viewer.user().id, self.admitted.source_name.as_str());
+        let (user, source) = (self.viewer.user().id, self.source_name.as_str());
         tracing::info!(event = "pushed", user_id = %user, source, outcome = word);
-        report
+        self.line.report(&report);
     }
 
-    async fn try_run(&self, pack: Body) -> Result<Report> {
-        let commands = &self.request.commands;
+    async fn take(&self, body: &mut Body) -> Result<Report> {
+        let _place = self.app.pushes.take(self.viewer.user().id, &self.line).await?;
+        let pack = BufReader::with_capacity(1 << 18, body.spool(&self.app).await?);
         let (source, new_source) = self.source().await?;
+        let _one_at_a_time = source_lock::hold(&self.app, source.id, Some(&self.line)).await?;
+        self.take_in(source, new_source, pack).await
+    }
+
+    async fn take_in(
+        &self,
+        source: Source,
+        new_source: bool,
+        pack: BufReader<std::fs::File>,
+    ) -> Result<Report> {
+        let commands = &self.request.commands;
         let source_id = source.id;
-        let lock = self.app.source_locks.of(source_id);
-        let _one_at_a_time = lock.lock().await;
-        let refs = self.refs(source.id).await?;
+        let refs = self.refs(source_id).await?;
         let mut verdicts = judge(commands, RefRules { refs: &refs, default_branch: Some(MAIN) });
         if verdicts.iter().all(Result::is_err) {
             return Ok(Report::new(commands, verdicts));
         }
-        let repo = source_copy::open(self.app, source.id).await?;
+        let repo = source_copy::open(&self.app, source_id).await?;
         let built_on = repo.packs();
         let ingested = if self.request.expects_pack() { Some(self.ingest(&repo, pack).await?) } else { None };
         add_verdicts(&mut verdicts, repo.check_tips(ingested.as_ref(), commands).map_err(Error::internal)?);
@@ -263,43 +212,62 @@ impl Push<'_> {
         if verdicts.iter().all(Result::is_err) {
             return Ok(Report::new(commands, verdicts));
         }
-        let kept = match &ingested {
-            Some(ingested) => source_copy::keep(self.app, source.id, ingested, self.app.now()).await?,
+        let pack = match &ingested {
+            Some(ingested) => source_copy::keep(&self.app, source_id, ingested, self.app.now()).await?,
             None => None,
         };
+        let stored_pack = pack.as_ref().map(|pack| pack.pack);
+        let accepted: Vec<RefCommand> = commands
+            .iter()
+            .zip(&verdicts)
+            .filter(|(_, verdict)| verdict.is_ok())
+            .map(|(c, _)| c.clone())
+            .collect();
+        let taken = TakenIn { source, new_source, pack, built_on, accepted, commits: Vec::new() };
+        if let Err(error) = self.make_true(&repo, &refs, ingested, taken).await {
+            if let Some(pack) = stored_pack {
+                source_copy::discard(&self.app, source_id, pack).await;
+            }
+            return Err(error);
+        }
+        consolidation::run(&self.app, source_id, &repo).await;
+        Ok(Report::new(commands, verdicts))
+    }
+
+    /// Takes the pack into this node's copy, cuts releases, and commits.
+    async fn make_true(
+        &self,
+        repo: &Arc<SourceRepo>,
+        refs: &[(String, ObjectId)],
+        ingested: Option<Ingested>,
+        mut taken: TakenIn,
+    ) -> Result<()> {
         let name = match ingested {
             Some(ingested) => repo.accept(ingested).map_err(Error::internal)?,
             None => None,
         };
-        let accepted: Vec<&RefCommand> =
-            commands.iter().zip(&verdicts).filter(|(_, verdict)| verdict.is_ok()).map(|(c, _)| c).collect();
-        let commits = self.commits(&repo, &refs, &accepted).await;
-        let outcome = match commits {
-            Ok(commits) => {
-                let changes = accepted.iter().map(|command| change_of(command)).collect();
-                let taken = TakenIn { source, new_source, pack: kept, built_on, changes, commits };
-                self.commit(&taken).await
-            }
-            Err(error) => Err(error),
-        };
+        let (looked_at, before) = (Arc::clone(repo), refs.to_vec());
+        let (accepted, line) = (taken.accepted.clone(), self.line.clone());
+        let mut room = Room::new(self.app.limits().push_bytes);
+        let list = move || commits::list(&looked_at, &before, &accepted, &mut room, &line);
+        taken.commits = blocking(list).await?;
+        let outcome = self.commit(&taken).await;
         if let (Err(_), Some(name)) = (&outcome, name) {
-            forget(&repo, name);
+            forget(repo, name);
         }
-        outcome?;
-        consolidation::run(self.app, source_id, &repo).await;
-        Ok(Report::new(commands, verdicts))
+        outcome
     }
 
     /// The source, or the one that this push is to make.
     async fn source(&self) -> Result<(Source, bool)> {
-        let creator = self.admitted.viewer.user().id;
+        let creator = self.viewer.user().id;
         let mut conn = self.app.store.read().await?;
-        if let Some(source) = sources::find(&mut conn, creator, &self.admitted.source_name).await? {
+        if let Some(source) = sources::find(&mut conn, creator, &self.source_name).await? {
             return Ok((source, false));
         }
         let now = self.app.now();
         let id = self.app.with_rng(|rng| SourceId::new(now, rng));
-        let name = self.admitted.source_name.clone();
+        let name = self.source_name.clone();
         Ok((Source { id, creator, name, problems: Vec::new(), created_at: now }, true))
     }
 
@@ -309,70 +277,19 @@ impl Push<'_> {
         Ok(refs.into_iter().map(|r| (r.name, oid(r.target))).collect())
     }
 
-    async fn ingest(&self, repo: &Arc<SourceRepo>, pack: Body) -> Result<Ingested> {
+    async fn ingest(&self, repo: &Arc<SourceRepo>, pack: BufReader<std::fs::File>) -> Result<Ingested> {
         let (repo, line) = (Arc::clone(repo), self.line.clone());
         let limits = IngestLimits { pack_bytes: self.app.limits().push_bytes, ..IngestLimits::default() };
         let ingested = blocking(move || {
             repo.ingest(pack, &limits, &mut |progress| line.progress(&report_lines::ingest(progress)))
         });
-        ingested.await?.map_err(|error| {
+        let ingested = ingested.await?.map_err(|error| {
             if error.is_internal() { Error::internal(error) } else { Error::Invalid(error.to_string()) }
-        })
-    }
-
-    /// The commits from which releases may be cut: main where it moved, and every tag that was pushed.
-    async fn commits(
-        &self,
-        repo: &Arc<SourceRepo>,
-        refs: &[(String, ObjectId)],
-        accepted: &[&RefCommand],
-    ) -> Result<Vec<PushedCommit>> {
-        let mut after: HashMap<&str, ObjectId> = refs.iter().map(|(n, id)| (n.as_str(), *id)).collect();
-        for command in accepted {
-            after.insert(&command.name, command.new);
+        })?;
+        if ingested.old_modes() > 0 {
+            self.line.message(&report_lines::old_modes(ingested.old_modes()));
         }
-        let main = after.get(MAIN).copied();
-        let moved = |command: &&&RefCommand| {
-            !command.is_delete() && (command.name == MAIN || command.name.starts_with("refs/tags/"))
-        };
-        // Main first, while there is room.
-        let mut moved: Vec<&&RefCommand> = accepted.iter().filter(moved).collect();
-        moved.sort_by_key(|command| command.name != MAIN);
-        let mut room = Room::new(self.app.limits().push_bytes);
-        let mut by_commit: Vec<Arc<Snapshot>> = Vec::new();
-        for command in moved {
-            let (repo, tip) = (Arc::clone(repo), command.new);
-            let snapshot = blocking(move || repo.snapshot(tip, &SnapshotLimits::default())).await?;
-            match snapshot {
-                Ok(snapshot) if by_commit.iter().any(|other| other.commit == snapshot.commit) => {}
-                Ok(snapshot) if room.take_entries(snapshot.entries().len()) => {
-                    by_commit.push(Arc::new(snapshot));
-                }
-                Ok(_) => self.line.message(&format!(
-                    "warning: {}: this push holds too many files to look at them all, so nothing was released of it; \
-                     delete it here and push it again with fewer others\n",
-                    command.name
-                )),
-                // A tag of a file, a tree too large to list: the ref is kept, nothing is released.
-                Err(error) => self.line.message(&format!("warning: {}: {error}\n", command.name)),
-            }
-        }
-        let mut peeled: HashMap<ObjectId, Vec<String>> = HashMap::new();
-        for (name, id) in after {
-            let Some(short) = name.strip_prefix("refs/tags/") else { continue };
-            let repo = Arc::clone(repo);
-            if let Ok(commit) = blocking(move || repo.peel(id)).await? {
-                peeled.entry(commit).or_default().push(short.to_owned());
-            }
-        }
-        // The oldest first, and main last: its releases are to be the newest.
-        by_commit.sort_by_key(|snapshot| (Some(snapshot.commit) == main, snapshot.author_date));
-        let commit = |snapshot: Arc<Snapshot>| PushedCommit {
-            tags: peeled.get(&snapshot.commit).cloned().unwrap_or_default(),
-            is_main: Some(snapshot.commit) == main,
-            snapshot,
-        };
-        Ok(by_commit.into_iter().map(commit).collect())
+        Ok(ingested)
     }
 
     /// Cuts releases and writes everything in one transaction; prepares again when what it builds on changed.
@@ -385,10 +302,10 @@ impl Push<'_> {
             let latest = latest_versions(&known);
             let (told, changes) = report_lines::take_changes(self.cut_all(taken, known).await?);
             let revisions = self.revisions(&before, &latest, changes)?;
-            store_contents(self.app, &revisions).await?;
+            store_contents(&self.app, &revisions).await?;
             match self.write_all(taken, &told, &revisions).await {
                 Ok(true) => {
-                    report_lines::tell(self.line, self.app.voice(), &told);
+                    report_lines::tell(&self.line, self.app.voice(), &told, &taken.accepted);
                     return Ok(());
                 }
                 Ok(false) => {}
@@ -444,15 +361,20 @@ impl Push<'_> {
         }
         if let Some(pack) = &taken.pack {
             sources::add_pack(&mut tx, pack).await?;
+            // A sweep may have taken it if an earlier, failed push had left one of the same name.
+            if !self.app.store.has_source_pack(pack.source, pack.pack).await? {
+                return Err(StoreError::Busy("the pack was swept away while it was stored".into()));
+            }
         }
-        sources::compare_and_swap_refs(&mut tx, taken.source.id, &taken.changes).await?;
+        let changes: Vec<RefChange> = taken.accepted.iter().map(change_of).collect();
+        sources::compare_and_swap_refs(&mut tx, taken.source.id, &changes).await?;
         // This also holds off whoever would merge packs; that none were merged meanwhile is seen after it.
         sources::set_problems(&mut tx, taken.source.id, &told.problems()).await?;
         let packs = sources::packs(&mut tx, taken.source.id).await?;
         if !taken.built_on.iter().all(|name| packs.iter().any(|pack| oid(pack.pack) == name.0)) {
-            return Err(Conflict::RefMoved { name: taken.changes[0].name.clone() }.into());
+            return Err(Conflict::RefMoved { name: taken.accepted[0].name.clone() }.into());
         }
-        if !write(self.app, &mut tx, revisions).await? {
+        if !write(&self.app, &mut tx, revisions).await? {
             return Ok(false);
         }
         tx.commit().await?;
@@ -463,7 +385,7 @@ impl Push<'_> {
     async fn cut_all(&self, taken: &TakenIn, known: Known) -> Result<Vec<Cutting>> {
         let (app, line, commits) = (self.app.clone(), self.line.clone(), taken.commits.clone());
         let (viewer, source, source_name) =
-            (Arc::clone(&self.admitted.viewer), taken.source.id, self.admitted.source_name.clone());
+            (Arc::clone(&self.viewer), taken.source.id, self.source_name.clone());
         let now: Timestamp = app.now();
         blocking(move || {
             let mut known = known;
@@ -485,7 +407,7 @@ impl Push<'_> {
     }
 
     async fn known(&self) -> Result<Known> {
-        let creator = self.admitted.viewer.user().id;
+        let creator = self.viewer.user().id;
         let mut conn = self.app.store.snapshot().await?;
         let filter = ListingFilter { creator: Some(creator), state: None, after: -1, limit: u32::MAX };
         let mut known = Known::default();

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use super::{
     MAIN, check_owner,
     source_copy::{self, blocking},
+    source_lock::hold,
 };
 use crate::{
     app::App,
@@ -41,8 +42,7 @@ async fn open(app: &App, viewer: &Viewer, creator: &str, source_name: &str) -> R
     let source = sources::find(&mut conn, viewer.user().id, source_name).await?.ok_or_else(no_such_repo)?;
     let refs = sources::refs(&mut conn, source.id).await?;
     drop(conn);
-    let lock = app.source_locks.of(source.id);
-    let _while_opening = lock.lock().await;
+    let _while_opening = hold(app, source.id, None).await?;
     let repo = source_copy::open(app, source.id).await?;
     Ok(Own { repo, refs: refs.into_iter().map(|r| (r.name, oid(r.target))).collect() })
 }

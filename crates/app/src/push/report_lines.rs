@@ -1,12 +1,17 @@
-//! Owns what a pusher reads as `remote:` lines: progress, releases, findings, what to do next. Refuses to
-//! decide anything.
+//! What a pusher reads as `remote:` lines: progress, releases, findings, what to do next. Nothing is decided
+//! here.
+
+use std::collections::HashSet;
 
 use skaas_domain::finding::Finding;
-use skaas_git::source_repo::{Phase, Progress};
+use skaas_git::{
+    receive_pack::RefCommand,
+    source_repo::{Phase, Progress},
+};
 
 use super::{
-    Line,
     cutting::{Change, Cutting, Verdict},
+    line::Line,
 };
 use crate::render::Voice;
 
@@ -23,6 +28,11 @@ pub(super) fn ingest(progress: Progress) -> String {
         Phase::Checking => "Checking",
     };
     counted(&format!("{phase} objects"), progress.done, progress.total)
+}
+
+/// What is said of a history whose files have the mode that git wrote before 2005.
+pub(super) fn old_modes(count: u64) -> String {
+    format!("warning: {count} files have the old mode 100664; releases contain them as 100644\n")
 }
 
 fn counted(what: &str, done: u64, total: u64) -> String {
@@ -81,15 +91,13 @@ pub(super) fn take_changes(cuttings: Vec<Cutting>) -> (Told, Vec<Change>) {
 }
 
 /// Tells the pusher what became of everything.
-pub(super) fn tell(line: &Line, voice: &Voice, told: &Told) {
-    let mut findings: Vec<&Finding> = Vec::new();
-    for finding in told.sources.iter().chain(told.skills.iter().flat_map(|(_, _, findings)| findings)) {
-        // Several pushed commits may give rise to one and the same remark.
-        if !findings.contains(&finding) {
-            findings.push(finding);
-        }
-    }
-    let (errors, warnings): (Vec<&Finding>, Vec<&Finding>) = findings.into_iter().partition(|f| f.is_error());
+pub(super) fn tell(line: &Line, voice: &Voice, told: &Told, accepted: &[RefCommand]) {
+    tell_deleted(line, accepted);
+    let findings = told.sources.iter().chain(told.skills.iter().flat_map(|(_, _, findings)| findings));
+    // Several pushed commits may give rise to the same remark.
+    let mut seen = HashSet::new();
+    let (errors, warnings): (Vec<&Finding>, Vec<&Finding>) =
+        findings.filter(|finding| seen.insert(*finding)).partition(|finding| finding.is_error());
     for finding in errors.iter().chain(&warnings).take(SHOWN) {
         line.message(&format!("{finding}\n"));
     }
@@ -111,7 +119,7 @@ pub(super) fn tell(line: &Line, voice: &Voice, told: &Told) {
             }
             Verdict::Kept => {
                 counts[2] += 1;
-                format!("kept {name} as a draft: mend the errors above and push again\n")
+                format!("kept {name} as a draft: fix the errors above and push again\n")
             }
         };
         if index < NAMED {
@@ -125,13 +133,38 @@ pub(super) fn tell(line: &Line, voice: &Voice, told: &Told) {
         let [released, unchanged, kept] = counts;
         line.message(&format!("{released} released, {unchanged} unchanged, {kept} kept as drafts\n"));
     }
+    let only_deletes = accepted.iter().all(RefCommand::is_delete);
+    if told.skills.is_empty() && told.sources.is_empty() && !only_deletes {
+        line.message("nothing to release: push main, or a tag such as v1.2.3, with a SKILL.md in it\n");
+    }
     next_step(line, voice, told, counts[0]);
 }
 
-fn next_step(line: &Line, voice: &Voice, told: &Told, released: usize) {
-    if told.skills.is_empty() && told.sources.is_empty() {
-        line.message("nothing to release: push main, or a tag such as v1.2.3, with a SKILL.md in it\n");
+/// A deleted tag is not a deleted release, which whoever has it would miss.
+fn tell_deleted(line: &Line, accepted: &[RefCommand]) {
+    let mut deleted: Vec<String> = Vec::new();
+    let mut tags = 0;
+    for command in accepted.iter().filter(|command| command.is_delete()) {
+        if let Some(tag) = command.name.strip_prefix("refs/tags/") {
+            tags += 1;
+            deleted.push(format!("deleted tag {tag}\n"));
+        } else {
+            let branch = command.name.strip_prefix("refs/heads/").unwrap_or(&command.name);
+            deleted.push(format!("deleted branch {branch}\n"));
+        }
     }
+    for text in deleted.iter().take(NAMED) {
+        line.message(text);
+    }
+    if deleted.len() > NAMED {
+        line.message(&format!("… and {} more\n", deleted.len() - NAMED));
+    }
+    if tags > 0 {
+        line.message("releases made from deleted tags stay available\n");
+    }
+}
+
+fn next_step(line: &Line, voice: &Voice, told: &Told, released: usize) {
     let first = told.skills.iter().find(|(_, verdict, _)| matches!(verdict, Verdict::Released { .. }));
     if let (1, Some((name, ..))) = (released, first) {
         line.message(&format!("{}\n", voice.page_url(name)));

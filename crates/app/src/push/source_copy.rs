@@ -18,24 +18,43 @@ use crate::{
     oid::{oid, stored},
 };
 
+/// How often the list of packs is read again because one of them was merged into another meanwhile.
+const TRIES: usize = 4;
+
 fn folder(app: &App, source: SourceId) -> PathBuf {
     app.config.scratch.join("sources").join(source.to_string())
 }
 
 /// Opens the copy, with the packs that the database names and no others: what a push left behind that was
-/// never committed must not be built upon. The caller holds off other pushes to this source on this node.
+/// never committed must not be built upon. The caller holds the source.
 pub(super) async fn open(app: &App, source: SourceId) -> Result<Arc<SourceRepo>> {
     let dir = folder(app, source);
     let opened = dir.clone();
     let repo = Arc::new(blocking(move || open_folder(&opened)).await?.map_err(Error::internal)?);
-    let mut conn = app.store.read().await?;
-    let packs = sources::packs(&mut conn, source).await?;
-    drop(conn);
+    for _ in 0..TRIES {
+        let mut conn = app.store.read().await?;
+        let packs = sources::packs(&mut conn, source).await?;
+        drop(conn);
+        match bring_up_to(app, source, &repo, packs).await {
+            // Another node merged it, and nobody needs it any more: what is named now is there.
+            Err(Error::NotFound(_)) => {}
+            outcome => return outcome.map(|()| repo),
+        }
+    }
+    Err(Error::internal(format!("packs of {source} are missing in object storage")))
+}
+
+/// Removes the packs that are not named, and fetches those that are missing.
+async fn bring_up_to(
+    app: &App,
+    source: SourceId,
+    repo: &Arc<SourceRepo>,
+    packs: Vec<SourcePack>,
+) -> Result<()> {
     let here = repo.packs();
-    let named: HashSet<PackName> = packs.iter().map(|pack| PackName(oid(pack.pack))).collect();
-    let strays: Vec<PackName> = here.iter().copied().filter(|pack| !named.contains(pack)).collect();
+    let strays = strays(&here, &packs);
     if !strays.is_empty() {
-        let repo = Arc::clone(&repo);
+        let repo = Arc::clone(repo);
         blocking(move || repo.remove_packs(&strays)).await?.map_err(Error::internal)?;
     }
     for pack in packs {
@@ -43,16 +62,22 @@ pub(super) async fn open(app: &App, source: SourceId) -> Result<Arc<SourceRepo>>
         if here.contains(&name) {
             continue;
         }
-        fetch(&app.store, source, pack.pack, name, &dir).await?;
-        let repo = Arc::clone(&repo);
+        fetch(&app.store, source, pack.pack, name, repo.dir()).await?;
+        let repo = Arc::clone(repo);
         blocking(move || repo.add_pack(name)).await?.map_err(Error::internal)?;
     }
-    Ok(repo)
+    Ok(())
+}
+
+/// Packs in a copy that the database does not name.
+pub(super) fn strays(here: &[PackName], named: &[SourcePack]) -> Vec<PackName> {
+    let named: HashSet<PackName> = named.iter().map(|pack| PackName(oid(pack.pack))).collect();
+    here.iter().copied().filter(|pack| !named.contains(pack)).collect()
 }
 
 /// Opens the folder as it should have been left: what a push that was killed left in it goes, and a copy that a
 /// loss of power damaged goes as a whole, to be made again.
-fn open_folder(dir: &Path) -> Result<SourceRepo, RepoError> {
+pub(super) fn open_folder(dir: &Path) -> Result<SourceRepo, RepoError> {
     let repo = match SourceRepo::open(dir) {
         Err(error @ RepoError::Damaged { .. }) => {
             tracing::warn!(event = "source_copy_damaged", reason = %error, "it is made again");
@@ -94,7 +119,10 @@ pub(super) async fn keep(
     else {
         return Ok(None);
     };
-    put(&app.store, source, name, &pack, &index).await?;
+    if let Err(error) = put(&app.store, source, name, &pack, &index).await {
+        discard(app, source, stored(name.0)).await;
+        return Err(error);
+    }
     Ok(Some(SourcePack {
         source,
         pack: stored(name.0),
@@ -103,6 +131,13 @@ pub(super) async fn keep(
         created_at: now,
         retired_at: None,
     }))
+}
+
+/// Removes what a failed push had copied there. A sweep does so later where this fails as well.
+pub(super) async fn discard(app: &App, source: SourceId, pack: skaas_store::Oid) {
+    if let Err(error) = app.store.discard_source_pack(source, pack).await {
+        tracing::warn!(event = "stray_pack", reason = %error);
+    }
 }
 
 /// Copies both files of a pack to where packs live.

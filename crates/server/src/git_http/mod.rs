@@ -15,10 +15,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt as _, stream::poll_fn};
+use futures_util::{
+    Stream, StreamExt as _,
+    stream::{poll_fn, unfold},
+};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
 use skaas_app as app;
-use tokio::io::{AsyncSeekExt as _, AsyncWriteExt as _};
 
 pub(crate) use self::{body::drain, path::addresses};
 use self::{
@@ -182,10 +184,9 @@ async fn source_route(
             Ok(result("application/x-git-upload-pack-result", body))
         }
         (Endpoint::ReceivePack, &Method::POST, _) => {
-            let admitted = push::admit(app, viewer, creator, source).await?;
             let gzip = is_gzip(&parts.headers)?;
-            let spool = push::Spool { file: spool(state, body).await?, gzip };
-            let body = match push::receive(app, admitted, spool).await? {
+            let incoming = push::Incoming { pieces: Box::pin(pieces_of(body, state.stall)), gzip };
+            let body = match push::receive(app, viewer, creator, source, incoming).await? {
                 push::Received::Probe => Body::empty(),
                 push::Received::Answer(mut pieces) => streamed(poll_fn(move |cx| pieces.poll_recv(cx))),
             };
@@ -195,25 +196,13 @@ async fn source_route(
     }
 }
 
-/// Writes a push's body to a file that vanishes when it is closed.
-async fn spool(state: &GitState, body: &mut Body) -> Result<std::fs::File, Error> {
-    // Commands and framing come on top of the pack.
-    let limit = state.app.limits().push_bytes + (8 << 20);
-    let mut file = tokio::fs::File::from_std(push::spool_file(&state.app)?);
-    let (mut written, mut pace) = (0_u64, Pace::new(state.stall));
-    while let Some(piece) = next_piece(body, &mut pace).await? {
-        written += piece.len() as u64;
-        if written > limit {
-            return Err(Error::TooLarge(format!(
-                "a push is at most {} MiB; nothing of it was kept",
-                limit >> 20
-            )));
-        }
-        file.write_all(&piece).await.map_err(Error::internal)?;
-    }
-    file.flush().await.map_err(Error::internal)?;
-    file.rewind().await.map_err(Error::internal)?;
-    Ok(file.into_std().await)
+/// The body of a request, for one who reads on while the answer is being sent.
+fn pieces_of(body: &mut Body, stall: Duration) -> impl Stream<Item = Result<Bytes, Error>> + Send + use<> {
+    let body = std::mem::take(body);
+    unfold((body, Pace::new(stall)), async |(mut body, mut pace)| {
+        let piece = next_piece(&mut body, &mut pace).await.transpose()?;
+        Some((piece, (body, pace)))
+    })
 }
 
 fn streamed(pieces: impl Stream<Item = Bytes> + Send + 'static) -> Body {

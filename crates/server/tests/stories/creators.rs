@@ -457,3 +457,108 @@ fn what_a_power_cut_left_of_a_sources_copy_is_made_again() {
         assert!(again.join("SKILL.md").exists());
     });
 }
+
+#[test]
+fn a_deleted_tag_is_named_and_its_release_stays() {
+    story(|app| {
+        let ann = app.creator("ann");
+        let source = ann.source(SKILL);
+        source.holds(SKILL, "1.0.0");
+        source.pushes().is_taken();
+        source.git(&["tag", "v1.0.0"]);
+        source.pushes_refs(&["v1.0.0", "main:refs/heads/topic"]).is_taken();
+        let deleted = source.pushes_refs(&["--delete", "v1.0.0", "topic"]).is_taken();
+        deleted
+            .says("deleted tag v1.0.0")
+            .says("deleted branch topic")
+            .says("releases made from deleted tags stay available")
+            .never_says("nothing to release");
+        assert_eq!(app.offer(SKILL).versions(), ["1.0.0"]);
+    });
+}
+
+#[test]
+fn files_of_old_histories_are_taken_with_a_warning_and_released_as_others() {
+    story(|app| {
+        let ann = app.creator("ann");
+        let source = ann.source(SKILL);
+        source.holds(SKILL, "1.0.0").commits("As of old");
+        let mut tree = Vec::new();
+        for line in source.git(&["ls-tree", "HEAD"]).lines() {
+            let (head, name) = line.split_once('\t').unwrap();
+            let id = head.rsplit(' ').next().unwrap();
+            let mode = if head.starts_with("040000") { "40000" } else { "100664" };
+            tree.extend_from_slice(format!("{mode} {name}\0").as_bytes());
+            tree.extend((0..20).map(|at| u8::from_str_radix(&id[at * 2..at * 2 + 2], 16).unwrap()));
+        }
+        let file = ann.folder().join("tree.bin");
+        std::fs::write(&file, tree).unwrap();
+        let path = file.to_string_lossy().into_owned();
+        let old = source.git(&["hash-object", "-t", "tree", "--literally", "-w", &path]);
+        commits_tree(&source, &old);
+        source.pushes_refs(&["main"]).is_taken().says("old mode 100664").says("released lint-pro 1.0.0");
+        app.offer(SKILL).free().published();
+        let copy = app.buyer("bob").clones(SKILL);
+        copy.sees_full("1.0.0");
+        let again = ann.folder().join("again");
+        ann.git().ok(ann.folder(), &["clone", "-q", &ann.source_url(SKILL), &again.to_string_lossy()]);
+        assert_eq!(ann.git().ok(&again, &["rev-parse", "HEAD^{tree}"]), old, "the history is kept as it is");
+    });
+}
+
+#[test]
+fn ten_thousand_tags_in_one_push_are_taken_in_good_time() {
+    story(|app| {
+        let ann = app.creator("ann");
+        let source = ann.source(SKILL);
+        let mut commits = Vec::new();
+        for number in 0..20 {
+            source.holds(SKILL, &format!("1.{number}.0")).commits("One more");
+            commits.push(source.git(&["rev-parse", "HEAD"]));
+        }
+        let mut tags: Vec<String> = (0..9_999)
+            .map(|number| format!("{} refs/tags/build/{number:05}\n", commits[number % commits.len()]))
+            .collect();
+        tags.sort_by_key(|line| line.split(' ').next_back().map(str::to_owned));
+        let packed = source.folder().join(".git/packed-refs");
+        std::fs::write(packed, format!("# pack-refs with: peeled fully-peeled sorted \n{}", tags.concat()))
+            .unwrap();
+        let began = std::time::Instant::now();
+        source.pushes_refs(&["main", "--tags"]).is_taken().says("released lint-pro 1.19.0");
+        eprintln!("10,000 refs took {:?}", began.elapsed());
+        assert_eq!(source.git(&["ls-remote", "--tags", &source.url()]).lines().count(), 9_999);
+        // The next push is an ordinary one.
+        source.holds(SKILL, "2.0.0");
+        let began = std::time::Instant::now();
+        source.pushes().is_taken().says("released lint-pro 2.0.0");
+        eprintln!("the next one {:?}", began.elapsed());
+    });
+}
+
+#[test]
+fn many_small_pushes_to_a_large_source_take_little_storage() {
+    story(|app| {
+        let ann = app.creator("ann");
+        let source = ann.source(SKILL);
+        source.holds(SKILL, "1.0.0").writes("large.bin", noise(3, 2_000_000));
+        source.pushes().is_taken();
+        for round in 0..44 {
+            source.writes("notes.txt", format!("round {round}\n"));
+            source.commits("A little more").pushes_refs(&["main:refs/heads/topic"]).is_taken();
+        }
+        let stored = bytes_below(&app.database().path().join("objects/sources"));
+        assert!(stored < 3_000_000, "{stored} bytes for a source of 2 MB");
+        let copies = bytes_below(&app.node().scratch().join("sources"));
+        assert!(copies < 3_000_000, "{copies} bytes of copies");
+    });
+}
+
+fn bytes_below(folder: &std::path::Path) -> u64 {
+    std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| {
+            let path = entry.unwrap().path();
+            if path.is_dir() { bytes_below(&path) } else { std::fs::metadata(path).unwrap().len() }
+        })
+        .sum()
+}

@@ -31,8 +31,10 @@ fn a_body_without_end_is_cut_off_and_nothing_of_it_is_held() {
         let taken = sending.join().unwrap();
         assert!(taken < 64, "{path}: {taken} MiB were taken");
         let answer = String::from_utf8_lossy(&answer).into_owned();
-        // A client that goes on sending may see the connection reset instead of the words.
-        assert!(answer.is_empty() || status(&answer) == 413, "{path}: {answer}");
+        // A client that goes on sending may see the connection reset instead of the words. A push that begins
+        // with four zeros is git's probe.
+        let told = status(&answer) == 413 || (status(&answer) == 200 && path.ends_with("receive-pack"));
+        assert!(answer.is_empty() || told, "{path}: {answer}");
     }
     let grown = peak_kib(house.server.pid()).saturating_sub(before);
     assert!(grown < 48 * 1024, "{grown} KiB");

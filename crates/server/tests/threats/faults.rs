@@ -137,7 +137,7 @@ fn a_database_that_goes_away_is_told_by_readyz_and_comes_back_by_itself() {
 }
 
 /// The house after its server was ended in some way and started again where it was.
-fn comes_back(house: House, end: impl FnOnce(Server)) -> House {
+pub(crate) fn comes_back(house: House, end: impl FnOnce(Server)) -> House {
     let House { server, ann, folder } = house;
     let (port, installation) = (server.port(), server.installation().clone());
     end(server);

@@ -8,10 +8,12 @@ mod doors;
 mod faults;
 mod go_between;
 mod health;
+mod leftovers;
 mod limits;
 mod load;
 mod logs;
 mod patience;
+mod pushing;
 mod raw;
 mod secrets;
 #[path = "../story/mod.rs"]

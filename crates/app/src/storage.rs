@@ -1,0 +1,68 @@
+//! Use cases of what is stored: removing what nothing needs, and saying how much of it there is.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    app::App,
+    error::{Error, Result},
+    push,
+};
+
+/// How long something has to lie unused before the server removes it on its own.
+pub const SAFE_AGE: SignedDuration = SignedDuration::from_hours(24);
+
+/// What a sweep found, or removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Objects that no row names, and contents that no release and no stub uses.
+    pub objects: u64,
+    /// Their bytes.
+    pub object_bytes: u64,
+    /// Files of writes that never ended, in the folder of objects and in this node's scratch folder.
+    pub temporary_files: u64,
+    /// Their bytes.
+    pub temporary_bytes: u64,
+}
+
+impl Swept {
+    /// Whether there was nothing.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// All bytes.
+    pub const fn bytes(&self) -> u64 {
+        self.object_bytes + self.temporary_bytes
+    }
+}
+
+/// Removes what failed and killed pushes left behind and was last written longer than `older_than` ago; with
+/// `dry_run` only counts it. Safe at any time, beside pushes on any node.
+pub async fn sweep(app: &App, older_than: SignedDuration, dry_run: bool) -> Result<Swept> {
+    let before = before(app, older_than)?;
+    let objects = if dry_run { app.store.leftovers(before).await? } else { app.store.sweep(before).await? };
+    let (files, bytes) = push::clear_scratch(app, before, !dry_run).await?;
+    let swept = Swept {
+        objects: objects.objects,
+        object_bytes: objects.object_bytes,
+        temporary_files: objects.temporary_files + files,
+        temporary_bytes: objects.temporary_bytes + bytes,
+    };
+    if !dry_run && !swept.is_empty() {
+        metrics::counter!("skaas_storage_swept_bytes_total").increment(swept.bytes());
+        tracing::info!(
+            event = "storage_swept",
+            objects = swept.objects,
+            temporary_files = swept.temporary_files,
+            bytes = swept.bytes()
+        );
+    }
+    Ok(swept)
+}
+
+fn before(app: &App, older_than: SignedDuration) -> Result<Timestamp> {
+    if older_than.is_negative() {
+        return Err(Error::Invalid("an age cannot be negative".into()));
+    }
+    Ok(app.now().checked_sub(older_than).unwrap_or(Timestamp::UNIX_EPOCH))
+}
