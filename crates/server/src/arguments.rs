@@ -111,6 +111,9 @@ pub(crate) enum Admin {
     /// Grants: add, list, revoke
     #[command(subcommand)]
     Grant(Grant),
+    /// Stored content: remove what nothing needs
+    #[command(subcommand)]
+    Storage(Storage),
     /// After a backup was restored: have copies that are ahead of it told to clone again
     #[command(after_help = "Run it once, before the server starts again.\n\n\
         Examples:\n  skaas-server admin restored\n  skaas-server admin restored --json")]
@@ -125,6 +128,24 @@ pub(crate) enum Admin {
         Examples:\n  skaas-server admin restamp\n  skaas-server admin restamp --json"
     )]
     Restamp {
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Storage {
+    /// Remove what failed and killed pushes left behind; the server does so every hour
+    #[command(after_help = "Examples:\n  skaas-server admin storage sweep --dry-run\n  \
+        skaas-server admin storage sweep --older-than 1h --json")]
+    Sweep {
+        /// Leave alone what was written less than this long ago: 30s, 15m, 12h, 14d
+        #[arg(long, value_name = "AGE", default_value = "24h")]
+        older_than: String,
+        /// Count, and remove nothing
+        #[arg(long)]
+        dry_run: bool,
         /// Print one JSON object
         #[arg(long)]
         json: bool,

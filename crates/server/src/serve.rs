@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::Path, time::Duration};
 
 use anyhow::Context as _;
-use skaas_app::{App, causes, outside::mail_settled, publication::render_all, quiet::Quiet};
+use skaas_app::{App, causes, outside::mail_settled, publication::render_all, quiet::Quiet, storage};
 use tokio::net::TcpListener;
 
 use crate::{
@@ -49,6 +49,7 @@ pub(crate) async fn run(place: &Place, options: &Serve) -> anyhow::Result<()> {
     }
     tracing::info!(event = "serving", address = %address, public_url = %app.voice().public_url);
     let tidying = tokio::spawn(tidy(app.clone()));
+    let sweeping = tokio::spawn(sweep(app.clone()));
     let patience =
         Patience { head: HEAD_PATIENCE, stall, grace: Duration::from_secs(settings.grace_seconds) };
     make_room_for_files(u64::from(settings.limits.connections));
@@ -60,6 +61,7 @@ pub(crate) async fn run(place: &Place, options: &Serve) -> anyhow::Result<()> {
     };
     let finished = serve(listener, router, terms, told_to_stop()).await;
     tidying.abort();
+    sweeping.abort();
     if tokio::time::timeout(patience.grace, mail_settled(&app)).await.is_err() {
         tracing::warn!(event = "mail_abandoned");
     }
@@ -131,6 +133,17 @@ async fn tidy(app: App) {
             && let Some(more) = failures.say(tokio::time::Instant::now())
         {
             tracing::warn!(event = "tidy_failed", reason = %causes(&error), more);
+        }
+    }
+}
+
+/// Removes what failed and killed pushes left in storage. Beside [`tidy`], since it lists all objects.
+async fn sweep(app: App) {
+    let mut hourly = tokio::time::interval(CLEAN_EVERY);
+    loop {
+        hourly.tick().await;
+        if let Err(error) = storage::sweep(&app, storage::SAFE_AGE, false).await {
+            tracing::warn!(event = "sweep_failed", reason = %causes(&error));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Owns reading a moment from the command line: a span from now, or an RFC 3339 time. Refuses the past.
+//! Reads moments and ages from the command line: a span such as `14d`, or an RFC 3339 time to come.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -23,6 +23,19 @@ pub(crate) fn moment(text: &str, now: Timestamp) -> Result<Timestamp, InvalidMom
             text: text.chars().take(64).collect(),
             example: now.checked_add(SignedDuration::from_secs(30 * DAY)).unwrap_or(now),
         })
+}
+
+/// A text that is not a length of time.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not an age: give one such as 30s, 15m, 12h or 14d")]
+pub(crate) struct InvalidAge {
+    text: String,
+}
+
+/// Reads a length of time, in the same units as [`moment`].
+pub(crate) fn age(text: &str) -> Result<SignedDuration, InvalidAge> {
+    let seconds = span(text).ok_or_else(|| InvalidAge { text: text.chars().take(64).collect() })?;
+    Ok(SignedDuration::from_secs(seconds))
 }
 
 fn span(text: &str) -> Option<i64> {
@@ -53,5 +66,12 @@ mod tests {
         for bad in ["", "0d", "-1d", "d", "tomorrow", "2020-01-01T00:00:00Z", "9999999999y", "5é"] {
             assert!(read(bad).unwrap_err().to_string().contains("such as"), "{bad}");
         }
+    }
+
+    #[test]
+    fn ages_are_read_and_may_be_nothing() {
+        assert_eq!(age("0s").unwrap(), SignedDuration::ZERO);
+        assert_eq!(age("36h").unwrap(), SignedDuration::from_hours(36));
+        assert!(age("2026-01-01T00:00:00Z").unwrap_err().to_string().contains("15m"));
     }
 }

@@ -2,6 +2,7 @@
 //! Refuses rules of its own: each command is one use case.
 
 mod show;
+mod storage;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -14,7 +15,7 @@ use skaas_domain::{
 };
 
 use crate::{
-    arguments::{Admin, Grant, GrantKind, Interval, Listing, ListingSet, Place, Token, User},
+    arguments::{Admin, Grant, GrantKind, Interval, Listing, ListingSet, Place, Storage, Token, User},
     installation, output, telemetry,
     until::moment,
 };
@@ -50,6 +51,7 @@ const fn change_of(command: &Admin) -> Option<&'static str> {
         Admin::Grant(Grant::Revoke { .. }) => Some("grant revoke"),
         Admin::Restored { .. } => Some("restored"),
         Admin::Restamp { .. } => Some("restamp"),
+        Admin::Storage(Storage::Sweep { dry_run: false, .. }) => Some("storage sweep"),
         _ => None,
     }
 }
@@ -64,6 +66,7 @@ async fn obey(app: &App, command: Admin) -> anyhow::Result<()> {
         Admin::Grant(command) => grant(app, command).await,
         Admin::Restored { json } => restored(app, json).await,
         Admin::Restamp { json } => restamp(app, json).await,
+        Admin::Storage(command) => storage::run(app, command).await,
     }
 }
 

@@ -10,6 +10,7 @@ mod counting;
 mod data_folder;
 mod database;
 mod git;
+mod leftovers;
 mod mail;
 mod proxies;
 mod storage;
@@ -82,6 +83,7 @@ async fn examine(patient: &Patient) -> Vec<Finding> {
     findings.extend(database::look(patient).await);
     findings.extend(storage::look(patient).await);
     findings.extend(contents::look(patient).await);
+    findings.extend(leftovers::look(patient).await);
     findings.extend(address::look(patient).await);
     findings.extend(clock::look(patient).await);
     findings.extend(proxies::look(patient));

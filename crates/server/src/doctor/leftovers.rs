@@ -1,0 +1,30 @@
+//! What failed and killed pushes left in storage. It is no fault: the server removes it after a day.
+
+use skaas_app::{
+    Voice,
+    storage::{SAFE_AGE, sweep},
+};
+
+use super::{Finding, Patient};
+use crate::installation;
+
+pub(super) async fn look(patient: &Patient) -> Option<Finding> {
+    let store = patient.store()?.clone();
+    let voice =
+        Voice { public_url: String::new(), marketplace_name: patient.settings.marketplace_name.clone() };
+    let app = installation::app(&patient.settings, store, voice);
+    // Where storage cannot be listed at all another check says so, with the cure.
+    let swept = sweep(&app, SAFE_AGE, true).await.ok()?;
+    if swept.is_empty() {
+        return Some(Finding::well("leftovers", "none"));
+    }
+    let found = format!(
+        "{} unused objects and {} temporary files, {} KiB",
+        swept.objects,
+        swept.temporary_files,
+        swept.bytes().div_ceil(1024)
+    );
+    let cure =
+        "a running server removes them within the hour; to do it now: skaas-server admin storage sweep";
+    Some(Finding::advice("leftovers", found, cure))
+}
