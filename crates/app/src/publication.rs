@@ -90,7 +90,7 @@ impl Revision {
     async fn write(&self, tx: &mut Tx, now: Timestamp) -> Result<bool, StoreError> {
         let trees: Vec<Oid> = self.bundles().map(|bundle| stored(bundle.tree())).collect();
         for tree in trees {
-            if contents::find(tx, tree).await?.is_none() {
+            if !contents::keep(tx, tree).await? {
                 return Ok(false);
             }
         }

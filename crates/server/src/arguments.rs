@@ -140,7 +140,8 @@ pub(crate) enum Storage {
     #[command(after_help = "Examples:\n  skaas-server admin storage sweep --dry-run\n  \
         skaas-server admin storage sweep --older-than 1h --json")]
     Sweep {
-        /// Leave alone what was written less than this long ago: 30s, 15m, 12h, 14d
+        /// Leave alone what was written less than this long ago: 30s, 15m, 12h, 14d. With less than an hour,
+        /// pushes under way may be refused and have to be repeated
         #[arg(long, value_name = "AGE", default_value = "24h")]
         older_than: String,
         /// Count, and remove nothing

@@ -6,7 +6,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 
 use crate::{
-    column::record,
+    column::{Value, record},
     connection::{Conn, Tx},
     counted,
     database::Store,
@@ -19,6 +19,8 @@ sql! {
     ADD = "INSERT INTO contents (tree, objects, bytes, created_at) VALUES ($1, $2, $3, $4)
         ON CONFLICT DO NOTHING";
     FIND = "SELECT tree, objects, bytes, created_at FROM contents WHERE tree = $1";
+    KEEP = "SELECT tree AS value FROM contents WHERE tree = $1",
+        pg = "SELECT tree AS value FROM contents WHERE tree = $1 FOR KEY SHARE";
 }
 
 /// How often contents are stored again that a sweep removed meanwhile.
@@ -58,6 +60,12 @@ pub struct NewContent {
 /// What is known of a content, if it is stored.
 pub async fn find(conn: &mut Conn, tree: Oid) -> Result<Option<Content>> {
     fetch_optional!(conn, FIND, [tree])
+}
+
+/// Keeps a content from being swept until the transaction ends; whether it is stored.
+pub async fn keep(tx: &mut Tx, tree: Oid) -> Result<bool> {
+    let kept: Option<Value<Oid>> = fetch_optional!(tx, KEEP, [tree])?;
+    Ok(kept.is_some())
 }
 
 async fn add(tx: &mut Tx, content: &NewContent, at: Timestamp) -> Result<()> {

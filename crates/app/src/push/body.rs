@@ -4,7 +4,7 @@ use std::{io::Write as _, pin::Pin};
 
 use bytes::{Bytes, BytesMut};
 use flate2::write::MultiGzDecoder;
-use futures_util::{Stream, StreamExt as _};
+use futures_util::{Stream, StreamExt as _, stream::Fuse};
 use skaas_git::receive_pack::CommandReader;
 use tokio::io::{AsyncSeekExt as _, AsyncWriteExt as _};
 
@@ -37,7 +37,8 @@ pub struct Incoming {
 
 /// The body of a push.
 pub(super) struct Body {
-    pieces: BodyPieces,
+    /// Asked again after its end, when a push is refused for what it lacks.
+    pieces: Fuse<BodyPieces>,
     gzip: Option<MultiGzDecoder<Vec<u8>>>,
     /// Sent, and not yet inflated.
     sent: Bytes,
@@ -54,7 +55,7 @@ impl Body {
     pub(super) fn new(incoming: Incoming, pack_limit: u64) -> Self {
         let Incoming { pieces, gzip } = incoming;
         Self {
-            pieces,
+            pieces: pieces.fuse(),
             gzip: gzip.then(|| MultiGzDecoder::new(Vec::new())),
             sent: Bytes::new(),
             ready: BytesMut::new(),

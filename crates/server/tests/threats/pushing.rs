@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use skaas_testkit::git::Ran;
-use skaas_testkit::process::Installation;
+use skaas_testkit::process::{Installation, Server};
 use skaas_testkit::wire::Connection;
 
 use crate::patience::{begun_push, noise};
@@ -93,12 +93,8 @@ fn whatever_is_wrong_after_the_first_command_is_said_within_the_protocol() {
         (many + "0000", "a push takes at most 10000 refs"),
     ] {
         let body = format!("{first}{rest}");
-        let answer = house.connect(&house.ann).send(
-            "POST",
-            &format!("/s/ann/{SKILL}.git/git-receive-pack"),
-            &[],
-            body.as_bytes(),
-        );
+        let path = "/s/ann/fresh.git/git-receive-pack";
+        let answer = house.connect(&house.ann).send("POST", path, &[], body.as_bytes());
         assert_eq!(answer.status, 200, "{sentence}");
         let told = answer.text();
         assert!(told.contains(&format!("unpack {sentence}")), "{sentence}: {told}");
@@ -167,12 +163,51 @@ fn a_full_queue_and_a_wait_that_is_too_long_are_refused_in_words() {
     }
 }
 
+/// By hand, since git itself takes minutes to compare so many refs with one another.
+#[test]
+fn ten_thousand_tags_in_one_push_are_taken_in_good_time() {
+    let house = House::with(&[SKILL]);
+    let work = house.ann.folder.join(SKILL);
+    let mut commits = Vec::new();
+    for number in 0..20 {
+        house.edit(&format!("1.{}.0", 3 + number));
+        house.ann.git.commit(&work, "One more");
+        commits.push(house.ann.git.ok(&work, &["rev-parse", "HEAD"]));
+    }
+    let pack = work.join("tags");
+    house.ann.git.ok(&work, &["bundle", "create", &pack.to_string_lossy(), "HEAD", "^HEAD~20"]);
+    let bundle = fs::read(&pack).unwrap();
+    let start = bundle.windows(8).position(|bytes| bytes == b"PACK\0\0\0\x02").unwrap();
+    let mut body = Vec::new();
+    for number in 0..10_000 {
+        let first = if number == 0 { "\0 report-status side-band-64k" } else { "" };
+        let commit = &commits[number % commits.len()];
+        let line = format!("{} {commit} refs/tags/build/{number}{first}", "0".repeat(40));
+        write!(body, "{:04x}{line}", line.len() + 4).unwrap();
+    }
+    body.extend_from_slice(b"0000");
+    body.extend_from_slice(&bundle[start..]);
+    let began = Instant::now();
+    let path = format!("/s/ann/{SKILL}.git/git-receive-pack");
+    let answer = house.connect(&house.ann).send("POST", &path, &[], &body);
+    let took = began.elapsed();
+    eprintln!("10,000 refs took {took:?}");
+    assert!(took < Duration::from_secs(60), "{took:?}");
+    let told = answer.text();
+    assert!(told.contains("unpack ok") && told.contains("ok refs/tags/build/9999"), "{told}");
+    let url = house.server.at(&format!("s/ann/{SKILL}.git"));
+    assert_eq!(house.ann.git.ok(&work, &["ls-remote", "--tags", &url]).lines().count(), 10_000);
+    let began = Instant::now();
+    house.release("2.0.0");
+    eprintln!("the next push took {:?}", began.elapsed());
+}
+
 /// Two servers on one data folder, as after a restart that did not wait for the old one to end.
 #[test]
 fn pushes_through_two_processes_on_one_data_folder_leave_each_other_alone() {
     let house = House::with(&[SKILL]);
     let second = house.server.installation().serve();
-    house.ann.git.remember(&second.url(), "ann", &house.ann.token);
+    let with_token = |server: &Server| server.url().replace("://", &format!("://ann:{}@", house.ann.token));
     let branches = |name: &'static str, base: String| {
         let ann = &house.ann;
         move || {
@@ -187,12 +222,13 @@ fn pushes_through_two_processes_on_one_data_folder_leave_each_other_alone() {
             }
         }
     };
-    let (first, other) = (branches("left", house.server.url()), branches("right", second.url()));
+    let (first, other) =
+        (branches("left", with_token(&house.server)), branches("right", with_token(&second)));
     std::thread::scope(|scope| {
         scope.spawn(first);
         scope.spawn(other);
     });
-    for (name, base) in [("a", house.server.url()), ("b", second.url())] {
+    for (name, base) in [("a", with_token(&house.server)), ("b", with_token(&second))] {
         let copy = house.ann.folder.join(name);
         let url = format!("{base}/s/ann/{SKILL}.git");
         house.ann.git.ok(&house.ann.folder, &["clone", "-q", &url, &copy.to_string_lossy()]);

@@ -29,8 +29,9 @@ use crate::{
 };
 
 sql! {
-    /// SQLite lets one transaction write at a time anyway.
-    KEEP_ROWS_OUT = "SELECT 1", pg = "LOCK TABLE contents, source_packs IN SHARE ROW EXCLUSIVE MODE";
+    /// Waits for who writes rows of these or has locked one, and keeps others from it. SQLite lets one transaction
+    /// write at a time anyway.
+    KEEP_ROWS_OUT = "SELECT 1", pg = "LOCK TABLE contents, source_packs IN EXCLUSIVE MODE";
     NAMED_CONTENTS = "SELECT tree AS value FROM contents";
     NAMED_PACKS = "SELECT source_id, pack FROM source_packs";
     UNUSED_CONTENTS = "SELECT tree, bytes FROM contents WHERE created_at < $1
