@@ -120,6 +120,7 @@ const REGISTRY: &[(&str, &[(&str, Sql)])] = &[
     ("grants", crate::grants::STATEMENTS),
     ("identities", crate::identities::STATEMENTS),
     ("inspection", crate::inspection::STATEMENTS),
+    ("known_browsers", crate::known_browsers::STATEMENTS),
     ("listings", crate::listings::STATEMENTS),
     ("migration", crate::migration::STATEMENTS),
     ("names", crate::names::STATEMENTS),
