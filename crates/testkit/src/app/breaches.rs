@@ -2,6 +2,7 @@
 //! asked, and can be out of order.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -31,7 +32,10 @@ struct Inner {
 }
 
 fn hash(password: &str) -> String {
-    Sha1::digest(password.as_bytes()).iter().map(|byte| format!("{byte:02X}")).collect()
+    Sha1::digest(password.as_bytes()).iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02X}");
+        text
+    })
 }
 
 impl Breaches {
