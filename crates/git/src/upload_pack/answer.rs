@@ -74,8 +74,8 @@ pub fn answer(
 }
 
 /// A refusal where the client shows it. git shows an `ERR` packet over every protocol version. Over v0,
-/// libgit2, isomorphic-git and dulwich drop it ("could not read from remote repository"). They do show what
-/// comes through the side-band: libgit2 and isomorphic-git channel 2, dulwich and JGit channel 3.
+/// libgit2, isomorphic-git and dulwich drop it ("could not read from remote repository"). They do show
+/// what comes through the side-band: libgit2 and isomorphic-git channel 2, dulwich and `JGit` channel 3.
 fn refusal_reply(request: &FetchRequest, sentence: &str) -> Bytes {
     let in_band = request.version != Version::V2
         && request.negotiating

@@ -60,7 +60,7 @@ impl Way {
     }
 }
 
-/// A library that is driven by a script or, for JGit, by its own command line.
+/// A library that is driven by a script or, for `JGit`, by its own command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Library {
     Dulwich,
@@ -309,7 +309,7 @@ fn drive(library: Library, verb: &str, person: &Person, url: &str, folder: &Path
     ended(Ran::capture(&mut command, b""))
 }
 
-/// JGit's command line finds passwords nowhere but in `.netrc`, and that in Java's idea of a home.
+/// `JGit`'s command line finds passwords nowhere but in `.netrc`, and that in Java's idea of a home.
 fn drive_jgit(verb: &str, person: &Person, url: &str, folder: &Path) -> Ran {
     let classpath = std::env::var("SKAAS_TEST_JGIT_CLASSPATH").unwrap();
     let home = person.git.home();

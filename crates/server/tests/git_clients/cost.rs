@@ -37,8 +37,8 @@ fn tips(line: &mut Connection, repo: &str) -> Vec<String> {
     ids
 }
 
-/// Bytes and milliseconds of one fetch.
-fn cost(house: &House, who: &Person, repo: &str, deepen: bool) -> (usize, f64) {
+/// Bytes and microseconds of one fetch.
+fn cost(house: &House, who: &Person, repo: &str, deepen: bool) -> (usize, u64) {
     let mut line = house.connect(who);
     let wants: String = tips(&mut line, repo).iter().map(|id| packet(&format!("want {id}"))).collect();
     let depth = if deepen { packet("deepen 1") } else { String::new() };
@@ -54,7 +54,7 @@ fn cost(house: &House, who: &Person, repo: &str, deepen: bool) -> (usize, f64) {
     for _ in 0..REPEATS {
         ask(&mut line, repo, &request);
     }
-    (bytes, (cpu_ms(house.server.pid()) - before) as f64 / REPEATS as f64)
+    (bytes, (cpu_ms(house.server.pid()) - before) * 1000 / REPEATS)
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn what_a_lineage_costs() {
             let (shallow, one) = cost(&house, &bob, repo, true);
             let (whole, all) = cost(&house, &bob, repo, false);
             println!(
-                "{repo}: {steps} steps: depth 1 {shallow} bytes, {one:.1} ms; whole {whole} bytes, {all:.1} ms"
+                "{repo}: {steps} steps: depth 1 {shallow} bytes, {one} µs; whole {whole} bytes, {all} µs"
             );
         }
     }
