@@ -3,8 +3,8 @@
 
 use std::{net::IpAddr, num::NonZeroU32, time::Duration};
 
-use jiff::Timestamp;
-use skaas_domain::network::Network;
+use jiff::{SignedDuration, Timestamp};
+use skaas_domain::{network::Network, oauth::GRANT_LIFETIME};
 use skaas_store::rate::{Quota, Rate, Subject, Verdict};
 
 pub(crate) use crate::places::{Place, Places};
@@ -38,6 +38,8 @@ pub struct Limits {
     pub push_bytes: u64,
     /// How long a request waits for a place before it is told to come back.
     pub patience: Duration,
+    /// How long an authorized app, or a command line, works before its owner has to authorize it again.
+    pub authorization_lifetime: SignedDuration,
 }
 
 impl Default for Limits {
@@ -55,6 +57,7 @@ impl Default for Limits {
             content_bytes: 512 << 20,
             push_bytes: 256 << 20,
             patience: Duration::from_secs(10),
+            authorization_lifetime: GRANT_LIFETIME,
         }
     }
 }

@@ -2,15 +2,16 @@
 
 use std::{io::Read as _, time::Duration};
 
+use jiff::Timestamp;
 use serde::Serialize;
-use skaas_api::Secret;
+use skaas_api::{Me, Secret};
 
 use crate::{
     Here,
     account::{self, Account},
     agents::{self, Agent},
     arguments::Auth,
-    browser,
+    browser, clock,
     failure::{Failure, Kind, Result},
     hosts::{Host, Hosts, Kept, file},
     interrupt::Interrupt,
@@ -80,10 +81,20 @@ async fn reusable(
         return Ok(None);
     };
     match remote.account(token).await {
+        Ok(account) if output::can_ask() && ends_soon(&account.me, clock::now()) => {
+            output::note("Your token expires soon, so you get a new one.");
+            Ok(None)
+        }
         Ok(account) => Ok(Some((token.clone(), account))),
         Err(failure) if failure.kind == Kind::NotSignedIn => Ok(None),
         Err(failure) => Err(failure),
     }
+}
+
+/// Whether less than a twelfth of a token's time is left: the last month of one that works for a year.
+fn ends_soon(me: &Me, now: Timestamp) -> bool {
+    let Some(token) = &me.token else { return false };
+    token.expires_at.is_some_and(|end| end.duration_since(now) * 12 < end.duration_since(token.created_at))
 }
 
 async fn obtain(
@@ -264,4 +275,42 @@ fn offer(here: &Here, options: &Auth, agent: Agent) -> Found {
         output::note(&format!("note: {} failed; run the command yourself to see why", agent.name));
     }
     Found { agent, line, added }
+}
+
+#[cfg(test)]
+mod tests {
+    use skaas_api::{Links, TokenInfo};
+
+    use super::*;
+
+    #[test]
+    fn a_token_is_renewed_in_the_last_twelfth_of_its_time() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let me = |expires_at: Option<&str>| Me {
+            id: "usr_1".into(),
+            username: "ann".into(),
+            email: None,
+            email_verified: None,
+            created_at: at("2026-01-01T00:00:00Z"),
+            token: Some(TokenInfo {
+                id: "tok_1".into(),
+                name: "laptop".into(),
+                prefix: "sk_live_Xy12Ab9Q".into(),
+                scopes: "full".into(),
+                current: true,
+                created_at: at("2026-01-01T00:00:00Z"),
+                last_used_at: None,
+                last_used_from: None,
+                expires_at: expires_at.map(at),
+                revoked_at: None,
+            }),
+            links: Links { marketplace: String::new(), account: String::new() },
+        };
+        let year = me(Some("2027-01-01T00:00:00Z"));
+        assert!(!ends_soon(&year, at("2026-12-01T00:00:00Z")));
+        assert!(ends_soon(&year, at("2026-12-02T00:00:00Z")));
+        let week = me(Some("2026-01-08T00:00:00Z"));
+        assert!(!ends_soon(&week, at("2026-01-07T00:00:00Z")));
+        assert!(!ends_soon(&me(None), at("2099-01-01T00:00:00Z")));
+    }
 }

@@ -19,7 +19,9 @@ use crate::{
 pub const CODE_LIFETIME: SignedDuration = SignedDuration::from_mins(1);
 /// How long an access token works.
 pub const ACCESS_LIFETIME: SignedDuration = SignedDuration::from_hours(1);
-/// How long a refresh token works; each use gives one that works as long again.
+/// How long an authorization lasts where the operator does not say otherwise, however often it is used.
+pub const GRANT_LIFETIME: SignedDuration = SignedDuration::from_hours(365 * 24);
+/// How long a refresh token works unless its grant ends sooner; each use returns one that works as long again.
 pub const REFRESH_LIFETIME: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// How long after its first use a refresh token still gives tokens: to another process of the same client, or to one
 /// whose answer was lost. Kept short, since a thief who is quick enough goes unnoticed.
@@ -199,8 +201,24 @@ pub struct OauthGrant {
     pub resource: Option<String>,
     /// When.
     pub created_at: Timestamp,
-    /// Since when it has been taken back.
+    /// The first moment at which none of its tokens works, however often they were refreshed. `None`: made before
+    /// grants had an end.
+    pub expires_at: Option<Timestamp>,
+    /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
+}
+
+impl OauthGrant {
+    /// The first moment at which none of its tokens works.
+    pub fn ends_at(&self) -> Timestamp {
+        self.expires_at
+            .unwrap_or_else(|| self.created_at.saturating_add(GRANT_LIFETIME).unwrap_or(Timestamp::MAX))
+    }
+
+    /// Whether its tokens may work at `now`.
+    pub fn works(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none() && now < self.ends_at()
+    }
 }
 
 /// What is stored of an authorization code.
@@ -263,6 +281,8 @@ pub struct OauthToken {
     pub family: OauthTokenId,
     /// How many refreshes came before it.
     pub generation: i64,
+    /// Access: fewer scopes than the grant's, if the client asked for fewer.
+    pub scopes: Option<Scopes>,
     /// When it was made.
     pub created_at: Timestamp,
     /// The first moment at which it no longer works.

@@ -49,6 +49,7 @@ const VARIABLES: &[(&str, &str)] = &[
     ("limits.content_memory_mib", "SKAAS_CONTENT_MEMORY_MIB"),
     ("limits.stall_seconds", "SKAAS_STALL_SECONDS"),
     ("limits.push_mib", "SKAAS_PUSH_MIB"),
+    ("limits.authorization_days", "SKAAS_AUTHORIZATION_DAYS"),
     ("mail.smtp", "SKAAS_SMTP_URL"),
     ("mail.from", "SKAAS_MAIL_FROM"),
     ("mail.folder", "SKAAS_MAIL_FOLDER"),
@@ -155,6 +156,7 @@ pub(crate) struct Limits {
     pub(crate) content_memory_mib: u32,
     pub(crate) stall_seconds: u64,
     pub(crate) push_mib: u32,
+    pub(crate) authorization_days: u32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -279,6 +281,7 @@ impl fmt::Display for Settings {
         writeln!(f, "queued_pushes = {}\npush_wait_seconds = {}", l.queued_pushes, l.push_wait_seconds)?;
         writeln!(f, "content_memory_mib = {}", l.content_memory_mib)?;
         writeln!(f, "stall_seconds = {}\npush_mib = {}", l.stall_seconds, l.push_mib)?;
+        writeln!(f, "authorization_days = {}", l.authorization_days)?;
         let m = &self.mail;
         writeln!(f, "\n[mail]\nsmtp = {}\nfrom = {:?}", show("mail.smtp", &m.smtp), m.from)?;
         writeln!(f, "folder = {:?}", m.folder)?;
@@ -377,6 +380,7 @@ pub(crate) fn wrong(key: &str, reason: &str) -> InvalidSettings {
         "database.url" => "DATABASE_URL=postgresql://skaas:password@localhost/skaas",
         "redis.url" => "REDIS_URL=redis://:password@localhost:6379/0",
         "server.trusted_proxies" => "SKAAS_TRUSTED_PROXIES=10.0.0.0/8,::1",
+        "limits.authorization_days" => "SKAAS_AUTHORIZATION_DAYS=90",
         "server.proxy_header" => "SKAAS_PROXY_HEADER=forwarded",
         _ => "see skaas.default.toml, which names every key with its default",
     };
@@ -422,6 +426,8 @@ mod tests {
             ("SKAAS_ADDRESS_BURST", "0"),
             ("SKAAS_CONCURRENT_PACKS", "0"),
             ("SKAAS_PUSH_MIB", "many"),
+            ("SKAAS_AUTHORIZATION_DAYS", "0"),
+            ("SKAAS_AUTHORIZATION_DAYS", "3651"),
             ("SKAAS_LOG_FORMAT", "xml"),
             ("SKAAS_LOG", "chatty"),
             ("SKAAS_LOG", "info,chatty"),

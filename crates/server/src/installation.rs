@@ -4,7 +4,7 @@
 use std::{num::NonZeroU32, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rand::{SeedableRng, rngs::StdRng};
 use serde_json::json;
 use skaas_app::{
@@ -192,6 +192,7 @@ fn limits(settings: &Settings) -> Limits {
         content_bytes: u64::from(l.content_memory_mib) << 20,
         push_bytes: u64::from(l.push_mib) << 20,
         patience: Duration::from_secs(10),
+        authorization_lifetime: SignedDuration::from_hours(24 * i64::from(l.authorization_days)),
     }
 }
 

@@ -17,14 +17,15 @@ use crate::{
 
 macro_rules! columns {
     () => {
-        "id, user_id, client_id, scopes, resource, created_at, revoked_at"
+        "id, user_id, client_id, scopes, resource, created_at, expires_at, revoked_at"
     };
 }
 
 sql! {
-    ADD = concat!("INSERT INTO oauth_grants (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7)");
+    ADD = concat!("INSERT INTO oauth_grants (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8)");
     FIND = concat!("SELECT ", columns!(), " FROM oauth_grants WHERE id = $1");
-    LIST = "SELECT g.id, g.user_id, g.client_id, g.scopes, g.resource, g.created_at, g.revoked_at,
+    LIST = "SELECT g.id, g.user_id, g.client_id, g.scopes, g.resource, g.created_at, g.expires_at,
+            g.revoked_at,
             c.name AS client_name, c.redirect_uris,
             (SELECT max(t.used_at) FROM oauth_tokens AS t WHERE t.grant_id = g.id) AS last_used_at
         FROM oauth_grants AS g JOIN oauth_clients AS c ON c.client_id = g.client_id
@@ -46,6 +47,7 @@ record!(OauthGrant {
     scopes: Scopes,
     resource: Option<String>,
     created_at: Timestamp,
+    expires_at: Option<Timestamp>,
     revoked_at: Option<Timestamp>,
 });
 
@@ -80,8 +82,8 @@ impl Record for GrantedClient {
 /// [`crate::StoreError::Missing`] when there is no such user.
 pub async fn add(tx: &mut Tx, grant: &OauthGrant) -> Result<()> {
     tx.bump_user(grant.user).await?;
-    let OauthGrant { id, user, client_id, scopes, resource, created_at, revoked_at } = grant;
-    execute!(tx, ADD, [id, user, client_id, scopes, resource, created_at, revoked_at])?;
+    let OauthGrant { id, user, client_id, scopes, resource, created_at, expires_at, revoked_at } = grant;
+    execute!(tx, ADD, [id, user, client_id, scopes, resource, created_at, expires_at, revoked_at])?;
     Ok(())
 }
 

@@ -25,16 +25,17 @@ use crate::{
 
 macro_rules! columns {
     () => {
-        "id, kind, grant_id, family, generation, created_at, expires_at, used_at, revoked_at, replaced_by"
+        "id, kind, grant_id, family, generation, scopes, created_at, expires_at, used_at, revoked_at, replaced_by"
     };
 }
 
 sql! {
     ADD = concat!("INSERT INTO oauth_tokens (", columns!(), ", hash)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)");
-    FIND_ACCESS = "SELECT t.id, t.kind, t.grant_id, t.family, t.generation, t.created_at, t.expires_at,
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)");
+    FIND_ACCESS = "SELECT t.id, t.kind, t.grant_id, t.family, t.generation, t.scopes, t.created_at, t.expires_at,
             t.used_at, t.revoked_at, t.replaced_by,
-            g.client_id, g.scopes, g.resource, g.created_at AS granted_at, g.revoked_at AS grant_revoked_at,
+            g.client_id, g.scopes AS granted, g.resource, g.created_at AS granted_at,
+            g.expires_at AS grant_expires_at, g.revoked_at AS grant_revoked_at,
             u.id AS user_id, u.username, u.email, u.created_at AS user_created_at, u.revision
         FROM oauth_tokens AS t JOIN oauth_grants AS g ON g.id = t.grant_id JOIN users AS u ON u.id = g.user_id
         WHERE t.hash = $1 AND t.kind = 'access' AND u.deleted_at IS NULL";
@@ -60,6 +61,7 @@ record!(OauthToken {
     grant: OauthGrantId = "grant_id",
     family: OauthTokenId,
     generation: i64,
+    scopes: Option<Scopes>,
     created_at: Timestamp,
     expires_at: Timestamp,
     used_at: Option<Timestamp>,
@@ -83,7 +85,12 @@ pub struct OauthBearer {
 impl OauthBearer {
     /// Whether it opens anything at `now`.
     pub fn works(&self, now: Timestamp) -> bool {
-        self.token.works(now) && self.grant.revoked_at.is_none()
+        self.token.works(now) && self.grant.works(now)
+    }
+
+    /// What the token may be used for.
+    pub fn scopes(&self) -> &Scopes {
+        self.token.scopes.as_ref().unwrap_or(&self.grant.scopes)
     }
 }
 
@@ -96,14 +103,14 @@ impl Record for OauthBearer {
             email: row.get("email")?,
             created_at: row.get("user_created_at")?,
         };
-        let scopes: Scopes = row.get("scopes")?;
         let grant = OauthGrant {
             id: token.grant,
             user: user.id,
             client_id: row.get("client_id")?,
-            scopes,
+            scopes: row.get("granted")?,
             resource: row.get("resource")?,
             created_at: row.get("granted_at")?,
+            expires_at: row.get("grant_expires_at")?,
             revoked_at: row.get("grant_revoked_at")?,
         };
         Ok(Self { token, grant, user, revision: row.get("revision")? })
@@ -143,18 +150,25 @@ pub enum Rotation {
     Unknown,
 }
 
+/// Stores tokens of a grant; none of them outlives it. `narrowed` are the scopes of the access token, if they are
+/// fewer than the grant's: the refresh token keeps those (RFC 6749, section 6).
 async fn add(
     tx: &mut Tx,
-    grant: OauthGrantId,
+    grant: &OauthGrant,
     (family, generation): (OauthTokenId, i64),
     tokens: &NewTokens,
+    narrowed: Option<&Scopes>,
     at: Timestamp,
 ) -> Result<()> {
-    let both = [(OauthTokenKind::Access, Some(tokens.access)), (OauthTokenKind::Refresh, tokens.refresh)];
+    let both = [
+        (OauthTokenKind::Access, Some(tokens.access), narrowed),
+        (OauthTokenKind::Refresh, tokens.refresh, None),
+    ];
     let (never, none): (Option<Timestamp>, Option<OauthTokenId>) = (None, None);
-    for (kind, token) in both {
+    for (kind, token, scopes) in both {
         let Some(NewToken { id, hash, expires_at }) = token else { continue };
-        execute!(tx, ADD, [id, kind, grant, family, generation, at, expires_at, never, never, none, hash])?;
+        let (grant, end) = (grant.id, expires_at.min(grant.ends_at()));
+        execute!(tx, ADD, [id, kind, grant, family, generation, scopes, at, end, never, never, none, hash])?;
     }
     Ok(())
 }
@@ -166,7 +180,7 @@ async fn add(
 pub async fn issue(tx: &mut Tx, grant: &OauthGrant, tokens: &NewTokens, at: Timestamp) -> Result<()> {
     tx.bump_user(grant.user).await?;
     let family = tokens.refresh.unwrap_or(tokens.access).id;
-    add(tx, grant.id, (family, 0), tokens, at).await
+    add(tx, grant, (family, 0), tokens, None, at).await
 }
 
 /// Who presented the access token of this hash. A deleted user's finds nobody. Whether it works now is
@@ -188,30 +202,32 @@ async fn grant_of(tx: &mut Tx, hash: &SecretHash, client_id: &str) -> Result<Opt
     oauth_grants::find(tx, id).await
 }
 
-/// Stores `tokens` in return for the refresh token with this hash, as the module documentation describes. Concurrent
-/// calls for one user run one after the other.
+/// Stores `tokens` in return for the refresh token with this hash, as the module documentation describes. Whether
+/// `narrowed`, the scopes that the client asks for, are within the grant's is for the caller to check before it
+/// commits. Concurrent calls for one user run one after the other.
 pub async fn rotate(
     tx: &mut Tx,
     hash: &SecretHash,
     client_id: &str,
     tokens: &NewTokens,
+    narrowed: Option<&Scopes>,
     at: Timestamp,
 ) -> Result<Rotation> {
     let Some(grant) = grant_of(tx, hash, client_id).await? else { return Ok(Rotation::Unknown) };
     let token: Option<OauthToken> = fetch_optional!(tx, FIND_REFRESH, [hash])?;
     let Some(token) = token else { return Ok(Rotation::Unknown) };
-    if grant.revoked_at.is_some() || at >= token.expires_at {
+    if !grant.works(at) || at >= token.expires_at {
         return Ok(Rotation::Unknown);
     }
     let next = (token.family, token.generation + 1);
     match token.used_at {
         None if token.revoked_at.is_none() => {
             execute!(tx, USE_REFRESH, [token.id, at, tokens.refresh.map(|refresh| refresh.id)])?;
-            add(tx, grant.id, next, tokens, at).await?;
+            add(tx, &grant, next, tokens, narrowed, at).await?;
             Ok(Rotation::Rotated(grant))
         }
         Some(used) if token.revoked_at.is_none() && at.duration_since(used) <= REFRESH_OVERLAP => {
-            add(tx, grant.id, next, tokens, at).await?;
+            add(tx, &grant, next, tokens, narrowed, at).await?;
             Ok(Rotation::Overlapped(grant))
         }
         _ => {

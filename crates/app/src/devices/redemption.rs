@@ -143,7 +143,7 @@ async fn api_token(
         hash: token.hash(),
         scopes: scopes.clone(),
         created_at: now,
-        expires_at: None,
+        expires_at: Some(oauth::authorized_until(app)),
         revoked_at: None,
         last_used_at: None,
         last_used_from: None,
@@ -174,6 +174,7 @@ async fn oauth_tokens(
         scopes: scopes.clone(),
         resource: device.resource.clone(),
         created_at: now,
+        expires_at: Some(oauth::authorized_until(app)),
         revoked_at: None,
     };
     oauth_grants::add(tx, &grant).await?;

@@ -12,7 +12,7 @@ use skaas_domain::{
 use skaas_store::{oauth_clients, oauth_codes, oauth_grants};
 use url::Url;
 
-use super::{Refused, api_resource, clients, resource, scopes};
+use super::{Refused, api_resource, authorized_until, clients, resource, scopes};
 use crate::{
     app::App,
     error::{Error, Result},
@@ -186,6 +186,7 @@ pub async fn consent(app: &App, who: UserId, request: &Request) -> Result<Sent> 
         scopes: request.scopes.clone(),
         resource: Some(request.resource.clone()),
         created_at: now,
+        expires_at: Some(authorized_until(app)),
         revoked_at: None,
     };
     let code = OauthCode {

@@ -67,8 +67,8 @@ async fn open(
         return Err(Error::Unauthenticated);
     };
     app.rates.take(Subject::OauthGrant(bearer.grant.id), counted, now).await?;
-    if !bearer.grant.scopes.permits(need) {
-        return Err(Error::Forbidden(bearer.grant.scopes.refusal(need)));
+    if !bearer.scopes().permits(need) {
+        return Err(Error::Forbidden(bearer.scopes().refusal(need)));
     }
     note_use(app, &bearer, now).await;
     Ok(bearer)

@@ -4,7 +4,7 @@
 use skaas_domain::{
     id::OauthTokenId,
     oauth::{ACCESS_LIFETIME, ErrorCode, GrantType, OauthCode, OauthGrant, REFRESH_LIFETIME},
-    scope::Scopes,
+    scope::{InvalidScope, Scopes},
     secret::{Secret, SecretKind},
     token::ApiToken,
 };
@@ -51,11 +51,16 @@ fn fresh(app: &App, with_refresh: bool) -> (Secret, Option<Secret>, NewTokens) {
     })
 }
 
+/// The seconds that an access token of this grant works: none outlives the grant.
+fn expires_in(app: &App, grant: &OauthGrant) -> i64 {
+    grant.ends_at().duration_since(app.now()).min(ACCESS_LIFETIME).as_secs()
+}
+
 /// Gives the first tokens of a grant. Nothing is committed here.
 pub(crate) async fn give(app: &App, tx: &mut Tx, grant: &OauthGrant, with_refresh: bool) -> Result<Given> {
     let (access, refresh, tokens) = fresh(app, with_refresh);
     oauth_tokens::issue(tx, grant, &tokens, app.now()).await?;
-    Ok(Given { access, refresh, scopes: grant.scopes.clone(), expires_in: ACCESS_LIFETIME.as_secs() })
+    Ok(Given { access, refresh, scopes: grant.scopes.clone(), expires_in: expires_in(app, grant) })
 }
 
 fn no_code() -> Refused {
@@ -132,7 +137,8 @@ pub async fn exchange(
 }
 
 /// Exchanges a refresh token for the next two tokens (RFC 6749, section 6). For 30 seconds after the first exchange,
-/// others who present it get tokens as well; after that, presenting it revokes the grant.
+/// others who present it get tokens as well; after that, presenting it revokes the grant. The access token has the
+/// scopes of the grant, or those of them that `scope` names.
 ///
 /// # Errors
 /// `invalid_grant`, `invalid_client`, `invalid_scope`, `invalid_target`.
@@ -145,11 +151,17 @@ pub async fn refresh(
 ) -> Result<Given, Refused> {
     clients::known(app, client_id).await?;
     let wanted = requested.map(|requested| resource(app, requested)).transpose()?;
+    let narrowed: Option<Scopes> = scope
+        .map(str::parse)
+        .transpose()
+        .map_err(|error: InvalidScope| Refused::said(ErrorCode::InvalidScope, error))?;
     let no_token = || invalid_grant("this refresh token does not work; ask the person again");
     let secret = Secret::parse(SecretKind::RefreshToken, token).map_err(|_| no_token())?;
     let (access, refresh, tokens) = fresh(app, true);
     let mut tx = app.store.begin().await?;
-    let rotation = oauth_tokens::rotate(&mut tx, &secret.hash(), client_id, &tokens, app.now()).await?;
+    let rotation =
+        oauth_tokens::rotate(&mut tx, &secret.hash(), client_id, &tokens, narrowed.as_ref(), app.now())
+            .await?;
     let grant = match rotation {
         Rotation::Rotated(grant) => grant,
         Rotation::Overlapped(grant) => {
@@ -167,12 +179,13 @@ pub async fn refresh(
     if wanted.is_some_and(|wanted| grant.resource.as_ref() != Some(&wanted)) {
         return Err(other_resource());
     }
-    if scope.is_some_and(|scope| scope.parse::<Scopes>().ok().as_ref() != Some(&grant.scopes)) {
-        let why = "a refresh keeps the scopes of the consent; leave scope out";
+    if narrowed.as_ref().is_some_and(|narrowed| !narrowed.is_within(&grant.scopes)) {
+        let why = format!("this is more than was granted, which is: {}", grant.scopes);
         return Err(Refused::said(ErrorCode::InvalidScope, why));
     }
     tx.commit().await?;
-    Ok(Given { access, refresh, scopes: grant.scopes, expires_in: ACCESS_LIFETIME.as_secs() })
+    let expires_in = expires_in(app, &grant);
+    Ok(Given { access, refresh, scopes: narrowed.unwrap_or(grant.scopes), expires_in })
 }
 
 /// Takes a token back (RFC 7009): an OAuth token of this client, or an api token that a device login gave.

@@ -22,12 +22,19 @@ pub(crate) use grants::give;
 pub use grants::{Given, exchange, refresh, revoke};
 pub use refused::Refused;
 
+use jiff::Timestamp;
 use skaas_domain::{
     oauth::{ErrorCode, check_resource},
     scope::{Scope, Scopes},
 };
 
 use crate::app::App;
+
+/// The end of an authorization that is given now: of an app's grant, or a command line's token.
+pub fn authorized_until(app: &App) -> Timestamp {
+    let now = app.now();
+    now.saturating_add(app.limits().authorization_lifetime).unwrap_or(now)
+}
 
 /// The address of the MCP endpoint: the resource that its tokens are for.
 pub fn mcp_resource(app: &App) -> String {

@@ -10,6 +10,9 @@ use crate::{installation, outside, telemetry};
 
 type Checked = Result<(), InvalidSettings>;
 
+/// The longest that an authorization may last: ten years.
+const MAX_AUTHORIZATION_DAYS: u32 = 3650;
+
 impl Settings {
     pub(super) fn check(&self) -> Checked {
         self.check_addresses()?;
@@ -67,6 +70,10 @@ impl Settings {
         }
         if l.stall_seconds == 0 {
             return Err(wrong("limits.stall_seconds", "must be at least 1"));
+        }
+        if !(1..=MAX_AUTHORIZATION_DAYS).contains(&l.authorization_days) {
+            let reason = format!("must be from 1 to {MAX_AUTHORIZATION_DAYS} days");
+            return Err(wrong("limits.authorization_days", &reason));
         }
         Ok(())
     }

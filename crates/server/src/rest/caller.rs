@@ -41,8 +41,8 @@ impl Caller {
     pub(crate) fn allowed(&self, need: &Need<'_>) -> Result<&User, Failed> {
         match self {
             Self::Token(viewer) => viewer.allow(need).map_err(Failed::limited)?,
-            Self::Client(bearer) if !bearer.grant.scopes.permits(need) => {
-                return Err(Failed::limited(Error::Forbidden(bearer.grant.scopes.refusal(need))));
+            Self::Client(bearer) if !bearer.scopes().permits(need) => {
+                return Err(Failed::limited(Error::Forbidden(bearer.scopes().refusal(need))));
             }
             Self::Client(_) | Self::Person(_) => {}
         }
@@ -61,7 +61,7 @@ impl Caller {
     pub(crate) fn scopes(&self) -> Scopes {
         match self {
             Self::Token(viewer) => viewer.token().scopes.clone(),
-            Self::Client(bearer) => bearer.grant.scopes.clone(),
+            Self::Client(bearer) => bearer.scopes().clone(),
             Self::Person(_) => Scopes::full(),
         }
     }

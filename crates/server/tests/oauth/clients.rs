@@ -349,6 +349,63 @@ fn a_refresh_token_gives_tokens_to_both_holders_for_30_seconds_and_then_ends_the
 }
 
 #[test]
+fn a_refresh_may_ask_for_fewer_scopes_and_never_for_more() {
+    story(|app| {
+        let port = app.node().port();
+        let client = client(port);
+        let mut ann = Browser::signed_up(port, "ann");
+        let code = code(&mut ann, &question(&client, &[("scope", "mcp account")]));
+        let (_, next) = pair(exchange(port, &client, &code, &[]));
+        let asks = |next: &str, scope: &str| {
+            let fields = [
+                ("grant_type", "refresh_token"),
+                ("client_id", &client),
+                ("refresh_token", next),
+                ("scope", scope),
+            ];
+            post(port, "/oauth/token", &fields)
+        };
+        for more in ["mcp account creator", "full", "creator", "mcp nonsense", "read-only"] {
+            assert_eq!(refusal(asks(&next, more)), "invalid_scope", "{more}");
+        }
+        let (status, body) = asks(&next, "account");
+        assert_eq!((status, &body["scope"]), (200, &"account".into()), "{body}");
+        let (narrow, next) = pair((status, body));
+        assert_eq!(call(port, &narrow).status, 403, "it has not the scope mcp");
+        // What was granted stays granted.
+        let (status, body) = asks(&next, "");
+        assert_eq!((status, &body["scope"]), (200, &"mcp account".into()), "{body}");
+        assert_eq!(call(port, &pair((status, body)).0).status, 200);
+    });
+}
+
+#[test]
+fn an_authorization_ends_after_a_year_however_often_it_is_refreshed() {
+    story(|app| {
+        let port = app.node().port();
+        let client = client(port);
+        let mut ann = Browser::signed_up(port, "ann");
+        let question = question(&client, &[]);
+        let page = ann.opens(&question).text();
+        assert!(page.contains("2027-11-02 09:00 UTC") && page.contains("in 365 days"), "{page}");
+        let code = code(&mut ann, &question);
+        let (_, mut next) = pair(exchange(port, &client, &code, &[]));
+        for _ in 0..14 {
+            app.pass_days(26);
+            (_, next) = pair(refresh(port, &client, &next));
+        }
+        app.pass(SignedDuration::from_hours(23) + SignedDuration::from_mins(59));
+        let (status, body) = refresh(port, &client, &next);
+        assert_eq!((status, &body["expires_in"]), (200, &60.into()), "the access token ends with the rest");
+        let (access, next) = pair((status, body));
+        assert_eq!(call(port, &access).status, 200);
+        app.pass(SignedDuration::from_mins(1));
+        assert_eq!(call(port, &access).status, 401);
+        assert_eq!(refusal(refresh(port, &client, &next)), "invalid_grant");
+    });
+}
+
+#[test]
 fn fifty_processes_that_refresh_one_token_at_once_on_two_nodes_all_stay_signed_in() {
     story(|app| {
         let ports = [app.node().port(), app.another_node().port()];

@@ -3,7 +3,8 @@
 
 use jiff::SignedDuration;
 use serde_json::Value;
-use skaas_testkit::app::{TestApp, story};
+use skaas_app::Limits;
+use skaas_testkit::app::{Fitting, TestApp, story};
 use skaas_testkit::wire::Connection;
 
 use crate::browser::{Browser, json, post, refusal};
@@ -301,6 +302,30 @@ fn a_handle_gives_its_token_once_to_the_program_that_started_it_and_a_made_up_on
         }
         pass(app, 900);
         assert_eq!(asks(other["session"].as_str().unwrap(), other["secret"].as_str().unwrap()), expired);
+    });
+}
+
+#[test]
+fn the_token_of_a_command_line_ends_as_the_page_said_and_the_operator_set() {
+    story(|app| {
+        let fitting = Fitting::default();
+        let limits = Limits { authorization_lifetime: SignedDuration::from_hours(24 * 90), ..fitting.limits };
+        let port = app.node_fitted(Fitting { limits, ..fitting }).port();
+        let device = Device::begins(port);
+        let mut ann = Browser::signed_up(port, "ann");
+        let page = ann.opens(&format!("/device?user_code={}", device.shown)).text();
+        assert!(page.contains("2027-01-31 09:00 UTC") && page.contains("in 90 days"), "{page}");
+        device.is_answered(&mut ann, "approve");
+        let (_, given) = device.polls();
+        let token = given["access_token"].as_str().unwrap();
+        let me = || Connection::open(port).bearer(token).get("/api/me");
+        assert_eq!(json(&me())["token"]["expires_at"], "2027-01-31T09:00:00Z");
+        for _ in 0..89 {
+            app.pass_days(1);
+            assert_eq!(me().status, 200);
+        }
+        app.pass_days(1);
+        assert_eq!(me().status, 401, "that it was used every day makes no difference");
     });
 }
 

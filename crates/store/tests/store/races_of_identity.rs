@@ -150,7 +150,7 @@ async fn fifty_refreshes_with_one_token_at_once_each_give_working_tokens(databas
         async move {
             let mut tx = store.begin().await.unwrap();
             let outcome =
-                oauth_tokens::rotate(&mut tx, &hash, "ocl_inspector", &given, at(200)).await.unwrap();
+                oauth_tokens::rotate(&mut tx, &hash, "ocl_inspector", &given, None, at(200)).await.unwrap();
             tx.commit().await.unwrap();
             outcome
         }
@@ -165,7 +165,8 @@ async fn fifty_refreshes_with_one_token_at_once_each_give_working_tokens(databas
         let bearer = oauth_tokens::find_access(&mut tx, &tokens.access.hash).await.unwrap().unwrap();
         assert!(bearer.works(at(201)));
         let (hash, next) = (tokens.refresh.unwrap().hash, new_tokens(&mut world, 300));
-        let outcome = oauth_tokens::rotate(&mut tx, &hash, "ocl_inspector", &next, at(300)).await.unwrap();
+        let outcome =
+            oauth_tokens::rotate(&mut tx, &hash, "ocl_inspector", &next, None, at(300)).await.unwrap();
         assert!(matches!(outcome, Rotation::Rotated(_)), "each holder goes on by itself: {outcome:?}");
     }
     tx.commit().await.unwrap();
@@ -200,7 +201,9 @@ async fn a_refresh_and_a_revocation_leave_nothing_that_works(database: TestDatab
             async move {
                 let mut tx = store.begin().await.unwrap();
                 if n == 0 {
-                    oauth_tokens::rotate(&mut tx, &hash, "ocl_inspector", &next, at(200)).await.unwrap();
+                    oauth_tokens::rotate(&mut tx, &hash, "ocl_inspector", &next, None, at(200))
+                        .await
+                        .unwrap();
                 } else {
                     oauth_grants::revoke(&mut tx, user, grant, at(200)).await.unwrap();
                 }

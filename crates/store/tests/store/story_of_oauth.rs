@@ -26,6 +26,7 @@ pub(crate) async fn tell(world: &mut World) {
     clients_come_and_go(world).await;
     a_code_is_redeemed_once_and_a_replay_costs_the_grant(world).await;
     each_holder_of_a_refresh_token_gets_tokens_for_30_seconds_and_later_reuse_revokes_the_grant(world).await;
+    no_token_outlives_its_grant_and_a_narrower_one_has_its_own_scopes(world).await;
     what_is_taken_back_stops_at_once(world).await;
     what_has_ended_is_forgotten(world).await;
 }
@@ -190,6 +191,7 @@ pub(crate) fn grant(world: &mut World, user: UserId) -> OauthGrant {
         scopes: "mcp".parse().unwrap(),
         resource: Some("https://skaas.example/mcp".to_owned()),
         created_at: at(1),
+        expires_at: Some(at(200_000)),
         revoked_at: None,
     }
 }
@@ -272,7 +274,7 @@ pub(crate) async fn granted(world: &mut World, user: UserId) -> (OauthGrant, New
 }
 
 async fn rotate(tx: &mut Tx, old: &NewTokens, new: &NewTokens, now: Timestamp) -> Rotation {
-    oauth_tokens::rotate(tx, &refresh_hash(old), "ocl_inspector", new, now).await.unwrap()
+    oauth_tokens::rotate(tx, &refresh_hash(old), "ocl_inspector", new, None, now).await.unwrap()
 }
 
 async fn works(tx: &mut Tx, tokens: &NewTokens, now: Timestamp) -> bool {
@@ -286,10 +288,10 @@ async fn each_holder_of_a_refresh_token_gets_tokens_for_30_seconds_and_later_reu
     let (grant, first) = granted(world, user).await;
     let [second, beside, third, fourth, stolen] = [200, 230, 231, 232, 240].map(|made| tokens(world, made));
     let mut tx = world.store.begin().await.unwrap();
-    let foreign = oauth_tokens::rotate(&mut tx, &refresh_hash(&first), "other", &second, at(200)).await;
+    let foreign = oauth_tokens::rotate(&mut tx, &refresh_hash(&first), "other", &second, None, at(200)).await;
     assert_eq!(foreign.unwrap(), Rotation::Unknown);
     let with_access =
-        oauth_tokens::rotate(&mut tx, &first.access.hash, "ocl_inspector", &second, at(200)).await;
+        oauth_tokens::rotate(&mut tx, &first.access.hash, "ocl_inspector", &second, None, at(200)).await;
     assert_eq!(with_access.unwrap(), Rotation::Unknown);
     assert_eq!(rotate(&mut tx, &first, &second, at(200)).await, Rotation::Rotated(grant.clone()));
     // That the first answer arrived and was used makes no difference.
@@ -314,6 +316,36 @@ async fn each_holder_of_a_refresh_token_gets_tokens_for_30_seconds_and_later_reu
     let mut tx = world.store.begin().await.unwrap();
     let expired = at(100) + SignedDuration::from_hours(24);
     assert_eq!(rotate(&mut tx, &first, &third, expired).await, Rotation::Unknown);
+    tx.commit().await.unwrap();
+}
+
+async fn no_token_outlives_its_grant_and_a_narrower_one_has_its_own_scopes(world: &mut World) {
+    let user = find_user(world, "bob").await;
+    let (mut grant, first) = (grant(world, user), tokens(world, 100));
+    grant.scopes = "account mcp".parse().unwrap();
+    grant.expires_at = Some(at(1000));
+    let [second, third] = [900, 901].map(|made| tokens(world, made));
+    let mut tx = world.store.begin().await.unwrap();
+    oauth_grants::add(&mut tx, &grant).await.unwrap();
+    oauth_tokens::issue(&mut tx, &grant, &first, at(100)).await.unwrap();
+    let narrowed: Scopes = "mcp".parse().unwrap();
+    let hash = refresh_hash(&first);
+    let rotated =
+        oauth_tokens::rotate(&mut tx, &hash, "ocl_inspector", &second, Some(&narrowed), at(900)).await;
+    assert_eq!(rotated.unwrap(), Rotation::Rotated(grant.clone()));
+    let bearer = oauth_tokens::find_access(&mut tx, &second.access.hash).await.unwrap().unwrap();
+    assert_eq!((bearer.scopes(), &bearer.grant), (&narrowed, &grant));
+    // The refresh token still has all that was granted.
+    assert_eq!(rotate(&mut tx, &second, &third, at(999)).await, Rotation::Rotated(grant.clone()));
+    let bearer = oauth_tokens::find_access(&mut tx, &third.access.hash).await.unwrap().unwrap();
+    assert_eq!(bearer.scopes(), &grant.scopes);
+    assert_eq!((bearer.token.expires_at, bearer.works(at(999))), (at(1000), true));
+    for tokens in [&first, &second, &third] {
+        assert!(!works(&mut tx, tokens, at(1000)).await);
+    }
+    assert_eq!(rotate(&mut tx, &third, &first, at(1000)).await, Rotation::Unknown);
+    let listed = oauth_grants::list(&mut tx, user, at(1000)).await.unwrap();
+    assert!(listed.iter().all(|listed| listed.grant.id != grant.id), "{listed:?}");
     tx.commit().await.unwrap();
 }
 

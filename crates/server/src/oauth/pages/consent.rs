@@ -7,11 +7,14 @@ use axum::{
     response::{IntoResponse as _, Redirect, Response},
 };
 use http::{HeaderValue, StatusCode, header};
-use skaas_app::oauth::{self, Asked, NotAsked, Request, Sent, applications};
+use skaas_app::{
+    App,
+    oauth::{self, Asked, NotAsked, Request, Sent, applications},
+};
 use skaas_domain::redirect;
 
 use super::super::form::Form;
-use crate::pages::{Browser, Frame, PageError, PagesState, Submitted, sentence_case, show, show_as};
+use crate::pages::{Browser, Frame, Moment, PageError, PagesState, Submitted, sentence_case, show, show_as};
 
 /// What the question is made of, as it stands in the query and in the form.
 const PARAMETERS: [&str; 8] = [
@@ -40,6 +43,7 @@ struct Consent {
     redirect_uri: String,
     scopes: Vec<String>,
     resource: String,
+    expires: Moment,
     kept: Vec<(&'static str, String)>,
 }
 
@@ -99,7 +103,7 @@ pub(super) async fn page(
         Err(why) => return not_asked(&browser, why),
     };
     let kept = PARAMETERS.into_iter().filter_map(|name| Some((name, get(name)?))).collect();
-    let mut response = show(&consent(&browser, &request, kept))?;
+    let mut response = show(&consent(&state.app, &browser, &request, kept))?;
     // The answer to the form leads to the client; browsers hold that against the policy of this page.
     let scheme = request.redirect_uri.split(':').next().unwrap_or("https");
     let policy = format!(
@@ -112,7 +116,7 @@ pub(super) async fn page(
     Ok(response)
 }
 
-fn consent(browser: &Browser, request: &Request, kept: Vec<(&'static str, String)>) -> Consent {
+fn consent(app: &App, browser: &Browser, request: &Request, kept: Vec<(&'static str, String)>) -> Consent {
     let here = url::form_urlencoded::byte_serialize(browser.path.as_bytes()).collect();
     Consent {
         frame: browser.frame("consent"),
@@ -125,6 +129,7 @@ fn consent(browser: &Browser, request: &Request, kept: Vec<(&'static str, String
         redirect_uri: request.redirect_uri.clone(),
         scopes: request.scopes.explain(),
         resource: request.resource.clone(),
+        expires: Moment::new(oauth::authorized_until(app), app.now()),
         kept,
     }
 }

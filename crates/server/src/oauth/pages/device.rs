@@ -7,7 +7,7 @@ use http::{HeaderValue, StatusCode, header};
 use skaas_app::{
     Error,
     devices::{self, CLI_CLIENT_ID, Named, NotThere},
-    oauth::{Refused, applications},
+    oauth::{self, Refused, applications},
 };
 use skaas_domain::device::{DeviceAuthorization, DeviceRecord, UserCode};
 
@@ -41,6 +41,7 @@ struct Asking {
     asked: Moment,
     scopes: Vec<String>,
     resource: Option<String>,
+    expires: Moment,
 }
 
 #[derive(Template)]
@@ -136,6 +137,7 @@ fn ask(
         asked: Moment::new(device.created_at, state.app.now()),
         scopes: device.scopes.explain(),
         resource: device.resource.clone(),
+        expires: Moment::new(oauth::authorized_until(&state.app), state.app.now()),
     })
 }
 
