@@ -14,7 +14,7 @@ async function throughProvider(house, label) {
   const newcomer = await house.open();
   await newcomer.visit('/signin?return_to=/account/identities');
   await newcomer.look(`signin-with-${label}`);
-  await newcomer.follow(`Continue with ${label}`);
+  await newcomer.press(`Continue with ${label}`);
   await newcomer.agreesElsewhere(person);
   await (await newcomer.sees('Choose a name', `${label} vouches for you`)).look(`newcomer-${label}`);
   await newcomer.fill('Username', name);
@@ -26,7 +26,7 @@ async function throughProvider(house, label) {
   await newcomer.leave();
 
   const again = await house.open();
-  await (await again.visit('/signin')).follow(`Continue with ${label}`);
+  await (await again.visit('/signin')).press(`Continue with ${label}`);
   await again.agreesElsewhere(person);
   await (await again.visit('/account')).sees(name);
   await again.leave();
@@ -42,7 +42,7 @@ async function linksAndUnlinks(house, label) {
   await visitor.agreesElsewhere(person);
   await (await visitor.visit('/account/identities')).sees('Last used', `${person}@example.com`);
   await visitor.press('Sign out');
-  await (await visitor.visit('/signin')).follow(`Continue with ${label}`);
+  await (await visitor.visit('/signin')).press(`Continue with ${label}`);
   await visitor.agreesElsewhere(person);
   await (await visitor.visit('/account/identities')).sees(person);
   const unlink = visitor.page.getByRole('button', { name: new RegExp(`^Unlink ${label}`) });
@@ -54,7 +54,7 @@ async function linksAndUnlinks(house, label) {
 // A provider vouches for somebody whom this installation does not take: of another tenant, another organisation.
 async function outsider(house, label, person, told) {
   const visitor = await house.open();
-  await (await visitor.visit('/signin')).follow(`Continue with ${label}`);
+  await (await visitor.visit('/signin')).press(`Continue with ${label}`);
   await visitor.agreesElsewhere(person);
   await (await visitor.misses('Choose a name')).sees('Not allowed', told, 'Sign in another way');
   await visitor.look(`outsider-${label}`);

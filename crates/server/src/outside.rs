@@ -19,7 +19,7 @@ use skaas_app::{
     },
     outside::{IdentityProvider, Way},
 };
-use skaas_domain::identity::ProviderKind;
+use skaas_domain::identity::{InvalidProvider, ProviderKind};
 use url::Url;
 
 use crate::config::{InvalidSettings, Settings, wrong};
@@ -48,6 +48,10 @@ pub(crate) struct ProviderSettings {
 /// The kinds that the environment can set up, one of each.
 const KINDS: [&str; 5] = ["github", "google", "entra", "okta", "oidc"];
 
+/// Words that begin an id of another kind than a person's at a provider (`{name}:{subject}`): an account here, a group,
+/// an organization. A provider of that name could vouch for them.
+const RESERVED: [&str; 3] = ["skaas", "group", "org"];
+
 impl ProviderSettings {
     /// The providers whose `SKAAS_{KIND}_CLIENT_ID` is in the environment. `variable` also reads `…_FILE`.
     pub(crate) fn from_environment<E>(
@@ -75,18 +79,40 @@ impl ProviderSettings {
         Ok(found)
     }
 
-    fn kind(&self) -> anyhow::Result<ProviderKind> {
+    /// The provider that this sets up.
+    ///
+    /// # Errors
+    /// [`InvalidSettings`] for a kind that does not exist, and for a name that a provider cannot have.
+    fn kind(&self) -> Result<ProviderKind, InvalidSettings> {
+        let example = "kind = \"oidc\", name = \"keycloak\"";
+        let refuse = |name: &str, reason: String, example: String| InvalidSettings::Value {
+            name: name.to_owned(),
+            reason,
+            example,
+        };
+        let name = "identity_provider.name (SKAAS_OIDC_NAME)";
         let word = match self.kind.as_str() {
-            "oidc" if self.name.is_empty() => {
-                bail!("an identity provider of kind oidc needs a name, like \"keycloak\"")
-            }
             "oidc" => self.name.as_str(),
             known if KINDS.contains(&known) => known,
-            other => bail!("the identity provider kind {other:?} is none of {}", KINDS.join(", ")),
+            other => {
+                let reason = format!("{other:?} is none of {}", KINDS.join(", "));
+                return Err(refuse("identity_provider.kind", reason, example.to_owned()));
+            }
         };
-        let kind: ProviderKind = word.parse()?;
+        if word.is_empty() {
+            let reason = "a provider of kind \"oidc\" needs a name".to_owned();
+            return Err(refuse(name, reason, example.to_owned()));
+        }
+        if RESERVED.contains(&word) {
+            let reason = format!("{word:?} is reserved: ids that begin with \"{word}:\" mean something else");
+            return Err(refuse(name, reason, example.to_owned()));
+        }
+        let kind: ProviderKind = word
+            .parse()
+            .map_err(|error: InvalidProvider| refuse(name, error.to_string(), example.to_owned()))?;
         if self.kind == "oidc" && !matches!(kind, ProviderKind::Oidc(_)) {
-            bail!("an identity provider of kind oidc cannot have the name {word}; use kind = \"{word}\"");
+            let reason = format!("{word:?} is the name of another kind of provider");
+            return Err(refuse(name, reason, format!("kind = \"{word}\", or name = \"{word}-staff\"")));
         }
         Ok(kind)
     }
@@ -234,6 +260,7 @@ fn providers(
 ) -> Result<Vec<IdentityProvider>, InvalidSettings> {
     let mut providers: Vec<IdentityProvider> = Vec::new();
     for one in &settings.identity_provider {
+        one.kind()?;
         let provider = one.build(http, public_url).map_err(|error| one.wrong(&format!("{error:#}")))?;
         if providers.iter().any(|other| other.kind == provider.kind) {
             return Err(one.wrong("is set up twice"));
@@ -330,6 +357,13 @@ mod tests {
             (settings("twitter", ""), "twitter"),
             (settings("oidc", ""), "needs a name"),
             (settings("oidc", "github"), "kind = \"github\""),
+            (settings("oidc", "google"), "kind = \"google\""),
+            (settings("oidc", "entra"), "kind = \"entra\""),
+            (settings("oidc", "okta"), "kind = \"okta\""),
+            (settings("oidc", "skaas"), "\"skaas:\" mean something else"),
+            (settings("oidc", "group"), "reserved"),
+            (settings("oidc", "org"), "reserved"),
+            (settings("oidc", "Key Cloak"), "cannot name an identity provider"),
             (settings("github", ""), "client_secret"),
             (settings("google", ""), "client_secret"),
         ] {

@@ -155,6 +155,23 @@ fn plain_http_on_a_public_name_is_warned_of_and_on_this_machine_it_is_not() {
 }
 
 #[test]
+fn an_identity_provider_cannot_take_a_name_that_begins_other_ids() {
+    let folder = tempfile::tempdir().unwrap();
+    let installation = story::installation(folder.path())
+        .with_variable("SKAAS_OIDC_CLIENT_ID", "skaas")
+        .with_variable("SKAAS_OIDC_ISSUER", "https://id.example.com");
+    for name in ["skaas", "group", "org", "github", "google", "entra", "okta", ""] {
+        let ran = installation.clone().with_variable("SKAAS_OIDC_NAME", name).run(&["config"]);
+        assert_eq!(ran.code, Some(3), "{ran}");
+        for part in ["identity_provider.name (SKAAS_OIDC_NAME) is wrong", name, "example: "] {
+            assert!(ran.stderr.contains(part), "{ran}");
+        }
+    }
+    let ran = installation.with_variable("SKAAS_OIDC_NAME", "keycloak").run(&["config"]);
+    assert!(ran.succeeded(), "{ran}");
+}
+
+#[test]
 fn marketplaces_go_by_the_name_that_the_operator_gave_them() {
     let house = House::configured(&[SKILL], |installation| {
         installation.with_variable("SKAAS_MARKETPLACE_NAME", "acme-skills")

@@ -122,7 +122,7 @@ pub(crate) fn routes() -> Router<PagesState> {
         .route("/buy/{name}", get(skill::buy))
         .route("/auth/{provider}/callback", get(outside::callback))
         .route("/auth/{provider}/link", post(outside::link))
-        .route("/auth/{provider}/start", get(outside::start))
+        .route("/auth/{provider}/start", post(outside::start))
         .route("/reset", get(reset::page).post(reset::ask))
         .route("/reset/new", get(reset::new_page).post(reset::set))
         .route("/robots.txt", get(assets::robots))

@@ -25,22 +25,19 @@ use super::{
 pub(super) struct Button {
     /// What it says.
     pub(super) label: String,
-    /// Where it leads.
-    pub(super) href: String,
+    /// The address that its form is sent to.
+    pub(super) action: String,
 }
 
 /// One for each configured provider.
-pub(super) fn buttons(state: &PagesState, return_to: &str) -> Vec<Button> {
-    let back: String = url::form_urlencoded::byte_serialize(return_to.as_bytes()).collect();
+pub(super) fn buttons(state: &PagesState) -> Vec<Button> {
     identities::providers(&state.app)
-        .map(|kind| Button {
-            label: kind.label().to_owned(),
-            href: format!("/auth/{kind}/start?return_to={back}"),
-        })
+        .map(|kind| Button { label: kind.label().to_owned(), action: format!("/auth/{kind}/start") })
         .collect()
 }
 
-/// Leads on without a redirect: our forms may be answered by no other site's address.
+/// Sends the browser on to a provider. A page does that, since our Content-Security-Policy forbids a form to end in a
+/// redirect to another site.
 #[derive(Template)]
 #[template(path = "leave.html")]
 struct Leave {
@@ -69,16 +66,23 @@ fn rejected(rejected: Rejected) -> PageError {
     }
 }
 
+fn leave(state: &PagesState, frame: Frame, provider: &str, url: url::Url) -> Result<Response, PageError> {
+    let kind = identities::providers(&state.app).find(|kind| kind.as_str() == provider);
+    let label = kind.map_or_else(String::new, |kind| kind.label().to_owned());
+    show(&Leave { frame, label, url: url.into() })
+}
+
+/// `POST /auth/{provider}/start`. By POST only: a link on another site must not start a sign-in (ASVS 5.0, 10.2.1).
 pub(super) async fn start(
     State(state): State<PagesState>,
     browser: Browser,
     Path(provider): Path<String>,
-    Query(query): Query,
+    Submitted(fields): Submitted,
 ) -> Result<Response, PageError> {
-    let return_to = return_path(query.get("return_to"));
+    let return_to = return_path(fields.get("return_to"));
     let begun =
         identities::begin(&state.app, &provider, None, &browser.secret, return_to, &browser.place).await;
-    Ok(go(begun.map_err(rejected)?.as_str(), []))
+    leave(&state, browser.frame("signin"), &provider, begun.map_err(rejected)?)
 }
 
 pub(super) async fn link(
@@ -89,11 +93,7 @@ pub(super) async fn link(
 ) -> Result<Response, PageError> {
     let (back, who) = ("/account/identities?done=linked", Some(&signed_in));
     match identities::begin(&state.app, &provider, who, &browser.secret, back, &browser.place).await {
-        Ok(url) => {
-            let kind = identities::providers(&state.app).find(|kind| kind.as_str() == provider);
-            let label = kind.map_or_else(String::new, |kind| kind.label().to_owned());
-            show(&Leave { frame: browser.frame("identities"), label, url: url.into() })
-        }
+        Ok(url) => leave(&state, browser.frame("identities"), &provider, url),
         Err(Rejected::Stale) => Ok(sign_in_again("/account/identities")),
         Err(other) => Err(rejected(other)),
     }

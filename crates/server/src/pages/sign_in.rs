@@ -46,7 +46,7 @@ pub(super) async fn page(
         Some(signed_in) => signed_in.user.username.clone(),
         None => String::new(),
     };
-    let buttons = buttons(&state, return_to);
+    let buttons = buttons(&state);
     let (return_to, fault) = (return_to.to_owned(), Fault::default());
     show_as(StatusCode::OK, &SignIn { frame, login, return_to, fault, buttons, again })
 }
@@ -65,7 +65,7 @@ pub(super) async fn sign_in(
             let (status, fault) = taken_apart(rejected)?;
             let frame = browser.frame("signin");
             let (login, return_to) = (login.to_owned(), return_to.to_owned());
-            let buttons = buttons(&state, &return_to);
+            let buttons = buttons(&state);
             let again = fields.get("again") == "1" && browser.session.is_some();
             let page = SignIn { frame, login, return_to, fault, buttons, again };
             Ok(with_patience(wait, show_as(status, &page)?))

@@ -35,7 +35,7 @@ pub(super) async fn page(
     if browser.session.is_some() {
         return Ok(go(after(return_to), []));
     }
-    let buttons = buttons(&state, return_to);
+    let buttons = buttons(&state);
     let (username, email, fault) = Default::default();
     let frame = browser.frame("signup");
     let return_to = return_to.to_owned();
@@ -65,7 +65,7 @@ pub(super) async fn sign_up(
         Err(rejected) => {
             let wait = patience(&rejected);
             let (status, fault) = taken_apart(rejected)?;
-            let buttons = buttons(&state, return_to);
+            let buttons = buttons(&state);
             let accounts::SignUp { username, email, .. } = input;
             let frame = browser.frame("signup");
             let return_to = return_to.to_owned();

@@ -12,7 +12,7 @@ use axum::{
 };
 use serde_json::{Value, json};
 use skaas_app::outbound::pkce;
-use skaas_testkit::app::{Browser, Node, TestApp, story};
+use skaas_testkit::app::{Browser, Node, Page, TestApp, story};
 
 use super::{PASSWORD, is_in, joins, signs_in};
 
@@ -86,16 +86,21 @@ impl Github {
 /// Where a browser is sent to sign in.
 #[track_caller]
 fn begins(browser: &mut Browser) -> String {
-    let page = browser.visit("/auth/github/start?return_to=/account/identities");
-    assert_eq!(page.status(), 303, "{}", page.html());
-    page.answer.header("location").unwrap().to_owned()
+    let page = browser.open("/signin?return_to=/account/identities");
+    leads_to(&browser.submit(&page, "/auth/github/start", &[]))
 }
 
-/// Where a browser is sent to link; it is not sent by a redirect, which no form of ours may end in.
+/// Where a browser is sent to link.
 #[track_caller]
 fn begins_to_link(browser: &mut Browser) -> String {
     let page = browser.open("/account/identities");
-    let page = browser.submit(&page, "/auth/github/link", &[]);
+    leads_to(&browser.submit(&page, "/auth/github/link", &[]))
+}
+
+/// Where a page sends the browser; a redirect may not, since forms of ours end in none to another site.
+#[track_caller]
+fn leads_to(page: &Page) -> String {
+    assert_eq!((page.status(), page.answer.header("location")), (200, None));
     let html = page.html();
     let href = html.split("class=\"button primary\" href=\"").nth(1).unwrap_or_else(|| panic!("{html}"));
     href.split('"').next().unwrap().replace("&#38;", "&")
@@ -145,6 +150,28 @@ fn an_address_never_links_accounts_by_itself() {
         // And whom GitHub does not let us ask has none.
         let back = github.agrees(&begins(&mut carl), 68, "");
         carl.open(&back).says("Choose a name");
+    });
+}
+
+#[test]
+fn a_sign_in_elsewhere_begins_only_with_a_form_of_ours() {
+    story(|app| {
+        let (_, node) = Github::start(app);
+        let mut ann = app.browser_at(&node);
+        let page = ann.open("/signin?return_to=/account/identities");
+        // A link that another site put up, or a picture, begins nothing and leads nowhere.
+        let opened = ann.visit("/auth/github/start?return_to=/account/identities");
+        assert_eq!((opened.status(), opened.answer.header("location")), (405, None));
+        opened.omits("http-equiv").omits("/login/oauth/authorize");
+        let csrf = page.hidden_fields("/auth/github/start").remove(0).1;
+        for (csrf, site) in [(csrf.as_str(), "cross-site"), ("", "same-origin"), ("x", "same-origin")] {
+            let forged = ann.post("/auth/github/start", &[("csrf", csrf)], &[("sec-fetch-site", site)]);
+            assert_eq!(forged.status(), 403, "{csrf} {site}");
+            forged.omits("http-equiv").omits("/login/oauth/authorize");
+        }
+        let page = ann.submit(&page, "/auth/github/start", &[]);
+        page.says("Continue with GitHub").says("http-equiv=\"refresh\"");
+        assert!(leads_to(&page).contains("/login/oauth/authorize?"));
     });
 }
 

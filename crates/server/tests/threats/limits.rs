@@ -186,7 +186,7 @@ const DOORS: [(&str, &str, &str); 13] = [
     ("GET", "/auth/cli/status?session=x", ""),
     ("GET", "/signin", ""),
     ("POST", "/signin", "login=bob&password=x"),
-    ("GET", "/auth/github/start", ""),
+    ("POST", "/auth/github/start", "return_to=/"),
 ];
 
 #[test]
