@@ -41,6 +41,9 @@ pub enum Error {
         /// When it is worth trying again.
         retry_after: Duration,
     },
+    /// Another service, asked on somebody's behalf, failed or sent something unusable. The sentence names it.
+    #[error("{0}")]
+    Upstream(String),
     /// The database or the object storage did not answer as it should.
     #[error("something went wrong on the server; nothing was changed, try again")]
     Store(#[source] StoreError),
@@ -102,6 +105,7 @@ impl Error {
                 Self::RateLimited { counted: *counted, retry_after: *retry_after }
             }
             Self::Busy { retry_after } => Self::Busy { retry_after: *retry_after },
+            Self::Upstream(text) => Self::Upstream(text.clone()),
             Self::Store(fault) => Self::Store(fault.again()),
             Self::Internal(source) => Self::internal(causes(&**source)),
         }

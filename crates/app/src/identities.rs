@@ -116,7 +116,7 @@ pub async fn begin(
     attempt.state = SecretString::from(state.reveal().to_owned());
     let url = match &provider.way {
         Way::Oidc(oidc) => {
-            oidc.authorization_url(&attempt, now).await.map_err(|error| of_outside(word, error))?
+            oidc.authorization_url(&attempt, now).await.map_err(|error| of_outside(&provider.kind, error))?
         }
         Way::Github(github) => github.authorization_url(&attempt),
     };
@@ -181,19 +181,20 @@ async fn prove(
     sign_in: &SignIn,
     returned: Returned<'_>,
 ) -> Result<Proven> {
-    let word = provider.kind.as_str();
     let verifier = SecretString::from(sign_in.verifier.clone());
     let nonce = SecretString::from(sign_in.nonce.clone());
     let (claims, groups) = match &provider.way {
         Way::Github(github) => {
             let claims = github.sign_in(returned.code, &verifier).await;
-            (claims.map_err(|error| of_outside(word, error))?, Vec::new())
+            (claims.map_err(|error| of_outside(&provider.kind, error))?, Vec::new())
         }
         Way::Oidc(oidc) => {
             let callback =
                 Callback { code: returned.code, iss: returned.iss, nonce: &nonce, verifier: &verifier };
-            let signed_in =
-                oidc.exchange(callback, app.now()).await.map_err(|error| of_outside(word, error))?;
+            let signed_in = oidc
+                .exchange(callback, app.now())
+                .await
+                .map_err(|error| of_outside(&provider.kind, error))?;
             let asks = oidc.config().groups_api.is_some();
             let groups = match &signed_in.claims.groups {
                 Groups::Listed(groups) => groups.clone(),
@@ -202,7 +203,7 @@ async fn prove(
                     Ok(_) => Vec::new(),
                     // Without groups a person has less, never more: they may still sign in.
                     Err(error) => {
-                        tracing::warn!(event = "groups_not_told", provider = word, reason = %error);
+                        tracing::warn!(event = "groups_not_told", provider = %provider.kind, reason = %error);
                         Vec::new()
                     }
                 },
@@ -330,21 +331,37 @@ fn not_begun_here() -> Error {
     )
 }
 
-/// What a provider's failure is to the person; the operator reads the rest.
-fn of_outside(word: &str, error: skaas_outbound::Error) -> Error {
+/// Turns a failure of a provider into what the person reads; the rest is logged for the operator.
+fn of_outside(kind: &ProviderKind, error: skaas_outbound::Error) -> Error {
     use skaas_outbound::Error as E;
-    let cause = std::error::Error::source(&error).map(ToString::to_string);
-    tracing::warn!(event = "provider_failed", provider = word, reason = %error, cause);
+    let causes: Vec<String> =
+        std::iter::successors(std::error::Error::source(&error), |cause| cause.source())
+            .map(ToString::to_string)
+            .collect();
+    tracing::warn!(event = "provider_failed", provider = %kind, reason = %error, cause = causes.join(": "));
+    let label = kind.label();
+    let unproven = |why: &str| {
+        Error::Forbidden(format!(
+            "{label} did not prove who you are: {why}; nothing was changed, begin again"
+        ))
+    };
     match error {
-        error if error.is_transient() => Error::Busy { retry_after: std::time::Duration::from_secs(5) },
         error if error.is_of_another_organisation() => Error::Forbidden(
             "only people of this installation's own organisation may sign in with this provider; begin again \
              and choose the account that you have there"
                 .into(),
         ),
-        E::Denied { .. } | E::Unproven { .. } => {
-            Error::Forbidden("the identity provider did not prove who you are; begin again".into())
-        }
-        error => Error::internal(error),
+        E::Denied { code, .. } => unproven(&format!("it refused the sign-in ({code})")),
+        E::Unproven { reason, .. } => unproven(reason),
+        E::Config(_) => failed(label, "it is not set up correctly here"),
+        error => failed(label, &error.to_string()),
     }
+}
+
+/// What a person reads when a provider cannot be used: what failed, that nothing changed, and what to do.
+fn failed(label: &str, why: &str) -> Error {
+    Error::Upstream(format!(
+        "you could not be signed in with {label}: {why}. Nothing was changed. Try again or sign in another way, and if \
+         it keeps failing, tell whoever runs this server"
+    ))
 }

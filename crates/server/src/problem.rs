@@ -24,6 +24,7 @@ fn classify(error: &Error) -> (StatusCode, &'static str, &'static str) {
         Error::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Too large"),
         Error::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate-limited", "Too many requests"),
         Error::Busy { .. } => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy"),
+        Error::Upstream(_) => (StatusCode::BAD_GATEWAY, "upstream", "Another service failed"),
         // The database away, the disk full: it passes, and a client that waits has lost nothing.
         Error::Store(fault) if fault.is_transient() => {
             (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not available at the moment")

@@ -32,6 +32,7 @@ use skaas_app::{
         Egress, Http,
         github::{Github, GithubConfig},
         mail::{Folder, Mailer},
+        oidc::{Provider, ProviderConfig},
     },
     outside::{IdentityProvider, Way},
     publication,
@@ -196,6 +197,21 @@ impl TestApp {
         };
         let providers = [ProviderKind::Github, ProviderKind::Oidc("forge".to_owned())].map(provider).into();
         self.node_with(PUBLIC_URL, Outside { providers, ..self.outside() })
+    }
+
+    /// One more node that lets people sign in with the OpenID Connect provider `issuer`, an address on loopback.
+    pub fn node_with_issuer(&self, issuer: &str) -> Arc<Node> {
+        let mut egress = Egress::default();
+        egress.allow("127.0.0.1").expect("a constant");
+        let http = Http::new(egress).expect("a client can be made");
+        let kind = ProviderKind::Oidc("keycloak".to_owned());
+        let back = format!("{PUBLIC_URL}/auth/{kind}/callback").parse().expect("an address");
+        let config = ProviderConfig::standard(issuer, "skaas", Some("a-secret".to_owned().into()), back);
+        let way = Way::Oidc(Box::new(Provider::new(http, config).expect("an issuer's address")));
+        self.node_with(
+            PUBLIC_URL,
+            Outside { providers: vec![IdentityProvider { kind, way }], ..self.outside() },
+        )
     }
 
     fn node_with(&self, public_url: &str, outside: Outside) -> Arc<Node> {

@@ -109,6 +109,12 @@ impl Issuer {
         self.serves("/keys", json!({ "keys": keys })).await;
     }
 
+    /// Answers at `at` like this from now on.
+    pub(crate) async fn does(&self, at: &str, answer: ResponseTemplate) {
+        let priority = self.priority.fetch_sub(1, Ordering::Relaxed);
+        Mock::given(path(at)).respond_with(answer).with_priority(priority).mount(&self.server).await;
+    }
+
     /// Answers one exchange with this ID token.
     pub(crate) async fn answers(&self, id_token: &str) {
         Mock::given(method("POST"))

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use skaas_outbound::{
-    Error,
+    Error, Refusal,
     oidc::{Callback, Flavour, Groups, Provider, ProviderConfig},
 };
 use wiremock::{Mock, ResponseTemplate, matchers::path};
@@ -262,4 +262,114 @@ async fn errors_repeat_neither_secrets_nor_foreign_words() {
     assert_eq!(error.to_string(), "127.0.0.1 refused: invalid_grantscript");
     let printed = format!("{error:?} {:?} {:?}", issuer.config(), issuer.attempt);
     assert!(!printed.contains("CODE-SECRET") && !printed.contains(SECRET), "{printed}");
+}
+
+/// How an endpoint of a provider may break down or attack, and the error that comes of it.
+fn misbehaviours(elsewhere: &str) -> Vec<(&'static str, ResponseTemplate, fn(&Error) -> bool)> {
+    let ok = || ResponseTemplate::new(200);
+    let is_malformed: fn(&Error) -> bool = |error| matches!(error, Error::Malformed { .. });
+    let is_redirect: fn(&Error) -> bool = |error| matches!(error, Error::Refused(Refusal::Redirect { .. }));
+    let is_status: fn(&Error) -> bool = |error| matches!(error, Error::Status { .. });
+    vec![
+        ("huge", ok().set_body_bytes(vec![b' '; 300 * 1024]), |error| {
+            matches!(error, Error::TooLarge { limit: 262_144, .. })
+        }),
+        ("nested", ok().set_body_string("[".repeat(100_000)), is_malformed),
+        ("a page", ok().set_body_string("<html>"), is_malformed),
+        ("not text", ok().set_body_bytes(vec![0xff; 100]), is_malformed),
+        ("nothing", ok(), is_malformed),
+        ("another type", ok().set_body_string("[1, 2]"), is_malformed),
+        ("another place", ResponseTemplate::new(307).insert_header("location", elsewhere), is_redirect),
+        ("itself", ResponseTemplate::new(302).insert_header("location", "?again"), is_redirect),
+        ("absent", ResponseTemplate::new(404).set_body_string("<html>"), is_status),
+        ("broken", ResponseTemplate::new(500), is_status),
+    ]
+}
+
+#[tokio::test]
+async fn every_endpoint_of_a_provider_may_break_down_and_is_named_with_what_it_did() {
+    let (elsewhere, claims) = ("https://192.168.0.1/", json!({"name": null}));
+    for at in ["/.well-known/openid-configuration", "/token", "/keys", "/userinfo"] {
+        for (how, answer, is_expected) in misbehaviours(elsewhere) {
+            let issuer = Issuer::start(&[(1, "one")]).await;
+            let userinfo = format!("{}/userinfo", issuer.server.uri());
+            issuer.describes_itself(&json!({ "userinfo_endpoint": userinfo })).await;
+            let id_token = signed(&issuer.claims(&claims), &key(1, "one"), "one");
+            if at != "/token" {
+                issuer.answers(&id_token).await;
+            }
+            issuer.does(at, answer).await;
+            let error = issuer.exchange(&issuer.provider(), now()).await.unwrap_err();
+            // A description and keys may be elsewhere, where we may not call in this test.
+            let is_refused = matches!(error, Error::Refused(_)) && how == "another place";
+            let is_circle = matches!(error, Error::Refused(Refusal::Redirect { .. })) && how == "itself";
+            assert!(is_expected(&error) || is_refused || is_circle, "{at} {how}: {error:?}");
+            assert!(!error.to_string().contains("<html>"), "{error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_malformed_id_token_is_an_error_of_the_provider_and_no_fault_of_ours() {
+    let issuer = Issuer::start(&[(1, "one")]).await;
+    let one = |header: Value, claims: Value| {
+        token(&header, &claims, |text| {
+            use openidconnect::{PrivateSigningKey as _, core::CoreJwsSigningAlgorithm};
+            key(1, "one").sign(&CoreJwsSigningAlgorithm::EdDsa, text).unwrap()
+        })
+    };
+    let header = || json!({"alg": "EdDSA", "kid": "one"});
+    let with = |change: Value| one(header(), issuer.claims(&change));
+    let second = now().as_second();
+    let mut tokens = vec![
+        String::new(),
+        ".".to_owned(),
+        "..".to_owned(),
+        "....".to_owned(),
+        "e30.e30.e30".to_owned(),
+        "\u{0}.\u{1f600}.x".to_owned(),
+        "x".repeat(200_000),
+        one(json!({}), issuer.claims(&json!({}))),
+        one(json!([]), issuer.claims(&json!({}))),
+        one(header(), json!([])),
+        one(header(), json!(null)),
+        one(header(), json!("sub")),
+    ];
+    for (claim, values) in [
+        ("exp", json!(["soon", -1, {}, 1e300, null, u64::MAX])),
+        ("iat", json!(["now", {}, 1e300, null, u64::MAX])),
+        ("aud", json!([5, {}, [5], [[]]])),
+        ("iss", json!([5, [], "not a url", ""])),
+        ("sub", json!([5, [], {}, null])),
+        ("nonce", json!([5, []])),
+        ("email_verified", json!([[], "perhaps"])),
+        ("name", json!([5, []])),
+    ] {
+        tokens.extend(values.as_array().unwrap().iter().map(|value| with(json!({ claim: value }))));
+    }
+    for id_token in tokens {
+        let answer = issuer.receives(&id_token).await;
+        let shown: String = id_token.chars().take(300).collect();
+        assert!(
+            matches!(answer, Err(Error::Unproven { .. } | Error::Malformed { .. })),
+            "{shown}: {answer:?}"
+        );
+    }
+    // Numbers in any notation are numbers: some libraries write times as floats.
+    let float = |seconds: i64| serde_json::from_str::<Value>(&format!("{seconds}.0")).unwrap();
+    issuer.receives(&with(json!({"exp": float(second + 300), "iat": float(second)}))).await.unwrap();
+}
+
+#[tokio::test]
+async fn lifetimes_in_any_notation_are_taken() {
+    for expires_in in [json!(3477), json!(3477.0), json!("3477"), json!(null), json!(-1), json!(1e300)] {
+        let issuer = Issuer::start(&[(1, "one")]).await;
+        let id_token = signed(&issuer.claims(&json!({})), &key(1, "one"), "one");
+        let answer = json!({
+            "access_token": ACCESS_TOKEN, "token_type": "Bearer", "id_token": id_token, "expires_in": expires_in,
+        });
+        issuer.does("/token", ResponseTemplate::new(200).set_body_json(answer)).await;
+        let signed_in = issuer.exchange(&issuer.provider(), now()).await;
+        assert_eq!(signed_in.unwrap().claims.subject, "248289761001", "{expires_in}");
+    }
 }

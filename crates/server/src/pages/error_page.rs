@@ -98,6 +98,8 @@ impl Fault {
             405 | 400 | 413 | 415 => "Invalid request",
             409 => "Conflict",
             429 => "Too many requests",
+            // Only identity providers are asked for a page.
+            502 => "Sign-in failed",
             503 => "Temporarily unavailable",
             _ => "Something went wrong",
         };
@@ -134,10 +136,10 @@ fn next(status: StatusCode, frame: &Frame, sent_a_form: bool) -> Option<Next> {
         401 => button("Sign in", &sign_in_from(&frame.path)),
         400..500 if path == "/auth/cli" => button("Enter a code", "/device"),
         // A sign-in elsewhere that failed can only be started again.
-        400..500 if path.starts_with("/auth/") && is_signed_in => {
+        400..500 | 502 if path.starts_with("/auth/") && is_signed_in => {
             button("Back to sign-in methods", "/account/identities")
         }
-        400..500 if path.starts_with("/auth/") => button("Choose another sign-in method", "/signin"),
+        400..500 | 502 if path.starts_with("/auth/") => button("Choose another sign-in method", "/signin"),
         404 if path.starts_with("/account/") => {
             button("Back to settings", path.rsplit_once('/').map_or("/account", |(list, _)| list))
         }

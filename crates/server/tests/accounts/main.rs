@@ -8,6 +8,7 @@ mod forms;
 mod identities;
 mod known;
 mod mail;
+mod misbehaving_providers;
 mod rest;
 mod settings;
 mod tokens;
