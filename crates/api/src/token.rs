@@ -1,7 +1,7 @@
 //! Owns what is said about api tokens.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use crate::Secret;
 
@@ -59,8 +59,16 @@ pub struct NewToken {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scopes: Option<String>,
     /// In how many seconds it stops working; when left out, with the token that asks, else when it is revoked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "whole_seconds")]
     pub expires_in: Option<u64>,
+}
+
+/// Reads a whole number of seconds. To JSON Schema `3477.0` is an integer as well, and some languages write it so.
+fn whole_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let Some(number) = Option::<serde_json::Number>::deserialize(deserializer)? else { return Ok(None) };
+    let text = number.to_string();
+    let whole = number.as_u64().or_else(|| text.strip_suffix(".0")?.parse().ok());
+    whole.map(Some).ok_or_else(|| D::Error::custom(format!("{text} is not a whole number of seconds")))
 }
 
 /// The answer: the one moment at which the token is known.

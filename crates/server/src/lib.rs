@@ -9,6 +9,7 @@ mod config;
 mod counted;
 mod demo;
 mod doctor;
+mod escapes;
 mod git_http;
 mod guests;
 mod health;

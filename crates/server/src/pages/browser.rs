@@ -23,7 +23,7 @@ use skaas_domain::{
 };
 
 use super::{Frame, PageError, PagesState, error_page::Fault};
-use crate::{client_address::place, counted::counted};
+use crate::{client_address::place, counted::counted, escapes};
 
 /// Nothing that a page does not bring itself; nobody may frame it; forms come back to us alone.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
@@ -226,7 +226,10 @@ pub(crate) async fn around(State(state): State<PagesState>, mut request: Request
         Err(error) => return finish(&state, None, PageError::from(error).into_response()),
     };
     request.extensions_mut().insert(browser.clone());
-    let response = next.run(request).await;
+    let response = match escapes::check(request.uri()) {
+        Ok(()) => next.run(request).await,
+        Err(error) => PageError::from(error).into_response(),
+    };
     let mut response = finish(&state, Some(&browser), response);
     if is_new && is_for_a_person(&response) {
         let cookie = state.cookies.write("browser", browser.secret.reveal(), YEAR_S);
@@ -287,6 +290,7 @@ fn page_of(path: &str) -> &str {
         "/account/password" => path,
         "/signout" | "/theme" => "/",
         _ if path.starts_with("/auth/") && path.ends_with("/link") => "/account/identities",
+        _ if path.starts_with("/auth/") && path.ends_with("/start") => "/signin",
         // An action on one entry of a list.
         _ => match path.rsplit_once('/') {
             Some((list, _)) if list.starts_with("/account/") => list,

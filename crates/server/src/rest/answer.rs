@@ -10,7 +10,10 @@ use axum::{
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use skaas_app::{App, Error};
 
-use crate::problem::{problem, problem_saying};
+use crate::{
+    escapes,
+    problem::{problem, problem_saying},
+};
 
 /// What is said to who is nobody.
 const NOBODY: &str = "send an api token of yours, or an access token given for this address, as \
@@ -59,7 +62,10 @@ impl IntoResponse for Failed {
 /// The layer around every address of this interface.
 pub(super) async fn around(State(app): State<App>, request: Request, next: Next) -> Response {
     let with_credentials = request.headers().contains_key(header::AUTHORIZATION);
-    let mut response = next.run(request).await;
+    let mut response = match escapes::check(request.uri()) {
+        Ok(()) => next.run(request).await,
+        Err(error) => problem(&error),
+    };
     let is_limited = response.extensions_mut().remove::<Limited>().is_some();
     let more = match response.status() {
         StatusCode::UNAUTHORIZED if with_credentials => Some(", error=\"invalid_token\""),

@@ -15,7 +15,7 @@ use skaas_domain::{id::OauthGrantId, scope::Need};
 use super::{
     Answer,
     caller::Caller,
-    refusals::{Absent, Away, Limited, TooOften, Unknown},
+    refusals::{Absent, Away, Limited, TooOften, Unfit, Unknown},
 };
 
 fn info(application: Application, current: Option<OauthGrantId>) -> GrantInfo {
@@ -49,7 +49,7 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller) -> Answer<Json<
     delete, path = "/api/grants/{id}", tag = "grants", operation_id = "revokeGrant",
     security(("token" = ["account"]), ("oauth" = ["account"]), ("session" = [], "csrf" = [])),
     params(("id" = String, Path, description = "As the list names it", example = "ogr_01jc0000000000000000000000")),
-    responses((status = 204, description = "It is disconnected"), Unknown, Limited, Absent, TooOften, Away)
+    responses((status = 204, description = "It is disconnected"), Unfit, Unknown, Limited, Absent, TooOften, Away)
 )]
 pub(crate) async fn revoke(
     State(app): State<App>,

@@ -11,7 +11,7 @@ use skaas_domain::scope::Need;
 use super::{
     Answer,
     caller::Caller,
-    refusals::{Absent, Away, Limited, TooOften, Unknown},
+    refusals::{Absent, Away, Limited, TooOften, Unfit, Unknown},
     tokens::info,
 };
 
@@ -45,7 +45,8 @@ pub(crate) async fn me(State(app): State<App>, caller: Caller) -> Answer<Json<Me
 #[utoipa::path(
     get, path = "/api/users/{username}", tag = "users", operation_id = "getUser",
     params(("username" = String, Path, description = "Lower-case letters, digits and single hyphens", example = "ann")),
-    responses((status = 200, description = "What is known", body = Profile), Absent, TooOften, Away)
+    security(),
+    responses((status = 200, description = "What is known", body = Profile), Unfit, Absent, TooOften, Away)
 )]
 pub(crate) async fn profile(State(app): State<App>, Path(username): Path<String>) -> Answer<Json<Profile>> {
     let profile = users::profile(&app, &username).await?;

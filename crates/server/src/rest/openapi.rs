@@ -20,6 +20,7 @@ use super::{grants, me, sessions, tokens};
             RFC 3339 in UTC, durations are whole seconds. Readers ignore fields that they do not know.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
+    servers((url = "/", description = "The server that this document comes from")),
     external_docs(url = "/api", description = "This document as a page"),
     paths(
         me::me, me::profile, tokens::list, tokens::create, tokens::revoke, tokens::revoke_current,
@@ -138,6 +139,21 @@ mod tests {
     }
 
     #[test]
+    fn the_document_names_its_server_and_says_which_operations_are_open_to_everybody() {
+        let document = serde_json::to_value(document()).unwrap();
+        assert_eq!(document["servers"][0]["url"], "/");
+        let mut open = Vec::new();
+        for (_, operation) in operations(&document) {
+            let name = operation["operationId"].as_str().unwrap().to_owned();
+            let ways = operation["security"].as_array().unwrap_or_else(|| panic!("{name} has no security"));
+            if ways.is_empty() {
+                open.push(name);
+            }
+        }
+        assert_eq!(open, ["getUser"]);
+    }
+
+    #[test]
     fn each_operation_names_the_refusals_that_every_request_may_meet() {
         let document = serde_json::to_value(document()).unwrap();
         for (_, operation) in &operations(&document) {
@@ -145,6 +161,7 @@ mod tests {
             let mut met = vec!["429", "503"];
             met.extend(if is_open { &[][..] } else { &["401", "403"] });
             met.extend(operation.get("requestBody").map(|_| "413"));
+            met.extend(operation.get("parameters").map(|_| "400"));
             for status in met {
                 let answer = operation["responses"].get(status);
                 assert!(answer.is_some(), "{} {status}", operation["operationId"]);

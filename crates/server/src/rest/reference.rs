@@ -308,7 +308,7 @@ fn curl(base: &str, path: &str, method: &str, operation: &Value) -> String {
     if method != "GET" {
         words.push(format!("-X {method}"));
     }
-    if operation["security"].is_array() {
+    if list(&operation["security"]).next().is_some() {
         words.push("-H \"Authorization: Bearer $SKAAS_TOKEN\"".to_owned());
     }
     if let Some(example) = operation["requestBody"]["content"]["application/json"].get("example") {

@@ -36,7 +36,7 @@ macro_rules! refusals {
 
 refusals! {
     /// For bodies and parameters.
-    Unfit = "400", "Something in the request cannot be taken; nothing was changed.", None;
+    Unfit = "400", "The request is malformed: its body, a parameter, or percent-escapes that are not UTF-8. Nothing was changed.", None;
     /// For every address that is not open to everybody.
     Unknown = "401", "Nothing was shown that works: no token, a wrong one, or one that has ended or was \
         revoked.", Some(("WWW-Authenticate", "Where an access token for this interface is to be had."));

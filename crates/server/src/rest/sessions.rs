@@ -12,7 +12,7 @@ use skaas_domain::{id::SessionId, scope::Need, session::Session};
 use super::{
     Answer,
     caller::Caller,
-    refusals::{Absent, Away, Limited, TooOften, Unknown},
+    refusals::{Absent, Away, Limited, TooOften, Unfit, Unknown},
 };
 
 fn info(session: &Session, current: Option<SessionId>) -> SessionInfo {
@@ -44,7 +44,7 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller) -> Answer<Json<
     delete, path = "/api/sessions/{id}", tag = "sessions", operation_id = "revokeSession",
     security(("token" = ["account"]), ("oauth" = ["account"]), ("session" = [], "csrf" = [])),
     params(("id" = String, Path, description = "As the list names it", example = "ses_01jc0000000000000000000000")),
-    responses((status = 204, description = "It has ended"), Unknown, Limited, Absent, TooOften, Away)
+    responses((status = 204, description = "It has ended"), Unfit, Unknown, Limited, Absent, TooOften, Away)
 )]
 pub(crate) async fn revoke(
     State(app): State<App>,

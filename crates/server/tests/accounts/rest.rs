@@ -30,6 +30,47 @@ fn make(browser: &mut Browser, headers: &[(&str, &str)]) -> Answer {
 }
 
 #[test]
+fn a_request_that_cannot_be_read_is_answered_by_a_problem_that_says_why() {
+    story(|app| {
+        let mut ann = joins(app, "ann");
+        let token = app.person("bob").token();
+        for (method, path) in [
+            ("GET", "/api/users/%ff"),
+            ("DELETE", "/api/tokens/%ff"),
+            ("DELETE", "/api/sessions/%C3"),
+            ("DELETE", "/api/grants/%ed%a0%80"),
+        ] {
+            let answers = [
+                ann.send(method, path, &[], b""),
+                Connection::open(app.node().port()).bearer(&token).send(method, path, &[], b""),
+            ];
+            for answer in answers {
+                assert_eq!(answer.status, 400, "{method} {path}: {}", answer.text());
+                assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+                let problem: Value = serde_json::from_slice(&answer.body).unwrap();
+                assert!(problem["detail"].as_str().unwrap().contains("not UTF-8"), "{problem}");
+            }
+        }
+        let make = |expires_in: &str| {
+            let body = format!("{{\"name\":\"ci\",\"expires_in\":{expires_in}}}");
+            let headers = [("content-type", "application/json")];
+            let mut line = Connection::open(app.node().port()).bearer(&token);
+            line.send("POST", "/api/tokens", &headers, body.as_bytes())
+        };
+        // To JSON Schema, 3477.0 is an integer too.
+        for whole in ["3477", "3477.0", "null"] {
+            let answer = make(whole);
+            assert_eq!(answer.status, 201, "{whole}: {}", answer.text());
+        }
+        for wrong in ["3477.5", "-1", "-1.0", "1e300", "\"3477\"", "true"] {
+            let answer = make(wrong);
+            assert_eq!(answer.status, 400, "{wrong}: {}", answer.text());
+            assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+        }
+    });
+}
+
+#[test]
 fn a_browser_reads_by_its_cookie_and_changes_nothing_without_proof() {
     story(|app| {
         let mut ann = joins(app, "ann");
