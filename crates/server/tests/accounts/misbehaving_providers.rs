@@ -124,7 +124,10 @@ fn a_provider_whose_description_is_unusable_is_explained() {
                 "the configured issuer",
             ),
             (Said::Json(issuer.description(json!({ "token_endpoint": "nonsense" }))), "discovery document"),
-            (Said::Json(issuer.description(json!({ "jwks_uri": "http://192.168.0.1/" }))), "https"),
+            (
+                Said::Json(issuer.description(json!({ "jwks_uri": "http://192.168.0.1/" }))),
+                "not a public address",
+            ),
             (Said::Text("[".repeat(100_000)), "not an OpenID Connect discovery document"),
             (Said::Flood(300 * 1024), "more than 262144 bytes"),
             (Said::Redirect(format!("{base}{DESCRIPTION}")), "redirects"),
