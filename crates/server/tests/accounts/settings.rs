@@ -78,7 +78,7 @@ fn an_error_page_offers_what_solves_it() {
             ("/reset/new?code=sk_link_x", 404, "href=\"/reset\">Request a new link</a>"),
             ("/verify?code=sk_link_x", 404, "href=\"/account\">Send a new link</a>"),
             ("/signup/identity?pending=x", 403, "href=\"/signin\">Sign in again</a>"),
-            ("/auth/nobody/start", 404, "href=\"/signin\">Choose another sign-in method</a>"),
+            ("/auth/nobody/start", 405, "href=\"/signin\">Choose another sign-in method</a>"),
             ("/nothing/here", 404, "href=\"/\">Back to home</a>"),
         ] {
             let page = stranger.open(path);
