@@ -193,20 +193,18 @@ impl Guests {
         };
         metrics::counter!("skaas_connections_refused_total", "by" => why).increment(1);
         let Some(more) = self.refusals.say(Instant::now()) else { return };
-        match (refused, network) {
-            (Refused::Share, Some(network)) => tracing::warn!(
+        let share = self.share;
+        if let (Refused::Share, Some(network)) = (refused, network) {
+            tracing::warn!(
                 event = "connections_refused",
                 network = %network,
-                share = self.share,
+                share,
                 more,
                 "one address holds its share of connections (limits.connections_per_address); if it is your \
                  proxy, name it in server.trusted_proxies (SKAAS_TRUSTED_PROXIES)"
-            ),
-            _ => tracing::warn!(
-                event = "connections_refused",
-                more,
-                "all places are taken (limits.connections)"
-            ),
+            );
+        } else {
+            tracing::warn!(event = "connections_refused", more, "all places are taken (limits.connections)");
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use std::{
     collections::HashMap,
-    hash::{DefaultHasher, Hash as _, Hasher as _},
+    hash::{DefaultHasher, Hasher as _},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };

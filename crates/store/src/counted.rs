@@ -9,12 +9,12 @@ use crate::error::{Result, StoreError};
 pub(crate) async fn storage<T>(op: &'static str, work: impl Future<Output = Result<T>>) -> Result<T> {
     let started = Instant::now();
     let outcome = work.await;
-    let word = match &outcome {
+    let how = match &outcome {
         Ok(_) => "ok",
         Err(StoreError::Missing(_)) => "missing",
         Err(_) => "failed",
     };
-    metrics::counter!("skaas_storage_requests_total", "op" => op, "outcome" => word).increment(1);
+    metrics::counter!("skaas_storage_requests_total", "op" => op, "outcome" => how).increment(1);
     metrics::histogram!("skaas_storage_seconds", "op" => op).record(started.elapsed().as_secs_f64());
     outcome
 }

@@ -84,7 +84,7 @@ fn write_in(folder: &Path) -> Result<(), StorageFault> {
     };
     std::fs::read_dir(folder).map_err(fault)?;
     let mut file = unnamed_file(folder).map_err(fault)?;
-    file.write_all(&[0; PROBE_BYTES]).and_then(|()| file.sync_data()).map_err(fault)
+    file.write_all(&vec![0; PROBE_BYTES]).and_then(|()| file.sync_data()).map_err(fault)
 }
 
 #[cfg(target_os = "linux")]

@@ -102,7 +102,7 @@ async fn write_to_scratch(app: &App) -> std::io::Result<()> {
     let tried = tokio::task::spawn_blocking(move || {
         std::fs::create_dir_all(&folder)?;
         let mut file = tempfile::tempfile_in(&folder)?;
-        file.write_all(&[0; 64 * 1024])
+        file.write_all(&vec![0; 64 * 1024])
     });
     tried.await.map_err(std::io::Error::other)?
 }

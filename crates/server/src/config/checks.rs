@@ -33,9 +33,8 @@ impl Settings {
         }
         // Cookies, links and metadata are served from the root of a host.
         let is_host = |host: &str| !host.is_empty() && !host.contains(['/', '@', '?', '#', ' ', '\\']);
-        if !url.is_empty()
-            && !(scheme.is_some_and(is_host) && Url::parse(url).is_ok_and(|url| url.has_host()))
-        {
+        let is_address = scheme.is_some_and(is_host) && Url::parse(url).is_ok_and(|url| url.has_host());
+        if !url.is_empty() && !is_address {
             return Err(wrong(
                 "public_url",
                 "not an http(s) address of a host without user, path, query or fragment",
@@ -173,7 +172,7 @@ fn is_public(host: &Host<&str>) -> bool {
             let name = name.trim_end_matches('.');
             let private = ["localhost", "local", "internal", "test", "lan", "home.arpa", "corp"];
             let ends_in = |suffix: &&str| name == *suffix || name.ends_with(&format!(".{suffix}"));
-            name.contains('.') && !private.iter().any(|suffix| ends_in(suffix))
+            name.contains('.') && !private.iter().any(ends_in)
         }
     }
 }

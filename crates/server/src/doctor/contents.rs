@@ -31,12 +31,11 @@ const CURE: &str = "restore the missing objects from a backup of the folder or b
 
 fn said(found: &Contents) -> String {
     let Contents { looked_at, missing, damaged, uses, packs, bad_packs } = found;
-    let mut said = format!("{missing} of {looked_at} contents are missing, {damaged} damaged");
-    if *bad_packs > 0 {
-        said += &format!(", {bad_packs} of {packs} source packs are missing or cut short");
-    }
-    if !uses.is_empty() {
-        said += &format!(": {}", uses.join(", "));
-    }
-    said
+    let contents = format!("{missing} of {looked_at} contents are missing, {damaged} damaged");
+    let packs = match bad_packs {
+        0 => String::new(),
+        bad => format!(", {bad} of {packs} source packs are missing or cut short"),
+    };
+    let uses = if uses.is_empty() { String::new() } else { format!(": {}", uses.join(", ")) };
+    format!("{contents}{packs}{uses}")
 }

@@ -44,7 +44,7 @@ pub(super) fn look(patient: &Patient) -> Vec<Finding> {
 
 /// Writes to a file without a name, which is gone when it is closed.
 fn write_in(dir: &Path) -> std::io::Result<()> {
-    tempfile::tempfile_in(dir)?.write_all(&[0; PROBE])
+    tempfile::tempfile_in(dir)?.write_all(&vec![0; PROBE])
 }
 
 fn is_full(error: &std::io::Error) -> bool {

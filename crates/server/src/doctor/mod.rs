@@ -89,7 +89,7 @@ async fn examine(patient: &Patient) -> Vec<Finding> {
     findings.extend(proxies::look(patient));
     findings.extend(counting::look(patient).await);
     findings.extend(mail::look(patient).await);
-    findings.extend(git::look());
+    findings.push(git::look());
     findings
 }
 

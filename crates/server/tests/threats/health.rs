@@ -64,7 +64,9 @@ fn readyz_notices_contents_that_are_gone_or_damaged_and_recovers() {
         skaas_testkit::git::copy_tree(&aside, &contents);
         assert_eq!(readyz(app).0, 200);
         assert_eq!(said(app, "healthy_again"), 1);
-        files(&contents).iter().for_each(|file| damage(file));
+        for file in files(&contents) {
+            damage(&file);
+        }
         let (status, text) = readyz(app);
         assert!(status == 503 && text.contains("damaged"), "{text}");
         fs::remove_dir_all(&contents).unwrap();
