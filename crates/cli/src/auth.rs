@@ -303,6 +303,7 @@ mod tests {
                 last_used_from: None,
                 expires_at: expires_at.map(at),
                 revoked_at: None,
+                parent: None,
             }),
             links: Links { marketplace: String::new(), account: String::new() },
         };
