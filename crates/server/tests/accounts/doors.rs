@@ -323,6 +323,6 @@ fn an_account_with_paid_skills_on_sale_is_not_deleted() {
         assert!(said.contains("skaas-server admin listing set lint-pro --withdraw"), "{said}");
 
         paid.withdrawn();
-        ann.submit(&page, "/account/delete", &fields).says("The account is deleted");
+        ann.submit(&page, "/account/delete", &fields).says("Your account is deleted");
     });
 }
