@@ -3,7 +3,7 @@
 //   node run.mjs STORY
 //
 // SKAAS_STORY_URL is the server, SKAAS_STORY_DATA its data folder, SKAAS_STORY_MAIL the folder of its mail,
-// SKAAS_STORY_SCREENSHOTS where pictures go. SKAAS_TEST_BROWSER and SKAAS_TEST_BROWSER_MODULES are what scripts/test-browser.sh exports.
+// SKAAS_STORY_SCREENSHOTS where pictures go; SKAAS_STORY_IMAGES, if it is set, where the README's pictures go. SKAAS_TEST_BROWSER and SKAAS_TEST_BROWSER_MODULES are what scripts/test-browser.sh exports.
 // It ends with 0 when the story is true, and else says where it was not.
 import { createRequire } from 'node:module';
 import { readFile } from 'node:fs/promises';
@@ -36,6 +36,7 @@ try {
     const house = {
       browser, axe, scripts, story: name,
       url: env('SKAAS_STORY_URL'), data: env('SKAAS_STORY_DATA'), mail: env('SKAAS_STORY_MAIL'), pictures: env('SKAAS_STORY_SCREENSHOTS'),
+      images: process.env.SKAAS_STORY_IMAGES,
       // Each round has people of its own.
       named: (person) => (scripts ? person : `${person}-plain`),
       open: (options) => Visitor.arrive(house, options),

@@ -16,11 +16,11 @@ async function throughProvider(house, label) {
   await newcomer.look(`signin-with-${label}`);
   await newcomer.press(`Continue with ${label}`);
   await newcomer.agreesElsewhere(person);
-  await (await newcomer.sees('Choose a name', `${label} vouches for you`)).look(`newcomer-${label}`);
+  await (await newcomer.sees('Choose a username', `You signed in with ${label}`)).look(`newcomer-${label}`);
   await newcomer.fill('Username', name);
-  await newcomer.press('Make the account');
+  await newcomer.press('Create account');
   await newcomer.visit('/account/identities');
-  await (await newcomer.sees(label, 'This is your only way in')).look(`identities-${label}`);
+  await (await newcomer.sees(label, 'This is your only sign-in method')).look(`identities-${label}`);
   await newcomer.press('Sign out');
   assert.ok(!await newcomer.isIn());
   await newcomer.leave();
@@ -37,7 +37,7 @@ async function linksAndUnlinks(house, label) {
   const person = house.scripts ? 'carol' : 'dave';
   const visitor = await house.open();
   await visitor.join(person);
-  await (await (await visitor.follow('Identities')).sees('No identity is linked.')).look('identities-none');
+  await (await (await visitor.visit('/account/identities')).sees('No linked accounts.')).look('identities-none');
   await visitor.press(`Link ${label}`);
   await visitor.agreesElsewhere(person);
   await (await visitor.visit('/account/identities')).sees('Last used', `${person}@example.com`);
@@ -45,9 +45,8 @@ async function linksAndUnlinks(house, label) {
   await (await visitor.visit('/signin')).press(`Continue with ${label}`);
   await visitor.agreesElsewhere(person);
   await (await visitor.visit('/account/identities')).sees(person);
-  const unlink = visitor.page.getByRole('button', { name: new RegExp(`^Unlink ${label}`) });
-  await Promise.all([visitor.page.waitForNavigation(), unlink.click()]);
-  await (await visitor.visit('/account/identities')).sees('No identity is linked.');
+  await visitor.confirm(new RegExp(`^Unlink ${label}`), `Unlink ${label}?`, 'Unlink');
+  await (await visitor.visit('/account/identities')).sees('No linked accounts.');
   await visitor.leave();
 }
 
@@ -56,7 +55,7 @@ async function outsider(house, label, person, told) {
   const visitor = await house.open();
   await (await visitor.visit('/signin')).press(`Continue with ${label}`);
   await visitor.agreesElsewhere(person);
-  await (await visitor.misses('Choose a name')).sees('Not allowed', told, 'Sign in another way');
+  await (await visitor.misses('Choose a username')).sees('Not allowed', told, 'Choose another sign-in method');
   await visitor.look(`outsider-${label}`);
   assert.ok(!await visitor.isIn());
   await visitor.leave();
@@ -105,12 +104,12 @@ function anHourPasses(house) {
 // Somebody who is signed out is asked who they are on the way, and what they are asked then is the same question.
 async function isAskedAbout(ann, client, name) {
   await ann.page.goto(client.question());
-  await (await ann.sees(`Let ${client.name} in?`, 'Sign in to go on')).look(`consent-stranger-${client.name}`);
-  await ann.follow('Sign in to go on');
-  await ann.fill('Username or e-mail address', name);
+  await (await ann.sees(`Authorize ${client.name}?`, 'Sign in to continue')).look(`consent-stranger-${client.name}`);
+  await ann.follow('Sign in to continue');
+  await ann.fill('Username or email address', name);
   await ann.fill('Password', PASSWORD);
   await ann.press('Sign in');
-  await (await ann.sees(`Let ${client.name} in?`, name, new URL(client.home).hostname)).look(`consent-${client.name}`);
+  await (await ann.sees(`Authorize ${client.name}?`, name, new URL(client.home).hostname)).look(`consent-${client.name}`);
 }
 
 async function isBack(ann, client) {
@@ -124,23 +123,22 @@ async function isLetInOrNot(house, client) {
   await ann.join(name);
   await ann.press('Sign out');
   await isAskedAbout(ann, client, name);
-  await ann.press('No');
+  await ann.press('Cancel');
   await isBack(ann, client);
   assert.equal(client.answer().error, 'access_denied');
   assert.equal(client.answer().code, undefined);
 
   await ann.page.goto(client.question());
-  await ann.press('Let it in');
+  await ann.press('Authorize');
   await isBack(ann, client);
   const token = await client.redeems();
   assert.notEqual((await house.ask('/mcp', token)).status, 401, 'it opens what it was asked for');
   assert.equal((await house.ask('/api/tokens', token)).status, 401, 'and nothing else');
 
-  await (await ann.visit('/account/applications')).sees(client.name, 'use our tools through MCP');
+  await (await ann.visit('/account/applications')).sees(client.name, 'use tools through MCP');
   await ann.look('applications');
-  const disconnect = ann.page.getByRole('button', { name: new RegExp(`^Disconnect ${client.name}`) });
-  await Promise.all([ann.page.waitForNavigation(), disconnect.click()]);
-  await (await ann.visit('/account/applications')).sees('No application is connected.');
+  await ann.confirm(new RegExp(`^Revoke access of ${client.name}`), `Revoke access of ${client.name}?`, 'Revoke access');
+  await (await ann.visit('/account/applications')).sees('No authorized apps.');
   await ann.look('applications-none');
   assert.equal((await house.ask('/mcp', token)).status, 401, 'it is refused from its next request on');
   await ann.leave();
@@ -150,27 +148,27 @@ export const stories = {
   async 'signing-up'(house) {
     const name = house.named('ann');
     const ann = await house.open();
-    await (await ann.visit('/')).look('home-stranger');
-    await (await ann.follow('Make an account')).look('signup');
+    await (await (await ann.visit('/')).look('home-stranger')).portray('home');
+    await (await ann.follow('Create account')).look('signup');
     await ann.fill('Username', name);
-    await ann.fill('E-mail address', `${name}@example.test`);
+    await ann.fill('Email address', `${name}@example.test`);
     await ann.fill('Password', 'password12345');
-    await ann.press('Make the account');
+    await ann.press('Create account');
     assert.equal(ann.path, '/signup');
     await ann.look('signup-refused');
     await ann.fill('Password', PASSWORD);
-    await ann.press('Make the account');
+    await ann.press('Create account');
     await ann.sees('Welcome.', name);
     await ann.look('welcome');
     await (await ann.visit('/account')).sees('None yet');
     await ann.page.goto(await ann.mailed(`${name}@example.test`));
     await (await ann.sees(`${name}@example.test`)).look('verify');
     await ann.press('Confirm');
-    await ann.sees('The address is confirmed.');
+    await ann.sees('Your email address is confirmed.');
     await (await ann.visit('/account')).sees(`${name}@example.test`, 'confirmed');
     await ann.look('account');
     await (await ann.visit('/')).look('home-member');
-    await (await ann.follow(name)).sees(name, 'publishes no skills yet');
+    await (await ann.follow(name)).sees(name, 'has no published skills yet');
     await ann.look('profile');
     await ann.leave();
   },
@@ -180,7 +178,7 @@ export const stories = {
     const ann = await house.open();
     await ann.join(name);
     await ann.press('Sign out');
-    await ann.sees('You are signed out');
+    await ann.sees('signed out of this browser');
     assert.ok(!await ann.isIn());
     await (await ann.visit('/signin')).look('signin');
     await ann.signIn(name, 'wrong horse wrong staple');
@@ -202,16 +200,16 @@ export const stories = {
     const ann = await house.open();
     await ann.join(name);
     const forgetful = await house.open();
-    await (await forgetful.visit('/signin')).follow('Forgot the password?');
+    await (await forgetful.visit('/signin')).follow('Forgot your password?');
     await forgetful.look('reset');
-    await forgetful.fill('E-mail address', `${name}@example.test`);
-    await forgetful.press('Mail me a link');
-    await (await forgetful.sees('Look into your mail')).look('reset-asked');
+    await forgetful.fill('Email address', `${name}@example.test`);
+    await forgetful.press('Email me a link');
+    await (await forgetful.sees('Check your email')).look('reset-asked');
     const link = await forgetful.mailed(`${name}@example.test`);
     await forgetful.page.goto(link);
     await forgetful.look('reset-new');
     await forgetful.fill('New password', NEW_PASSWORD);
-    await forgetful.press('Set the password');
+    await forgetful.press('Set new password');
     assert.ok(!await ann.isIn(), 'every browser is signed out');
     await forgetful.signIn(name, PASSWORD);
     assert.equal(forgetful.path, '/signin', 'the old one is no longer any good');
@@ -226,7 +224,7 @@ export const stories = {
     const name = house.named('ann');
     const ann = await house.open();
     await ann.join(name);
-    await (await ann.follow('Tokens')).sees('There are no tokens yet');
+    await (await ann.visit('/account/tokens')).sees('No API tokens yet');
     await ann.look('tokens-none');
     await ann.page.getByLabel('Full access').check();
     await ann.fill('Name', 'build server');
@@ -241,7 +239,7 @@ export const stories = {
     await ann.press('Create token');
     await ann.follow('Done');
     await ann.look('tokens');
-    await ann.press('Revoke build server');
+    await ann.confirm('Revoke build server', 'Revoke build server?', 'Revoke token');
     await ann.sees('revoked');
     assert.equal((await house.ask('/api/me', token)).status, 401);
     await ann.fill('Name', 'nothing');
@@ -256,9 +254,9 @@ export const stories = {
     await ann.join(name);
     const phone = await house.open({ userAgent: 'Mozilla/5.0 (Android 16; Mobile; rv:150.0) Gecko/150.0 Firefox/150.0' });
     await phone.signIn(name);
-    await (await ann.follow('Sessions')).sees('this one', 'Firefox on Android', '127.0.0.1');
+    await (await ann.visit('/account/sessions')).sees('this browser', 'Firefox on Android', '127.0.0.1');
     await ann.look('sessions');
-    await ann.press('Sign out everywhere else');
+    await ann.confirm('Sign out everywhere else', 'Sign out everywhere else?', 'Sign out everywhere else');
     await ann.sees('Every other browser is signed out');
     assert.ok(!await phone.isIn());
     assert.ok(await ann.isIn());
@@ -271,24 +269,26 @@ export const stories = {
     const ann = await house.open();
     await ann.join(name);
     await ann.visit('/account');
-    await ann.fill('New address', `new-${name}@example.test`);
-    await ann.press('Mail me a link');
+    await ann.fill('New email address', `new-${name}@example.test`);
+    await ann.press('Email me a link');
     await ann.page.goto(await ann.mailed(`new-${name}@example.test`));
     await ann.press('Confirm');
     await (await ann.visit('/account')).sees(`new-${name}@example.test`);
+    await (await ann.follow('Password')).look('password');
     await ann.fill('Current password', 'not mine at all');
     await ann.fill('New password', NEW_PASSWORD);
-    await ann.press('Set the password');
-    await (await ann.sees('This is not your password')).look('account-refused');
-    // The form is far down: who sent it is led to the field at fault.
+    await ann.press('Change password');
+    await (await ann.sees('This is not your password')).look('password-refused');
+    // The field at fault has the focus.
     assert.equal(await ann.page.locator(':focus').getAttribute('id'), 'current');
     await ann.fill('Current password', PASSWORD);
     await ann.fill('New password', NEW_PASSWORD);
-    await ann.press('Set the password');
-    await ann.fill(`Type ${name} to delete it`, name);
+    await ann.press('Change password');
+    await (await ann.sees('Password changed.')).visit('/account');
+    await ann.fill(`Type ${name} to confirm`, name);
     await ann.fill('Password', NEW_PASSWORD);
-    await ann.press('Delete the account');
-    await (await ann.sees('The account is deleted')).look('deleted');
+    await ann.press('Delete account');
+    await (await ann.sees('Your account is deleted')).look('deleted');
     assert.ok(!await ann.isIn());
     await ann.leave();
   },
@@ -304,7 +304,7 @@ export const stories = {
   async 'looking-at-a-skill'(house) {
     const visitor = await house.open();
     await visitor.visit('/skills/migration-guard');
-    await visitor.sees('migration-guard', '19', 'Get this skill', 'git clone');
+    await visitor.sees('migration-guard', '$19', 'take payments yet', 'git clone');
     await visitor.look('skill-stranger');
     await visitor.follow('ann');
     await visitor.sees('migration-guard');
@@ -312,6 +312,25 @@ export const stories = {
     await visitor.visit('/no/such/page', 404);
     await visitor.look('nothing-here');
     await visitor.leave();
+  },
+
+  // Seeded from outside: the skill `migration-guard`, for free.
+  async 'getting-a-free-skill'(house) {
+    const name = house.named('bob');
+    const bob = await house.open();
+    await bob.join(name);
+    await bob.press('Sign out');
+    await (await bob.visit('/skills/migration-guard')).sees('Free', 'Sign in to get this skill');
+    await bob.look('skill-free-stranger');
+    await bob.follow('Sign in to get this skill');
+    await bob.fill('Username or email address', name);
+    await bob.fill('Password', PASSWORD);
+    await bob.press('Sign in');
+    assert.equal(bob.path, '/skills/migration-guard');
+    await (await (await bob.sees('It stays yours')).look('skill-free')).portray('skill');
+    await bob.press('Get this skill');
+    await (await bob.sees('Added.', 'You have this skill.')).look('skill-added');
+    await bob.leave();
   },
 
   async 'switching-the-theme'(house) {
@@ -325,11 +344,11 @@ export const stories = {
     const keys = kay.page.keyboard;
     await kay.visit('/signup');
     await keys.press('Tab');
-    assert.equal(await kay.page.locator(':focus').innerText(), 'Skip to the content');
+    assert.equal(await kay.page.locator(':focus').innerText(), 'Skip to content');
     await kay.look('keyboard-skip');
     await keys.press('Enter');
     // From the skip link on, the next stops are the form's fields, in the order in which they are read.
-    for (const [label, text] of [['Username', name], ['E-mail address', `${name}@example.test`], ['Password', PASSWORD]]) {
+    for (const [label, text] of [['Username', name], ['Email address', `${name}@example.test`], ['Password', PASSWORD]]) {
       await keys.press('Tab');
       const field = kay.page.getByLabel(label, { exact: true });
       assert.equal(await kay.page.locator(':focus').getAttribute('id'), await field.getAttribute('id'), label);
@@ -349,13 +368,13 @@ export const stories = {
   // Seeded there: eve, who is in no organisation.
   async 'signing-in-with-google'(house) {
     await throughProvider(house, 'Google');
-    await outsider(house, 'Google', 'eve', "people of this installation's own organisation");
+    await outsider(house, 'Google', 'eve', "members of this server's organization");
   },
 
   // Seeded there: eve, of another tenant.
   async 'signing-in-with-entra'(house) {
     await throughProvider(house, 'Microsoft');
-    await outsider(house, 'Microsoft', 'eve', 'did not prove who you are');
+    await outsider(house, 'Microsoft', 'eve', 'did not confirm who you are');
   },
 
   async 'approving-a-device'(house) {
@@ -367,12 +386,13 @@ export const stories = {
     // Not signed in, one is asked to be first, and is led back to the question.
     await ann.page.goto(asked.verification_uri_complete);
     assert.equal(ann.path, '/signin');
-    await ann.fill('Username or e-mail address', name);
+    await ann.fill('Username or email address', name);
     await ann.fill('Password', PASSWORD);
     await ann.press('Sign in');
-    await (await ann.sees('Sign this device in?', asked.user_code, 'build server', name)).look('device-ask');
-    await ann.press('Yes, sign it in');
-    await (await ann.sees('The device is signed in')).look('device-approved');
+    await (await ann.sees('Sign in this device?', asked.user_code, 'build server', name)).look('device-ask');
+    await ann.portray('device');
+    await ann.press('Authorize');
+    await (await ann.sees('Device signed in')).look('device-approved');
     const given = await asked.fetched();
     assert.equal(given.status, 200, JSON.stringify(given));
     assert.equal((await house.ask('/api/me', given.access_token)).status, 200);
@@ -387,16 +407,16 @@ export const stories = {
     const asked = await asks(house);
     await (await ann.visit('/device')).look('device');
     await ann.fill('Code', 'BBBB-BBBB');
-    await ann.press('Go on');
+    await ann.press('Continue');
     await ann.look('device-unknown');
     // Typed as people type.
     await ann.fill('Code', asked.user_code.toLowerCase().replace('-', ' '));
-    await ann.press('Go on');
-    await ann.sees('Sign this device in?');
-    await ann.press('No');
-    await (await ann.sees('Refused')).look('device-refused');
+    await ann.press('Continue');
+    await ann.sees('Sign in this device?');
+    await ann.press('Cancel');
+    await (await ann.sees('Canceled')).look('device-refused');
     assert.equal((await asked.fetched()).error, 'access_denied');
-    await (await ann.visit('/account/tokens')).sees('There are no tokens yet');
+    await (await ann.visit('/account/tokens')).sees('No API tokens yet');
     await ann.leave();
   },
 
@@ -406,13 +426,13 @@ export const stories = {
     await ann.join(name);
     const asked = await asks(house);
     await ann.visit(`/device?user_code=${asked.user_code}`);
-    await ann.sees('Sign this device in?');
+    await ann.sees('Sign in this device?');
     anHourPasses(house);
-    await ann.press('Yes, sign it in');
-    await (await ann.sees('older than 15 minutes', 'ask for a new code')).misses('The device is signed in');
+    await ann.press('Authorize');
+    await (await ann.sees('older than 15 minutes', 'To get a new one')).misses('Device signed in');
     await ann.look('device-too-late');
     assert.equal((await asked.fetched()).error, 'expired_token');
-    await (await ann.visit('/account/tokens')).sees('There are no tokens yet');
+    await (await ann.visit('/account/tokens')).sees('No API tokens yet');
     await ann.leave();
   },
 
@@ -422,20 +442,20 @@ export const stories = {
     const ann = await house.open();
     const asked = await asks(house);
     await ann.page.goto(asked.verification_uri_complete);
-    await ann.follow('No account yet?');
+    await ann.follow('Create account');
     await ann.fill('Username', name);
-    await ann.fill('E-mail address', `${name}@example.test`);
+    await ann.fill('Email address', `${name}@example.test`);
     await ann.fill('Password', PASSWORD);
-    await ann.press('Make the account');
-    await ann.sees('Sign this device in?', asked.user_code, name);
-    await ann.press('Yes, sign it in');
+    await ann.press('Create account');
+    await ann.sees('Sign in this device?', asked.user_code, name);
+    await ann.press('Authorize');
     const token = (await asked.fetched()).access_token;
     const git = () => fetch(`${house.url}/me/marketplace.git/info/refs?service=git-upload-pack`, {
       headers: { authorization: `Basic ${btoa(`${name}:${token}`)}` },
     });
     assert.equal((await git()).status, 200);
     await ann.visit('/account/tokens');
-    await ann.press('Revoke build server');
+    await ann.confirm('Revoke build server', 'Revoke build server?', 'Revoke token');
     await (await ann.sees('revoked')).look('tokens-revoked');
     assert.equal((await git()).status, 401);
     assert.equal((await house.ask('/api/me', token)).status, 401);
@@ -457,7 +477,7 @@ export const stories = {
     const ben = await house.open({ ignoreHTTPSErrors: true });
     await ben.join(name);
     await ben.page.goto(program.question());
-    await ben.press('Let it in');
+    await ben.press('Authorize');
     await isBack(ben, web);
     await program.redeems();
     await ben.leave();

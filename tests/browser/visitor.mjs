@@ -66,6 +66,14 @@ export class Visitor {
     return this;
   }
 
+  // Follows the link that leads to a question, and answers it: revoke, unlink, sign out.
+  async confirm(link, question, button) {
+    const target = this.page.getByRole('link', { name: link });
+    await Promise.all([this.page.waitForNavigation(), target.first().click()]);
+    await (await this.sees(question)).look(`confirm-${button.toLowerCase().replaceAll(' ', '-')}`);
+    return this.press(button);
+  }
+
   text() { return this.page.locator('body').innerText(); }
 
   async sees(...texts) {
@@ -108,6 +116,18 @@ export class Visitor {
     return this;
   }
 
+  // A picture for the README: the first screen, in light, with JavaScript.
+  async portray(name) {
+    if (this.house.images && this.house.scripts) {
+      await this.page.emulateMedia({ colorScheme: 'light' });
+      await this.page.setViewportSize({ width: 1200, height: 720 });
+      await mkdir(this.house.images, { recursive: true });
+      await this.page.screenshot({ path: `${this.house.images}/${name}.png` });
+      await this.page.setViewportSize(WIDE);
+    }
+    return this;
+  }
+
   // What is on the screen, without the page's own scripts, where the driver may run one.
   async copy() {
     const address = this.page.url();
@@ -136,27 +156,27 @@ export class Visitor {
   async signUp(name) {
     await this.visit('/signup');
     await this.fill('Username', name);
-    await this.fill('E-mail address', `${name}@example.test`);
+    await this.fill('Email address', `${name}@example.test`);
     await this.fill('Password', PASSWORD);
-    await this.press('Make the account');
+    await this.press('Create account');
     return this.sees('Welcome.', name);
   }
 
-  async confirm(name) {
+  async confirmAddress(name) {
     await this.page.goto(await this.mailed(`${name}@example.test`));
-    await this.sees('Confirm the address', name);
+    await this.sees('Confirm your email address', name);
     await this.press('Confirm');
-    return this.sees('The address is confirmed.');
+    return this.sees('Your email address is confirmed.');
   }
 
   async join(name) {
     await this.signUp(name);
-    return this.confirm(name);
+    return this.confirmAddress(name);
   }
 
   async signIn(login, password = PASSWORD) {
     await this.visit('/signin');
-    await this.fill('Username or e-mail address', login);
+    await this.fill('Username or email address', login);
     await this.fill('Password', password);
     return this.press('Sign in');
   }

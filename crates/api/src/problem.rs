@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Problem {
-    /// The word that names the kind of problem: `unauthenticated`, `forbidden`, `not-found`, `invalid`,
+    /// The kind of problem: `unauthenticated`, `forbidden`, `not-found`, `invalid`,
     /// `conflict`, `too-large`, `rate-limited`, `busy`, `unavailable`, `fault`.
     #[serde(rename = "type", default)]
     #[cfg_attr(feature = "schema", schema(required))]
     pub kind: String,
-    /// The same for people, equal for every problem of this kind.
+    /// A short title, the same for every problem of this kind.
     #[serde(default)]
     #[cfg_attr(feature = "schema", schema(required))]
     pub title: String,
@@ -19,7 +19,7 @@ pub struct Problem {
     #[serde(default)]
     #[cfg_attr(feature = "schema", schema(required))]
     pub status: u16,
-    /// What happened this time, and what to do.
+    /// What happened, and what to do.
     #[serde(default)]
     #[cfg_attr(feature = "schema", schema(required))]
     pub detail: String,

@@ -5,17 +5,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::TokenInfo;
 
-/// Where this user's things are.
+/// Addresses of this user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Links {
-    /// The personal marketplace to add to an agent, with `.git` and without any secret.
+    /// The marketplace to add to an agent, ending in `.git` and without any secret.
     pub marketplace: String,
-    /// The account page.
+    /// The settings page.
     pub account: String,
 }
 
-/// `GET /api/me`: who this token or session speaks for. Any valid token may ask.
+/// `GET /api/me`: the user this token or session belongs to. Any valid token may ask.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Me {
@@ -23,34 +23,34 @@ pub struct Me {
     pub id: String,
     /// Lower-case letters, digits and single hyphens.
     pub username: String,
-    /// Where mail reaches them; left out where there is no such address, and for a token without the scope
+    /// The email address; left out if there is none, and for a token without the scope
     /// `account`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
-    /// Whether an address of theirs was confirmed; left out for a token without the scope `account`.
+    /// Whether the email address is confirmed; left out for a token without the scope `account`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email_verified: Option<bool>,
-    /// Since when they are here.
+    /// When the user joined.
     pub created_at: Timestamp,
-    /// The api token that asked; none for a browser session and a connected application.
+    /// The API token that made the request; absent for browser sessions and authorized apps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<TokenInfo>,
-    /// Where their things are.
+    /// Addresses of this user.
     pub links: Links,
 }
 
-/// `GET /api/users/{username}`: what everybody may know of a user.
+/// `GET /api/users/{username}`: the public profile of a user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Profile {
     /// Lower-case letters, digits and single hyphens.
     pub username: String,
-    /// Since when they are here.
+    /// When the user joined.
     pub created_at: Timestamp,
     /// The skills they publish, by name.
     #[serde(default)]
     #[cfg_attr(feature = "schema", schema(required))]
     pub skills: Vec<String>,
-    /// The public page.
+    /// The public profile page.
     pub url: String,
 }

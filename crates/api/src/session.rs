@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// `GET /api/sessions`: the one seen last comes first.
+/// `GET /api/sessions`: most recently used first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct SessionList {
-    /// Those that still hold, 100 at most.
+    /// Active sessions, 100 at most.
     pub sessions: Vec<SessionInfo>,
 }
 
@@ -17,18 +17,18 @@ pub struct SessionList {
 pub struct SessionInfo {
     /// `ses_…`: what `DELETE /api/sessions/{id}` takes.
     pub id: String,
-    /// Whether this is the session that asked.
+    /// Whether this session made the request.
     pub current: bool,
-    /// The browser as it named itself, shortened.
+    /// The browser's user agent, shortened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
-    /// The address it signed in from.
+    /// The IP address it signed in from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
     /// When it signed in.
     pub created_at: Timestamp,
-    /// When it was last seen.
+    /// When it was last used.
     pub seen_at: Timestamp,
-    /// When it ends at the latest.
+    /// When it expires.
     pub expires_at: Timestamp,
 }

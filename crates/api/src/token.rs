@@ -1,35 +1,35 @@
-//! Owns what is said about api tokens.
+//! What the API says about API tokens.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use crate::Secret;
 
-/// An api token as lists show it: everything but the secret.
+/// An API token without its secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TokenInfo {
     /// `tok_…`: what `DELETE /api/tokens/{id}` takes.
     pub id: String,
-    /// What its owner calls it: a device, a job.
+    /// Its name, such as the device or job that uses it.
     pub name: String,
-    /// Its first characters, up to and with the 8 that lists name it by: `sk_live_Xy12Ab9Q`.
+    /// Its first characters, which identify it in lists: `sk_live_Xy12Ab9Q`.
     pub prefix: String,
-    /// What it may do, space-separated as in OAuth; `full` for everything.
+    /// Its scopes, space-separated as in OAuth; `full` for full access.
     pub scopes: String,
-    /// Whether this is the token that asked.
+    /// Whether this token made the request.
     #[serde(default)]
     #[cfg_attr(feature = "schema", schema(required))]
     pub current: bool,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// When it was last used, within a minute.
+    /// When it was last used, to the minute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_used_at: Option<Timestamp>,
-    /// The address it was last used from.
+    /// The IP address it was last used from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_used_from: Option<String>,
-    /// When it stops working by itself.
+    /// When it expires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
     /// When it was revoked.
@@ -40,11 +40,11 @@ pub struct TokenInfo {
     pub parent: Option<String>,
 }
 
-/// `GET /api/tokens`: oldest first, revoked ones too.
+/// `GET /api/tokens`: oldest first, including revoked ones.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TokenList {
-    /// All of the user's.
+    /// All tokens of the user.
     pub tokens: Vec<TokenInfo>,
 }
 
@@ -53,9 +53,9 @@ pub struct TokenList {
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct NewToken {
-    /// What to call it.
+    /// A name, such as the device or job that uses it.
     pub name: String,
-    /// What it may do, space-separated as in OAuth: never more than whoever asks, and as much when left out.
+    /// Its scopes, space-separated as in OAuth: at most those of the caller, which are also the default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scopes: Option<String>,
     /// In how many seconds it stops working; when left out, with the token that asks, else when it is revoked.
@@ -75,9 +75,9 @@ fn whole_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u6
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct CreatedToken {
-    /// The token itself, to be shown once.
+    /// The token itself, shown once.
     pub token: Secret,
-    /// What lists will say.
+    /// The token as lists show it.
     #[serde(flatten)]
     pub info: TokenInfo,
 }

@@ -105,7 +105,7 @@ async fn recognise(
         && name != viewer.user().username
     {
         return Err(Error::Forbidden(
-            "this api token belongs to another username; give the token's own username with it".into(),
+            "this API token belongs to another username; give the token's own username with it".into(),
         ));
     }
     app.authentication.note_use(&known, Use { at: now, from });

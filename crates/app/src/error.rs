@@ -10,7 +10,7 @@ pub use skaas_store::causes;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No token, or one that opens nothing.
-    #[error("sign in with an api token of yours as the password")]
+    #[error("sign in with your username and one of your API tokens as the password")]
     Unauthenticated,
     /// Known, but not allowed.
     #[error("{0}")]
@@ -45,10 +45,10 @@ pub enum Error {
     #[error("{0}")]
     Upstream(String),
     /// The database or the object storage did not answer as it should.
-    #[error("something went wrong on the server; nothing was changed, try again")]
+    #[error("something went wrong on the server; nothing was changed; try again")]
     Store(#[source] StoreError),
     /// A rule of our own did not hold.
-    #[error("something went wrong on the server; nothing was changed, try again")]
+    #[error("something went wrong on the server; nothing was changed; try again")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
@@ -75,7 +75,7 @@ impl fmt::Display for Counted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Token => "with this token",
-            Self::Address => "from this address",
+            Self::Address => "from this IP address",
         })
     }
 }

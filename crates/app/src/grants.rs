@@ -81,6 +81,31 @@ pub enum FreeSkill {
     AlreadyTheirs,
 }
 
+/// How a person stands to a skill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// What they may have now.
+    pub access: Access,
+    /// Whether adding it would leave a grant: it is free, and not theirs yet.
+    pub may_add_free: bool,
+}
+
+/// How `user` stands to a skill.
+///
+/// # Errors
+/// [`Error::NotFound`] for a skill that does not exist.
+pub async fn standing(app: &App, user: UserId, skill: &str) -> Result<Standing> {
+    let mut conn = app.store.snapshot().await?;
+    let listing = listings::find_by_name(&mut conn, skill).await?.ok_or_else(|| absent(skill))?;
+    let grants = grants::list_for(&mut conn, user, listing.skill).await?;
+    let releases = release_refs(&mut conn, listing.skill).await?;
+    let terms = listing.terms();
+    Ok(Standing {
+        access: decide(user, &terms, &grants, &releases, app.now()).access,
+        may_add_free: may_keep_free(user, &terms, &grants),
+    })
+}
+
 /// Adds a free skill to what `user` has: a later price or withdrawal does not take it away again.
 ///
 /// # Errors
@@ -88,7 +113,7 @@ pub enum FreeSkill {
 /// [`Error::Conflict`] for one that is not free.
 pub async fn add_free(app: &App, user: UserId, skill: &str) -> Result<FreeSkill> {
     let mut conn = app.store.snapshot().await?;
-    let absent = || Error::NotFound("there is no such skill on offer".into());
+    let absent = || Error::NotFound("this skill does not exist".into());
     let listing = listings::find_by_name(&mut conn, skill).await?.ok_or_else(absent)?;
     let grants = grants::list_for(&mut conn, user, listing.skill).await?;
     let releases = release_refs(&mut conn, listing.skill).await?;

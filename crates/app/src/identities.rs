@@ -86,7 +86,7 @@ pub fn providers(app: &App) -> impl Iterator<Item = &ProviderKind> {
 fn provider<'a>(app: &'a App, word: &str) -> Result<&'a IdentityProvider> {
     app.outside
         .provider(word)
-        .ok_or_else(|| Error::NotFound("signing in with this provider is not set up here".into()))
+        .ok_or_else(|| Error::NotFound("this server does not offer sign-in with this provider".into()))
 }
 
 /// Begins a sign-in at a provider, bound to this browser; where to send it.
@@ -157,13 +157,13 @@ pub async fn finish(
     let sign_in = sign_in.filter(|sign_in| sign_in.provider == provider.kind).ok_or_else(not_begun_here)?;
     if !returned.error.is_empty() {
         let label = provider.kind.label();
-        return Err(Error::Forbidden(format!("{label} did not sign you in; nothing was changed, try again")));
+        return Err(Error::Forbidden(format!("{label} did not sign you in; try again")));
     }
     let proven = prove(app, provider, &sign_in, returned).await?;
     match sign_in.intent {
         Intent::Link(user) => {
             let who = who.filter(|who| who.user.id == user).ok_or_else(|| {
-                Error::Forbidden("another person began to link this; sign in as them first".into())
+                Error::Forbidden("this was started by another user; sign in as that user first".into())
             })?;
             link(app, who, provider, &proven).await?;
             Ok(Outcome::Linked { return_to: sign_in.return_to })
@@ -313,10 +313,12 @@ pub async fn unlink(app: &App, who: &SignedIn, id: IdentityId) -> Result<Identit
     tx.bump_user(user).await?;
     let count = identities::list(&mut tx, user).await?.len();
     let has_password = passwords::find(&mut tx, user).await?.is_some();
-    let absent = || Error::NotFound("you have no such identity; it may have been unlinked already".into());
+    let absent = || {
+        Error::NotFound("you have no linked account with this ID; it may have been unlinked already".into())
+    };
     let removed = identities::remove(&mut tx, user, id).await?.ok_or_else(absent)?;
     if !may_unlink(count.saturating_sub(1), has_password) {
-        let why = "this is your only way to sign in; set a password or link another identity first";
+        let why = "this is your only sign-in method; set a password or link another account first";
         return Err(Error::Conflict(why.into()).into());
     }
     tx.commit().await?;
@@ -326,7 +328,7 @@ pub async fn unlink(app: &App, who: &SignedIn, id: IdentityId) -> Result<Identit
 
 fn not_begun_here() -> Error {
     Error::Forbidden(
-        "this sign-in was not begun in this browser, took too long, or was finished already; begin again"
+        "this sign-in was started in another browser, took too long, or is already complete; start again"
             .into(),
     )
 }
@@ -342,12 +344,12 @@ fn of_outside(kind: &ProviderKind, error: skaas_outbound::Error) -> Error {
     let label = kind.label();
     let unproven = |why: &str| {
         Error::Forbidden(format!(
-            "{label} did not prove who you are: {why}; nothing was changed, begin again"
+            "{label} did not confirm who you are: {why}; nothing was changed; start again"
         ))
     };
     match error {
         error if error.is_of_another_organisation() => Error::Forbidden(
-            "only people of this installation's own organisation may sign in with this provider; begin again \
+            "only members of this server's organization can sign in with this provider; start again \
              and choose the account that you have there"
                 .into(),
         ),

@@ -20,7 +20,7 @@ use skaas_git::{
 };
 
 /// Raised whenever a text below changes: every node then renders the catalogue anew at its next start.
-const TEMPLATES: u32 = 1;
+const TEMPLATES: u32 = 2;
 
 /// What the texts say about this installation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +75,7 @@ impl Voice {
 
     /// Everything before the first entry of a personal marketplace.
     pub(crate) fn head(&self) -> String {
-        let about = "Your skills: what you own in full, the rest as stubs with a /buy command.";
+        let about = "Your skills in full, and previews of the others with a /buy command.";
         marketplace::head(&self.marketplace_name, "skaas", about)
     }
 

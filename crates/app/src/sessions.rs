@@ -114,7 +114,7 @@ pub async fn revoke_of(app: &App, user: UserId, id: SessionId) -> Result<()> {
     let mut tx = app.store.begin().await?;
     let revoked = sessions::revoke(&mut tx, user, id, app.now()).await?;
     if revoked.is_none() {
-        return Err(Error::NotFound("you have no such session; it may have ended by itself".into()));
+        return Err(Error::NotFound("you have no session with this ID; it may have ended already".into()));
     }
     tx.commit().await?;
     tracing::info!(event = "session_revoked", user_id = %user, session_id = %id);

@@ -63,7 +63,9 @@ pub async fn create_scoped(app: &App, username: &str, new: NewToken<'_>) -> Resu
     let NewToken { name, scopes, expires_at, creator } = new;
     let name = name.trim();
     if name.is_empty() || name.chars().count() > MAX_TOKEN_NAME || name.chars().any(char::is_control) {
-        return Err(Error::Invalid(format!("a token's name has 1 to {MAX_TOKEN_NAME} printable characters")));
+        return Err(Error::Invalid(format!(
+            "a token name must have 1 to {MAX_TOKEN_NAME} printable characters"
+        )));
     }
     let now = app.now();
     if expires_at.is_some_and(|end| end <= now) {

@@ -55,7 +55,7 @@ pub struct Profile {
 /// What everybody may know of the user of this name.
 pub async fn profile(app: &App, username: &str) -> Result<Profile> {
     let mut conn = app.store.read().await?;
-    let nobody = || Error::NotFound("there is no such user".into());
+    let nobody = || Error::NotFound("this user does not exist".into());
     let user = users::find_by_username(&mut conn, username).await?.ok_or_else(nobody)?;
     let filter = ListingFilter {
         creator: Some(user.id),

@@ -77,7 +77,7 @@ impl Viewer {
             return Ok(());
         }
         Err(Error::Forbidden(format!(
-            "this api token may not {need}: it was made for `{}`; make one that may, and use that",
+            "this API token may not {need}: its scopes are `{}`; use a token that allows it",
             self.bearer.token.scopes
         )))
     }

@@ -33,7 +33,7 @@ pub struct UserCode([u8; CODE_LEN]);
 
 /// A text that is no user code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a code has eight letters, like BCDF-GHJK: check it against your terminal or app")]
+#[error("a code has eight letters, like BCDF-GHJK; check it against your terminal or app")]
 pub struct MalformedCode;
 
 impl UserCode {

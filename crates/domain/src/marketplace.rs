@@ -43,7 +43,7 @@ pub struct EntryInput<'a> {
     pub homepage: Option<&'a str>,
     /// The creator's display name.
     pub creator: &'a str,
-    /// Price and interval as people read them (`USD 9.00 a month`); shown while it can be unlocked.
+    /// Price and interval as people read them (`$9 a month`); shown while it can be unlocked.
     pub price: Option<String>,
     /// Why this is the variant for someone who has no access; `None` for someone who has.
     pub locked: Option<StubReason>,
@@ -158,11 +158,8 @@ mod tests {
             (StubReason::Withdrawn, "[NO LONGER OFFERED]"),
             (StubReason::Quarantined, "[HELD BACK FOR REVIEW]"),
         ] {
-            let entry = EntryInput {
-                locked: Some(reason),
-                price: Some("USD 9.00".into()),
-                ..input("x", "Text.", true)
-            };
+            let entry =
+                EntryInput { locked: Some(reason), price: Some("$9".into()), ..input("x", "Text.", true) };
             assert_eq!(described(&entry), format!("Text. {words}"));
         }
     }
@@ -171,7 +168,7 @@ mod tests {
     fn a_document_is_what_clients_want() {
         let tags = ["lint".to_owned(), "rust".to_owned()];
         let locked = EntryInput {
-            price: Some("USD 9.00 a month".into()),
+            price: Some("$9 a month".into()),
             category: Some("development"),
             tags: &tags,
             homepage: Some("https://skaas.example/skills/lint-pro"),
@@ -198,7 +195,7 @@ mod tests {
                 "source": "url",
                 "url": "https://skaas.example/me/skills/x.git"
               },
-              "description": "Finds bugs. (USD 9.00 a month) [NOT PURCHASED - run /buy to unlock]",
+              "description": "Finds bugs. ($9 a month) [NOT PURCHASED - run /buy to unlock]",
               "version": "0.0.0-stub.0a1b2c3d",
               "author": {
                 "name": "Ann"

@@ -15,17 +15,47 @@ pub struct Money {
 }
 
 impl fmt::Display for Money {
-    /// `12.00 USD`, `1200 JPY`, `1.200 KWD`: exact, with the digits that the currency has.
+    /// Formats the amount as people read it in English: `$19`, `$12.50`, `€1,200`, `JPY 1,200`. The fraction is
+    /// left out where it is zero.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = usize::from(self.currency.exponent().unwrap_or(0));
-        let code = self.currency.code();
-        if digits == 0 {
-            return write!(f, "{} {code}", self.minor);
-        }
         let unit = 10_u64.pow(u32::try_from(digits).expect("at most four digits"));
         let (sign, size) = (if self.minor < 0 { "-" } else { "" }, self.minor.unsigned_abs());
-        write!(f, "{sign}{}.{:0digits$} {code}", size / unit, size % unit)
+        match symbol(self.currency) {
+            Some(symbol) => write!(f, "{sign}{symbol}")?,
+            None => write!(f, "{} {sign}", self.currency.code())?,
+        }
+        f.write_str(&grouped(size / unit))?;
+        match size % unit {
+            0 => Ok(()),
+            fraction => write!(f, ".{fraction:0digits$}"),
+        }
     }
+}
+
+/// The symbol of a currency, where readers take it for no other one. `¥` and `kr` are shared by several.
+const fn symbol(currency: Currency) -> Option<&'static str> {
+    match currency {
+        Currency::USD => Some("$"),
+        Currency::EUR => Some("€"),
+        Currency::GBP => Some("£"),
+        Currency::INR => Some("₹"),
+        Currency::KRW => Some("₩"),
+        _ => None,
+    }
+}
+
+/// The number with a comma between each three digits.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.char_indices() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
 }
 
 /// How often a price is paid.
@@ -119,7 +149,7 @@ impl Price {
 }
 
 impl fmt::Display for Price {
-    /// `free`, `9.00 USD`, `9.00 USD a month`.
+    /// `free`, `$9`, `$9 a month`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Free => f.write_str("free"),
@@ -134,11 +164,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_price_prints_with_the_digits_of_its_currency() {
+    fn a_price_prints_as_people_write_it() {
         let show = |minor, code, interval| Price::new(minor, code, interval).unwrap().to_string();
-        assert_eq!(show(900, "usd", Interval::Once), "9.00 USD");
-        assert_eq!(show(1200, "JPY", Interval::Month), "1200 JPY a month");
-        assert_eq!(show(1205, "KWD", Interval::Year), "1.205 KWD a year");
+        assert_eq!(show(900, "usd", Interval::Once), "$9");
+        assert_eq!(show(1250, "USD", Interval::Month), "$12.50 a month");
+        assert_eq!(show(1205, "USD", Interval::Once), "$12.05");
+        assert_eq!(show(MAX_PRICE_MINOR, "EUR", Interval::Once), "€999,999.99");
+        assert_eq!(show(100_000, "GBP", Interval::Once), "£1,000");
+        assert_eq!(show(1200, "JPY", Interval::Month), "JPY 1,200 a month");
+        assert_eq!(show(1205, "KWD", Interval::Year), "KWD 1.205 a year");
+        assert_eq!(Money { minor: -550, currency: Currency::USD }.to_string(), "-$5.50");
         assert_eq!(show(0, "USD", Interval::Month), "free");
     }
 

@@ -99,7 +99,7 @@ pub enum InvalidScope {
     Unknown(String),
     /// Nothing at all, or only what takes away.
     #[error(
-        "no scope is named that gives anything; for everything, but only to read, write `full read-only`"
+        "select at least one permission besides read-only; for read access to everything, use full and read-only"
     )]
     Nothing,
     /// More than [`MAX_SCOPES`].
@@ -190,24 +190,24 @@ impl Scope {
     /// What it means, as a person reads it before they agree: „read your marketplace …“.
     pub fn explain(&self) -> String {
         match self {
-            Self::Full => "do everything that you can do".to_owned(),
-            Self::Marketplaces => "read your marketplace and the skills in it".to_owned(),
-            Self::Skill(name) => format!("read your marketplace, and of its skills {name}"),
+            Self::Full => "full access: everything you can do".to_owned(),
+            Self::Marketplaces => "read your marketplace and its skills".to_owned(),
+            Self::Skill(name) => format!("read your marketplace and the skill {name}"),
             Self::Action(ActionScope::Every) => "call actions of every service you connect".to_owned(),
             Self::Action(ActionScope::Integration(name)) => format!("call every action of {name}"),
             Self::Action(ActionScope::One { integration, action }) => {
                 format!("call the action {action} of {integration}")
             }
-            Self::Mcp => "use our tools through MCP".to_owned(),
-            Self::Creator => "push to your sources and change what you publish".to_owned(),
-            Self::Account => "see and change your account, its tokens and sessions".to_owned(),
-            Self::ReadOnly => "change nothing, whatever else is allowed".to_owned(),
+            Self::Mcp => "use tools through MCP".to_owned(),
+            Self::Creator => "push to your sources and manage what you publish".to_owned(),
+            Self::Account => "view and change your account, tokens and sessions".to_owned(),
+            Self::ReadOnly => "read only: change nothing".to_owned(),
         }
     }
 }
 
 impl fmt::Display for Need<'_> {
-    /// What was about to be done, to follow „this token may not “.
+    /// What was about to be done, to follow "this token may not ".
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Myself => f.write_str("ask whose it is"),
@@ -340,9 +340,9 @@ impl Scopes {
             return self.0.iter().map(Scope::explain).collect();
         }
         let reading = self.0.iter().map(|scope| match scope {
-            Scope::Full => "see everything that you can see".to_owned(),
-            Scope::Creator => "fetch from your sources and see what you publish".to_owned(),
-            Scope::Account => "see your account, its tokens and sessions".to_owned(),
+            Scope::Full => "read everything you can see".to_owned(),
+            Scope::Creator => "fetch from your sources and view what you publish".to_owned(),
+            Scope::Account => "view your account, tokens and sessions".to_owned(),
             Scope::ReadOnly => "change nothing".to_owned(),
             other => other.explain(),
         });

@@ -92,8 +92,8 @@ fn a_refusal_says_what_was_asked_and_what_the_token_is_limited_to() {
 #[test]
 fn who_only_reads_is_not_said_to_change_anything() {
     let told = |text: &str| text.parse::<Scopes>().unwrap().explain().join("; ");
-    assert_eq!(told("account"), "see and change your account, its tokens and sessions");
-    assert_eq!(told("account read-only"), "see your account, its tokens and sessions; change nothing");
+    assert_eq!(told("account"), "view and change your account, tokens and sessions");
+    assert_eq!(told("account read-only"), "view your account, tokens and sessions; change nothing");
     for scope in ["full", "creator", "account", "marketplaces", "mcp", "skill:lint-pro"] {
         let told = told(&format!("{scope} read-only"));
         let (before, last) = told.rsplit_once("; ").unwrap();

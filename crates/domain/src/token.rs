@@ -28,7 +28,7 @@ pub struct TokenHash(pub [u8; 32]);
 
 /// A text that is not an api token at all: wrong prefix, length, letters or checksum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not an api token: it begins with sk_live_ and ends in a checksum that must fit")]
+#[error("not an API token: it begins with sk_live_ and ends in a checksum that must fit")]
 pub struct MalformedToken;
 
 /// Six letters that a mistyped body does not fit.

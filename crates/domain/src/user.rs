@@ -85,7 +85,7 @@ pub const MAX_TOKEN_NAME: usize = 100;
 
 /// Why an address cannot be an account's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("an e-mail address has the form name@example.com")]
+#[error("enter an email address like name@example.com")]
 pub struct InvalidEmail;
 
 /// Checks the form of an address (RFC 5321 lengths, one `@`, a dot in the domain, no spaces or controls)

@@ -1,5 +1,6 @@
 //! What people do on the pages, in a real browser: `tests/browser/` drives it, one story per test. Each story
-//! runs with JavaScript and without. Pictures of every page are left in `target/screenshots`.
+//! runs with JavaScript and without. Pictures of every page are left in `target/screenshots`; with
+//! `SKAAS_UPDATE_IMAGES=1`, those of the README are written anew to `docs/images`.
 
 #![allow(clippy::unwrap_used, reason = "a test stops where it is surprised")]
 
@@ -10,7 +11,7 @@ use std::process::Command;
 
 use skaas_testkit::git::Ran;
 use skaas_testkit::process::{Installation, Server};
-use story::{House, installation};
+use story::{House, SKILL, installation};
 
 /// The browser that `scripts/test-browser.sh` installed.
 struct Chromium {
@@ -43,6 +44,9 @@ impl Chromium {
         command.env("SKAAS_STORY_MAIL", server.installation().data().join("mail"));
         command.env("SKAAS_STORY_DATA", server.installation().data());
         command.env("SKAAS_STORY_SCREENSHOTS", root.join("target/screenshots"));
+        if std::env::var_os("SKAAS_UPDATE_IMAGES").is_some() {
+            command.env("SKAAS_STORY_IMAGES", root.join("docs/images"));
+        }
         command.env("SKAAS_TEST_BROWSER", &self.program);
         command.env("SKAAS_TEST_BROWSER_MODULES", &self.modules);
         let ran = Ran::capture(&mut command, b"");
@@ -136,7 +140,36 @@ fn the_api_has_a_page_that_says_how_to_call_it() {
 #[test]
 fn a_skill_has_a_page_that_says_how_to_get_it() {
     let Some(chromium) = Chromium::find() else { return };
-    chromium.tells("looking-at-a-skill", &House::new().server);
+    let house = House::new();
+    house.admin(&[
+        "listing",
+        "set",
+        SKILL,
+        "--category",
+        "databases",
+        "--tag",
+        "postgres",
+        "--tag",
+        "review",
+    ]);
+    chromium.tells("looking-at-a-skill", &house.server);
+}
+
+#[test]
+fn a_free_skill_is_added_after_signing_in() {
+    let Some(chromium) = Chromium::find() else { return };
+    let house = House::new();
+    house.admin(&["listing", "set", SKILL, "--price", "0", "--category", "databases"]);
+    chromium.tells("getting-a-free-skill", &house.server);
+}
+
+#[test]
+fn the_pictures_of_the_readme_are_there_and_small() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/images");
+    for name in ["home.png", "skill.png", "device.png"] {
+        let size = std::fs::metadata(folder.join(name)).unwrap().len();
+        assert!((5_000..150_000).contains(&size), "{name}: {size} bytes");
+    }
 }
 
 /// What `scripts/test-identity-providers.sh` exports, or `None` as for the browser.

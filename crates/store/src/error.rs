@@ -76,10 +76,10 @@ pub enum Conflict {
         of: String,
     },
     /// Another user has this e-mail address.
-    #[error("another user has this e-mail address")]
+    #[error("another user has this email address")]
     EmailTaken,
     /// An api token with this id part or hash exists.
-    #[error("such an api token exists; make another")]
+    #[error("such an API token exists; make another")]
     TokenTaken,
     /// Another user signs in with this identity.
     #[error("this identity is linked to another user")]

@@ -209,7 +209,8 @@ impl World {
         for (name, skill) in &self.skills {
             let price = skill.price.map(|cents| match cents {
                 0 => "(free) ".to_owned(),
-                cents => format!("({}.{:02} USD) ", cents / 100, cents % 100),
+                cents if cents % 100 == 0 => format!("(${}) ", cents / 100),
+                cents => format!("(${}.{:02}) ", cents / 100, cents % 100),
             });
             let (version, description) = match self.sight(user, name) {
                 Sight::Nothing => continue,
@@ -308,7 +309,7 @@ mod tests {
         assert_eq!(world.sight("bob", "lint"), Sight::Stub("[PURCHASE REQUIRED]"));
         assert_eq!(world.sight("ann", "lint"), Sight::Whole(0));
         let line = &world.marketplace("bob")["lint"];
-        assert_eq!(line.description, "Checks. (9.00 USD) [NOT PURCHASED - run /buy to unlock]");
+        assert_eq!(line.description, "Checks. ($9) [NOT PURCHASED - run /buy to unlock]");
         assert!(world.permits("ann", "lint", "1.0.0") && !world.permits("bob", "lint", "1.0.0"));
     }
 

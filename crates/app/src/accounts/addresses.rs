@@ -175,19 +175,19 @@ pub async fn confirm_address(app: &App, code: &str) -> Result<User> {
     let changed = users::change_email(&mut tx, code.user, &code.sent_to, Some(now)).await;
     changed.map_err(|error| match error {
         StoreError::Conflict(Conflict::EmailTaken) => Error::Conflict(
-            "this address is another account's by now; sign in to that one, or give another address".into(),
+            "another account already uses this email address; sign in to that account, or enter another address".into(),
         ),
         other => other.into(),
     })?;
     codes::end_all(&mut tx, before.id, now).await?;
     tx.commit().await?;
     if let Some(old) = address(&before).filter(|old| old.to_lowercase() != code.sent_to.to_lowercase()) {
-        post(app, before.id, mails::changed(app, old, &before.username, "The e-mail address"));
+        post(app, before.id, mails::changed(app, old, &before.username, "The email address"));
     }
     tracing::info!(event = "address_confirmed", user_id = %before.id);
     Ok(before)
 }
 
 pub(super) fn stale_link() -> Error {
-    Error::NotFound("this link does not work, or not any more; ask for a new one".into())
+    Error::NotFound("this link is invalid or expired; request a new one".into())
 }

@@ -1,12 +1,12 @@
-//! Owns the texts that are mailed to people. Refuses foreign text beyond a username: nobody uses our mail to
-//! say something to a stranger.
+//! The emails that people get. They contain no text of a stranger's beyond a username, so that nobody can use
+//! our mail to send a message.
 
 use skaas_domain::secret::Secret;
 use skaas_outbound::mail::Message;
 
 use crate::app::App;
 
-/// A mail of one thought, and perhaps one link.
+/// An email with at most one link.
 struct Letter<'a> {
     to: &'a str,
     subject: String,
@@ -28,8 +28,9 @@ impl Letter<'_> {
         if let Some((label, url)) = &self.link {
             text = format!("{text}\n\n{label}:\n{url}");
             let url = escape(url);
-            html =
-                format!("{html}<p><a href=\"{url}\">{label}</a></p>\n<p>Or open this address: {url}</p>\n");
+            html = format!(
+                "{html}<p><a href=\"{url}\">{label}</a></p>\n<p>Or copy this address into your browser: {url}</p>\n"
+            );
         }
         text = format!("{text}\n\n{}\n", self.ending);
         html = format!(
@@ -44,61 +45,68 @@ fn link(app: &App, path: &str, secret: &Secret) -> String {
     format!("{}{path}?code={}", app.voice().public_url, secret.reveal())
 }
 
-/// To an address that somebody gave as theirs.
+/// To an address that someone entered as theirs.
 pub(super) fn confirm(app: &App, to: &str, username: &str, secret: &Secret) -> Message {
     let here = &app.voice().public_url;
     Letter {
         to,
-        subject: "Confirm your e-mail address".into(),
-        lines: vec![format!(
-            "Somebody, you we hope, gave this address for the account {username} at {here}."
-        )],
-        link: Some(("Confirm the address", link(app, "/verify", secret))),
-        ending: "The link works for one day. If it was not you, do nothing: without it nothing happens.",
+        subject: "Confirm your email address".into(),
+        lines: vec![
+            format!("Hi {username},"),
+            format!("Please confirm that this is the email address of your account at {here}."),
+        ],
+        link: Some(("Confirm your email address", link(app, "/verify", secret))),
+        ending: "The link expires in 24 hours. If you didn't request this, ignore this email: nothing changes.",
     }
     .write()
 }
 
-/// To an address that is an account's already, when somebody gives it for another account.
+/// To an address that already has an account, when someone enters it for another one.
 pub(super) fn already_taken(app: &App, to: &str, owner: &str) -> Message {
     let here = &app.voice().public_url;
     Letter {
         to,
-        subject: "You have an account already".into(),
+        subject: "You already have an account".into(),
         lines: vec![
-            format!("Somebody, perhaps you, gave this address for another account at {here}."),
-            format!("It is the address of the account {owner}, and stays so: one address, one account."),
-            format!("Sign in at {here}/signin, or choose a new password at {here}/reset."),
+            format!("Hi {owner},"),
+            format!("Someone entered this email address for another account at {here}. It already belongs to your account {owner}, so nothing was changed."),
+            format!("If it was you, sign in at {here}/signin, or reset your password at {here}/reset."),
         ],
         link: None,
-        ending: "If it was not you, do nothing: nothing was changed.",
+        ending: "If it wasn't you, ignore this email.",
     }
     .write()
 }
 
-/// To who forgot a password.
+/// To someone who forgot their password.
 pub(super) fn reset(app: &App, to: &str, username: &str, secret: &Secret) -> Message {
     let here = &app.voice().public_url;
     Letter {
         to,
-        subject: "Choose a new password".into(),
-        lines: vec![format!("Somebody, you we hope, wants a new password for the account {username} at {here}.")],
-        link: Some(("Choose a new password", link(app, "/reset/new", secret))),
-        ending: "The link works for one hour, once. If it was not you, do nothing: your password stays as it is.",
+        subject: "Reset your password".into(),
+        lines: vec![
+            format!("Hi {username},"),
+            format!("Someone asked to reset the password of your account at {here}."),
+        ],
+        link: Some(("Reset your password", link(app, "/reset/new", secret))),
+        ending: "The link expires in one hour and works once. If you didn't request this, ignore this email: your password stays the same.",
     }
     .write()
 }
 
-/// Something was changed that the owner would want to know of.
+/// After a change that the owner should know about.
 pub(super) fn changed(app: &App, to: &str, username: &str, what: &str) -> Message {
     let here = &app.voice().public_url;
     Letter {
         to,
         subject: "Your account was changed".into(),
-        lines: vec![format!("{what} of the account {username} at {here} was changed just now.")],
+        lines: vec![
+            format!("Hi {username},"),
+            format!("{what} of your account at {here} was changed just now."),
+        ],
         link: None,
-        ending: "If it was you, all is well. If not, choose a new password at once, and look through your \
-                 sessions and tokens.",
+        ending: "If you made this change, you can ignore this email. If not, reset your password immediately and \
+                 check your sessions, API tokens and authorized apps.",
     }
     .write()
 }

@@ -47,18 +47,16 @@ pub enum Rejected {
         why: String,
     },
     /// The name and the password do not go together: which of the two is wrong is not said.
-    #[error(
-        "no account has this name or confirmed address together with this password; try again, or reset it"
-    )]
+    #[error("wrong username, email address or password; an email address works once it is confirmed")]
     NoMatch,
     /// Too many tries.
-    #[error("there were too many tries; try again in {} min", minutes(*retry_after))]
+    #[error("too many attempts; try again in {} min", minutes(*retry_after))]
     TooOften {
         /// When the next one will be taken.
         retry_after: Duration,
     },
     /// The person signed in too long ago for this.
-    #[error("for this, sign in once more first")]
+    #[error("sign in again to continue")]
     Stale,
     /// Anything else.
     #[error(transparent)]

@@ -48,7 +48,7 @@ pub async fn overview(app: &App, who: &SignedIn) -> Result<Overview> {
 /// something of theirs is on sale.
 pub async fn delete(app: &App, who: &SignedIn, typed: &str, current: &str) -> Result<(), Rejected> {
     if typed.trim() != who.user.username {
-        let why = format!("type {} to delete this account", who.user.username);
+        let why = format!("type {} to confirm", who.user.username);
         return Err(Rejected::field("username", &why));
     }
     let known = confirm_again(app, who, "current", current).await?;

@@ -167,7 +167,7 @@ pub enum NotThere {
     #[error(transparent)]
     Malformed(#[from] MalformedCode),
     /// None waits under this name; whether it ever did is not said.
-    #[error("nothing waits for this code: it is mistyped, answered already, or older than 15 minutes")]
+    #[error("this code is mistyped, already used, or older than 15 minutes")]
     Unknown,
     /// Anything else.
     #[error(transparent)]

@@ -82,7 +82,7 @@ pub async fn list(app: &App, user: UserId) -> Result<Vec<Application>> {
 pub async fn revoke(app: &App, user: UserId, id: OauthGrantId) -> Result<()> {
     let mut tx = app.store.begin().await?;
     if oauth_grants::revoke(&mut tx, user, id, app.now()).await?.is_none() {
-        return Err(Error::NotFound("you have no such connected application".into()));
+        return Err(Error::NotFound("you have no authorized app with this ID".into()));
     }
     tx.commit().await?;
     tracing::info!(event = "oauth_grant_revoked", user_id = %user, grant_id = %id);

@@ -105,10 +105,10 @@ fn sent(app: &App, redirect_uri: &str, state: Option<&str>, told: &[(&str, &str)
 async fn trusted(app: &App, asked: &Asked, place: &Place) -> Result<(Client, String), NotAsked> {
     let shown = |why: &str| NotAsked::Shown(why.to_owned());
     if matches!(asked.doubled.as_deref(), Some("client_id" | "redirect_uri")) {
-        return Err(shown("the app that sent you here named itself twice; nothing was allowed"));
+        return Err(shown("the app that sent you here identified itself twice; nothing was authorized"));
     }
     let Some(client_id) = &asked.client_id else {
-        return Err(shown("the app that sent you here did not say which one it is (client_id)"));
+        return Err(shown("the app that sent you here did not identify itself (client_id is missing)"));
     };
     let client = match clients::find(app, client_id, place).await {
         Ok(client) => client,
@@ -118,12 +118,16 @@ async fn trusted(app: &App, asked: &Asked, place: &Place) -> Result<(Client, Str
     let redirect_uri = match (&asked.redirect_uri, client.redirect_uris.as_slice()) {
         (Some(uri), _) => uri.clone(),
         (None, [only]) => only.clone(),
-        (None, _) => return Err(shown("the app that sent you here did not say where to go back to")),
+        (None, _) => {
+            return Err(shown(
+                "the app that sent you here did not say where to return (redirect_uri is missing)",
+            ));
+        }
     };
     if client.may_redirect_to(&redirect_uri) {
         Ok((client, redirect_uri))
     } else {
-        Err(shown("the app that sent you here wants you sent to an address that it has not registered"))
+        Err(shown("the app that sent you here wants to send you to an address it has not registered"))
     }
 }
 
@@ -153,14 +157,14 @@ pub async fn check(app: &App, asked: &Asked, place: &Place) -> Result<Request, N
 fn rest(app: &App, asked: &Asked, client: &Client) -> Result<(Scopes, String, Challenge), Refused> {
     let refuse = |code, why: &str| Refused::said(code, why);
     if let Some(name) = &asked.doubled {
-        return Err(Refused::said(ErrorCode::InvalidRequest, format!("{name} stands there twice")));
+        return Err(Refused::said(ErrorCode::InvalidRequest, format!("{name} was given twice")));
     }
     match asked.response_type.as_deref() {
         Some("code") => {}
         Some(_) => {
-            return Err(refuse(ErrorCode::UnsupportedResponseType, "the only response_type here is code"));
+            return Err(refuse(ErrorCode::UnsupportedResponseType, "response_type must be code"));
         }
-        None => return Err(refuse(ErrorCode::InvalidRequest, "response_type is missing; it is code")),
+        None => return Err(refuse(ErrorCode::InvalidRequest, "response_type is missing; it must be code")),
     }
     if !client.grant_types.contains(&GrantType::AuthorizationCode) {
         return Err(refuse(ErrorCode::UnauthorizedClient, "this client did not register authorization_code"));

@@ -67,7 +67,7 @@ pub(crate) fn scopes(app: &App, requested: Option<&str>, resource: &str) -> Resu
     };
     let scopes: Scopes = requested.parse().map_err(|error| Refused::said(ErrorCode::InvalidScope, error))?;
     if scopes.is_full() {
-        let why = "`full` is for api tokens; an OAuth client asks for what it needs";
+        let why = "`full` is for API tokens; an OAuth client asks for what it needs";
         return Err(Refused::said(ErrorCode::InvalidScope, why));
     }
     Ok(scopes)

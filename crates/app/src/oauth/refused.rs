@@ -19,7 +19,7 @@ pub enum Refused {
         why: String,
     },
     /// Too many from this address or person.
-    #[error("there were too many tries; try again in {} min", retry_after.as_secs().div_ceil(60).max(1))]
+    #[error("too many attempts; try again in {} min", retry_after.as_secs().div_ceil(60).max(1))]
     TooOften {
         /// When the next one will be taken.
         retry_after: Duration,

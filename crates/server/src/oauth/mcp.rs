@@ -22,8 +22,8 @@ use crate::{
 const VERSIONS: [&str; 3] = ["2025-03-26", "2025-06-18", "2025-11-25"];
 
 /// What is said to who is nobody: api tokens, which the usual words are about, open nothing here.
-const NOBODY: &str = "sign in through your MCP client: it finds out where by the header WWW-Authenticate, and sends \
-                      the access token that it is given for this address; there was none, or it works no more";
+const NOBODY: &str = "sign in through your MCP client; the WWW-Authenticate header tells it where. This request had no access \
+     token for this address, or the token is invalid or expired";
 
 /// What a page of another site is told.
 const FOREIGN: &str = "this request comes from a page of another site (its Origin is not this server's), and such \

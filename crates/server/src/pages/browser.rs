@@ -289,6 +289,7 @@ fn page_of(path: &str) -> &str {
         "/account/delete" | "/account/email" => "/account",
         "/account/password" => path,
         "/signout" | "/theme" => "/",
+        _ if path.starts_with("/skills/") => path.strip_suffix("/get").unwrap_or(path),
         _ if path.starts_with("/auth/") && path.ends_with("/link") => "/account/identities",
         _ if path.starts_with("/auth/") && path.ends_with("/start") => "/signin",
         // An action on one entry of a list.

@@ -19,6 +19,8 @@ pub(crate) struct Fault {
     sentence: String,
     /// What helps, where the handler knows it better than the status does.
     next: Option<Next>,
+    /// The heading, where the handler knows a better one than the status's.
+    heading: Option<&'static str>,
 }
 
 /// The button of an error page: what to do next.
@@ -65,9 +67,20 @@ impl PageError {
         self
     }
 
+    /// If it is a 404: with a heading that says what is gone, and a button that leads to a new one.
+    #[must_use]
+    pub(crate) fn if_absent(mut self, heading: &'static str, label: &'static str, href: &str) -> Self {
+        let fault = self.0.extensions_mut().get_mut::<Fault>();
+        if let Some(fault) = fault.filter(|fault| fault.status == StatusCode::NOT_FOUND) {
+            fault.heading = Some(heading);
+            fault.next = Some(Next { label, href: href.to_owned() });
+        }
+        self
+    }
+
     fn carrying(mut response: Response, sentence: String) -> Self {
         let status = response.status();
-        response.extensions_mut().insert(Fault { status, sentence, next: None });
+        response.extensions_mut().insert(Fault { status, sentence, next: None, heading: None });
         Self(Box::new(response))
     }
 }
@@ -91,7 +104,7 @@ impl IntoResponse for PageError {
 impl Fault {
     /// The page, with status and headers of `carrier`.
     pub(super) fn render(self, frame: Frame, sent_a_form: bool, carrier: Response) -> Response {
-        let heading = match self.status.as_u16() {
+        let by_status = match self.status.as_u16() {
             404 => "Page not found",
             403 => "Not allowed",
             401 => "Sign in first",
@@ -103,6 +116,7 @@ impl Fault {
             503 => "Temporarily unavailable",
             _ => "Something went wrong",
         };
+        let heading = self.heading.unwrap_or(by_status);
         let next = self.next.or_else(|| next(self.status, &frame, sent_a_form));
         let page = ErrorPage {
             frame,

@@ -61,11 +61,11 @@ impl FromRequest<PagesState> for Submitted {
         let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
         let kind = kind.and_then(|kind| kind.split(';').next()).map(str::trim);
         if kind != Some(form) {
-            let sentence = "this address takes forms only; go back to the page and send it from there";
+            let sentence = "this address accepts only forms; go back to the page and submit it there";
             return Err(PageError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, sentence));
         }
         let body = to_bytes(body, MAX_FORM).await.map_err(|_| {
-            PageError::new(StatusCode::PAYLOAD_TOO_LARGE, "this form holds too much; nothing was changed")
+            PageError::new(StatusCode::PAYLOAD_TOO_LARGE, "this form is too large; nothing was changed")
         })?;
         let fields = Fields::parse(&body);
         check_csrf(&parts.headers, &browser, state, fields.get("csrf"))?;
@@ -113,8 +113,8 @@ fn check_csrf(
         let sentence = match forged {
             Forged::Elsewhere => "this form came from another site; nothing was changed",
             Forged::Unproved => {
-                "this form is out of date, or cookies are switched off; nothing was changed. \
-                 Go back, load the page again and send it once more"
+                "this form has expired, or cookies are turned off; nothing was changed. \
+                 Go back, reload the page and submit it again"
             }
         };
         PageError::new(StatusCode::FORBIDDEN, sentence)

@@ -94,6 +94,7 @@ pub(crate) const ADDRESSES: &[&str] = &[
     "/signup",
     "/signup/identity",
     "/skills/{name}",
+    "/skills/{name}/get",
     "/theme",
     "/verify",
     "/{at_username}",
@@ -119,7 +120,7 @@ pub(crate) fn routes() -> Router<PagesState> {
         .route("/assets/app.css", get(assets::stylesheet))
         .route("/assets/app.js", get(assets::script))
         .route("/assets/favicon.svg", get(assets::icon))
-        .route("/buy/{name}", get(skill::buy))
+        .route("/buy/{name}", get(skill::page))
         .route("/auth/{provider}/callback", get(outside::callback))
         .route("/auth/{provider}/link", post(outside::link))
         .route("/auth/{provider}/start", post(outside::start))
@@ -131,6 +132,7 @@ pub(crate) fn routes() -> Router<PagesState> {
         .route("/signup", get(sign_up::page).post(sign_up::sign_up))
         .route("/signup/identity", get(outside::newcomer).post(outside::join))
         .route("/skills/{name}", get(skill::page))
+        .route("/skills/{name}/get", post(skill::get_free))
         .route("/theme", post(theme::switch))
         .route("/verify", get(verify::page).post(verify::confirm))
         .route("/{at_username}", get(profile::page).fallback(nothing_here))

@@ -101,5 +101,5 @@ fn expired(error: Error) -> PageError {
 
 /// A link works for an hour and once: whoever comes too late needs another one.
 fn asking_again(error: PageError) -> PageError {
-    error.offering("Request a new link", "/reset")
+    error.if_absent("Link expired", "Request a new link", "/reset")
 }

@@ -38,7 +38,7 @@ pub(super) async fn page(
     }
     let mut frame = browser.frame("signin");
     match query.get("done") {
-        "reset" => frame = frame.noting("good", "The password is changed. Sign in with the new one."),
+        "reset" => frame = frame.noting("good", "Password changed. Sign in with your new password."),
         "confirmed" => frame = frame.noting("good", "Your email address is confirmed. Sign in to continue."),
         _ => {}
     }

@@ -1,18 +1,34 @@
-//! Owns a skill's page, and the page that a stub's `/buy` opens. Refuses to take money: what cannot be paid here
-//! yet is said, with the way that works.
+//! A skill's page, which is also the page that a stub's `/buy` opens. It offers only what works: a button for
+//! a free skill, and words where there is nothing to press yet.
 
 use askama::Template;
 use axum::{
     extract::{Path, State},
     response::Response,
 };
-use skaas_app::{Error, listings};
+use skaas_app::{Error, grants, listings};
 use skaas_domain::{
     entitlement::Access,
     listing::{Listing, ListingState},
+    money::Price,
 };
 
-use super::{Browser, Frame, PageError, PagesState, frame::show};
+use super::{Browser, Frame, Member, PageError, PagesState, Query, Submitted, frame::show, go};
+
+/// What the visitor can do about the skill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Offer {
+    /// They have the full version.
+    Theirs,
+    /// It is free, and a button adds it.
+    Free,
+    /// It is free, and nobody is signed in.
+    SignIn,
+    /// It has a price, and payment is not set up.
+    Unpaid,
+    /// It has no price.
+    NotForSale,
+}
 
 #[derive(Template)]
 #[template(path = "skill.html")]
@@ -22,64 +38,76 @@ struct Page {
     version: Option<String>,
     price: String,
     repository: String,
-    /// Whether whoever is signed in has all of it now.
-    owned: bool,
-    /// Whether the way to get it is what was asked for.
-    buying: bool,
+    marketplace_name: String,
+    offer: Offer,
 }
 
-/// `GET /skills/{name}`.
+/// `GET /skills/{name}` and `GET /buy/{name}`.
 pub(super) async fn page(
     State(state): State<PagesState>,
     browser: Browser,
     Path(name): Path<String>,
+    Query(query): Query,
 ) -> Result<Response, PageError> {
-    offer(&state, &browser, &name, false).await
-}
-
-/// `GET /buy/{name}`.
-pub(super) async fn buy(
-    State(state): State<PagesState>,
-    browser: Browser,
-    Path(name): Path<String>,
-) -> Result<Response, PageError> {
-    offer(&state, &browser, &name, true).await
-}
-
-async fn offer(
-    state: &PagesState,
-    browser: &Browser,
-    name: &str,
-    buying: bool,
-) -> Result<Response, PageError> {
-    let nobody = || Error::NotFound("there is no such skill on offer".into());
-    let details = listings::find(&state.app, name).await.map_err(|error| match error {
+    let nobody = || Error::NotFound("this skill does not exist".into());
+    let details = listings::find(&state.app, &name).await.map_err(|error| match error {
         Error::NotFound(_) => nobody(),
         other => other,
     })?;
-    let access = match &browser.session {
-        Some(session) => Some(skaas_app::grants::access(&state.app, &session.user.username, name).await?),
+    let listing = details.listing;
+    let standing = match &browser.session {
+        Some(session) => Some(grants::standing(&state.app, session.user.id, &name).await?),
         None => None,
     };
-    let visible = details.listing.state == ListingState::Published
-        || access.is_some_and(|access| access != Access::Hidden);
-    if !visible {
+    let is_visible = listing.state == ListingState::Published
+        || standing.is_some_and(|standing| standing.access != Access::Hidden);
+    if !is_visible {
         return Err(nobody().into());
     }
-    let price = details.listing.price.map_or_else(|| "not on sale".to_owned(), |price| price.to_string());
-    let listing = &details.listing;
-    let frame = browser.frame("skill").described(
-        &listing.name,
-        &listing.description,
-        format!("/skills/{}", listing.name),
-    );
+    let (title, path) = (listing.name.clone(), format!("/skills/{}", listing.name));
+    let frame = browser.frame("skill").described(&title, &listing.description, path);
+    let frame = match query.get("done") {
+        "added" => {
+            frame.noting("good", "Added. Update the marketplace in your agent to get the full version.")
+        }
+        _ => frame,
+    };
     show(&Page {
         frame,
         version: details.releases.last().map(|release| release.version.clone()),
-        price,
-        repository: state.app.voice().source_url(&details.listing.name),
-        owned: matches!(access, Some(Access::Full { .. })),
-        listing: details.listing,
-        buying,
+        price: price(listing.price.as_ref()),
+        repository: state.app.voice().source_url(&listing.name),
+        marketplace_name: state.app.voice().marketplace_name.clone(),
+        offer: offer(&listing, standing),
+        listing,
     })
+}
+
+fn offer(listing: &Listing, standing: Option<grants::Standing>) -> Offer {
+    match (standing, &listing.price) {
+        (Some(standing), _) if standing.may_add_free => Offer::Free,
+        (Some(standing), _) if matches!(standing.access, Access::Full { .. }) => Offer::Theirs,
+        (None, Some(Price::Free)) => Offer::SignIn,
+        (_, Some(_)) => Offer::Unpaid,
+        (_, None) => Offer::NotForSale,
+    }
+}
+
+fn price(price: Option<&Price>) -> String {
+    match price {
+        None => "Not for sale".to_owned(),
+        Some(Price::Free) => "Free".to_owned(),
+        Some(paid) => paid.to_string(),
+    }
+}
+
+/// `POST /skills/{name}/get`.
+pub(super) async fn get_free(
+    State(state): State<PagesState>,
+    Member { signed_in, .. }: Member,
+    Path(name): Path<String>,
+    _: Submitted,
+) -> Result<Response, PageError> {
+    grants::add_free(&state.app, signed_in.user.id, &name).await?;
+    Ok(go(&format!("/skills/{name}?done=added"), []))
 }

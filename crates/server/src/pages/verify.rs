@@ -40,5 +40,5 @@ pub(super) async fn confirm(
 
 /// The profile page sends new links.
 fn another(error: Error) -> PageError {
-    PageError::from(error).offering("Send a new link", "/account")
+    PageError::from(error).if_absent("Link expired", "Send a new link", "/account")
 }

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// What is said to who is nobody.
-const NOBODY: &str = "send an api token of yours, or an access token given for this address, as \
+const NOBODY: &str = "send an API token of yours, or an access token given for this address, as \
                       `Authorization: Bearer`; there was none, or it works no more";
 
 /// An error on its way out as problem+json.

@@ -136,7 +136,7 @@ fn forged(forged: Forged) -> Error {
         Forged::Elsewhere => "this request came from another site; nothing was changed",
         Forged::Unproved => {
             "a browser changes something here only with the header X-CSRF-Token, which holds the csrf of our \
-             forms; nothing was changed. Programs use an api token instead"
+             forms; nothing was changed. Programs use an API token instead"
         }
     };
     Error::Forbidden(sentence.to_owned())

@@ -1,4 +1,4 @@
-//! Owns `/api/grants`: connected applications, seen from a program.
+//! `/api/grants`: authorized apps.
 
 use axum::{
     Json,
@@ -32,7 +32,7 @@ fn info(application: Application, current: Option<OauthGrantId>) -> GrantInfo {
     }
 }
 
-/// The applications that the user let in and that may still come in, the latest first.
+/// Lists the apps that the user authorized, most recent first.
 #[utoipa::path(
     get, path = "/api/grants", tag = "grants", operation_id = "listGrants",
     security(("token" = ["account"]), ("oauth" = ["account"]), ("session" = [])),
@@ -44,7 +44,7 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller) -> Answer<Json<
     Ok(Json(GrantList { grants: all.into_iter().map(|one| info(one, caller.grant())).collect() }))
 }
 
-/// Disconnects an application: all its tokens are refused from their next request on.
+/// Revokes the access of an app: the next request with any of its tokens is refused.
 #[utoipa::path(
     delete, path = "/api/grants/{id}", tag = "grants", operation_id = "revokeGrant",
     security(("token" = ["account"]), ("oauth" = ["account"]), ("session" = [], "csrf" = [])),
@@ -57,7 +57,7 @@ pub(crate) async fn revoke(
     Path(id): Path<String>,
 ) -> Answer<StatusCode> {
     let user = caller.allowed(&Need::Account { write: true })?;
-    let absent = || Error::NotFound("you have no such connected application".into());
+    let absent = || Error::NotFound("you have no authorized app with this ID".into());
     let id = id.parse().map_err(|_| absent())?;
     applications::revoke(&app, user.id, id).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -15,9 +15,9 @@ use super::{
     tokens::info,
 };
 
-/// Who asks.
+/// Shows who makes the request.
 ///
-/// Any token may ask; the address is told to one with the scope `account` only.
+/// Any token may ask; the email address requires the scope `account`.
 #[utoipa::path(
     get, path = "/api/me", tag = "account", operation_id = "getMe",
     security(("token" = []), ("oauth" = []), ("session" = [])),
@@ -41,7 +41,7 @@ pub(crate) async fn me(State(app): State<App>, caller: Caller) -> Answer<Json<Me
     }))
 }
 
-/// What everybody may know of a user.
+/// Shows the public profile of a user.
 #[utoipa::path(
     get, path = "/api/users/{username}", tag = "users", operation_id = "getUser",
     params(("username" = String, Path, description = "Lower-case letters, digits and single hyphens", example = "ann")),

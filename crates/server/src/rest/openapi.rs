@@ -15,7 +15,7 @@ use super::{grants, me, sessions, tokens};
 #[openapi(
     info(
         title = "skaas",
-        description = "Accounts, api tokens, sessions and connected applications of a skaas server. The same as a \
+        description = "Accounts, API tokens, sessions and authorized apps of a skaas server. The same as a \
             page: [/api](/api). Errors are RFC 9457 problem+json, with a sentence about what to do. Times are \
             RFC 3339 in UTC, durations are whole seconds. Readers ignore fields that they do not know.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
@@ -30,9 +30,9 @@ use super::{grants, me, sessions, tokens};
     modifiers(&Ways),
     tags(
         (name = "account", description = "Who asks."),
-        (name = "tokens", description = "Api tokens: shown once, stored hashed, refused from the moment they are revoked."),
+        (name = "tokens", description = "API tokens: shown once, stored as hashes, refused as soon as they are revoked."),
         (name = "sessions", description = "The browsers that the user is signed in with."),
-        (name = "grants", description = "Connected applications: OAuth clients that the user let in."),
+        (name = "grants", description = "Authorized apps: OAuth clients that the user authorized."),
         (name = "users", description = "What everybody may know of a user.")
     )
 )]
@@ -47,31 +47,31 @@ impl Modify for Ways {
             .scheme(HttpAuthScheme::Bearer)
             .bearer_format("sk_live_…")
             .description(Some(
-                "An api token, made on the page of api tokens or by `skaas auth`. As the password of Basic it \
-                 works too.",
+                "An API token, created under Settings or by `skaas auth`. It also works as the password of \
+                 Basic authentication.",
             ))
             .build();
         let scopes = Scopes::from_iter([
-            ("account", "see and change the account, its tokens and sessions"),
-            ("read-only", "change nothing, whatever else is allowed"),
+            ("account", "view and change the account, tokens and sessions"),
+            ("read-only", "read only: change nothing"),
         ]);
         let code =
             AuthorizationCode::with_refresh_url("/oauth/authorize", "/oauth/token", scopes, "/oauth/token");
         let oauth = OAuth2::with_description(
             [Flow::AuthorizationCode(code)],
-            "An access token for an application that acts for others: authorization code with PKCE (S256), or \
-             device authorization, with `resource` naming this interface. One given for another resource is \
-             refused here. `/.well-known/oauth-protected-resource/api` says where to begin.",
+            "An access token for an app that acts for a user: authorization code with PKCE (S256), or device \
+             authorization, with this API as the `resource`. Tokens for other resources are refused. \
+             `/.well-known/oauth-protected-resource/api` says where to start.",
         );
         let session = ApiKeyValue::with_description(
             "__Host-skaas",
-            "The cookie of a browser that is signed in, for our own pages (`skaas` where there is no https). It \
-             counts where no Authorization is sent, and opens no git repository.",
+            "The session cookie of a signed-in browser, for our own pages (named `skaas` without https). It is \
+             used only if there is no Authorization header, and never for git.",
         );
         let csrf = ApiKeyValue::with_description(
             "X-CSRF-Token",
-            "Beside the cookie, wherever something is changed: the value of `csrf` in any form of our pages in \
-             the same browser.",
+            "Required with the cookie for every change: the value of `csrf` in any form on our pages in the \
+             same browser.",
         );
         let components = document.components.get_or_insert_with(Default::default);
         for (name, way) in [

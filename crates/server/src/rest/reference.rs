@@ -185,8 +185,10 @@ fn way(way: &Value) -> String {
         let scopes =
             if scopes.is_empty() { String::new() } else { format!(" with scope {}", scopes.join(" ")) };
         match way_name(name) {
-            // Within a sentence; a header's name stays as it is.
-            Some(name) if name.contains(' ') => format!("{}{scopes}", name.to_lowercase()),
+            // Within a sentence, where acronyms and header names stay as they are.
+            Some(name) if name.contains(' ') => {
+                format!("{}{scopes}", name.to_lowercase().replace("api ", "API "))
+            }
             other => format!("{}{scopes}", other.unwrap_or(name)),
         }
     });
@@ -198,7 +200,7 @@ fn way(way: &Value) -> String {
 
 fn way_name(scheme: &str) -> Option<&'static str> {
     match scheme {
-        "token" => Some("Api token"),
+        "token" => Some("API token"),
         "oauth" => Some("Access token"),
         "session" => Some("Signed-in browser"),
         "csrf" => Some("X-CSRF-Token"),
@@ -369,8 +371,8 @@ mod tests {
     fn ways_to_show_who_one_is_are_told_in_words() {
         let told = |id: &str| shown().into_iter().find(|one| one.id == id).unwrap().ways.join("; ");
         insta::assert_snapshot!([told("listTokens"), told("revokeToken"), told("getUser")].join("\n"), @r"
-        api token with scope account; access token with scope account; signed-in browser
-        api token with scope account; access token with scope account; signed-in browser with X-CSRF-Token
+        API token with scope account; access token with scope account; signed-in browser
+        API token with scope account; access token with scope account; signed-in browser with X-CSRF-Token
         ");
     }
 }

@@ -38,20 +38,19 @@ refusals! {
     /// For bodies and parameters.
     Unfit = "400", "The request is malformed: its body, a parameter, or percent-escapes that are not UTF-8. Nothing was changed.", None;
     /// For every address that is not open to everybody.
-    Unknown = "401", "Nothing was shown that works: no token, a wrong one, or one that has ended or was \
-        revoked.", Some(("WWW-Authenticate", "Where an access token for this interface is to be had."));
+    Unknown = "401", "No valid credentials: the token is missing, wrong, expired or revoked.", Some(("WWW-Authenticate", "Where to get an access token for this API."));
     /// For every address that is not open to everybody.
-    Limited = "403", "What was shown works, but may not do this; the name beside it in Basic is another's; or a \
+    Limited = "403", "The credentials are valid but don't allow this, the Basic username is another user's, or a \
         browser sent no X-CSRF-Token.",
-        Some(("WWW-Authenticate", "Which scope is missing, where it is that."));
+        Some(("WWW-Authenticate", "The missing scope, if that is the reason."));
     /// For addresses that name something.
-    Absent = "404", "There is none, or it is another's: both read the same.", None;
+    Absent = "404", "It does not exist, or it belongs to another user.", None;
     /// For bodies.
     TooLarge = "413", "The body is larger than 64 KiB.", None;
     /// For every address.
-    TooOften = "429", "There were too many requests; the next one is taken after a while.",
-        Some(("Retry-After", "When that is, in seconds."));
+    TooOften = "429", "Too many requests. Try again later.",
+        Some(("Retry-After", "Seconds to wait."));
     /// For every address.
-    Away = "503", "The server is busy, or what it stands on is away; nothing was changed.",
-        Some(("Retry-After", "When it is worth asking again, in seconds."));
+    Away = "503", "The server is busy or temporarily unavailable; nothing was changed.",
+        Some(("Retry-After", "Seconds to wait."));
 }

@@ -27,7 +27,7 @@ fn info(session: &Session, current: Option<SessionId>) -> SessionInfo {
     }
 }
 
-/// The browser logins that still hold, the latest used first.
+/// Lists the user's browser sessions, most recently used first.
 #[utoipa::path(
     get, path = "/api/sessions", tag = "sessions", operation_id = "listSessions",
     security(("token" = ["account"]), ("oauth" = ["account"]), ("session" = [])),
@@ -39,7 +39,7 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller) -> Answer<Json<
     Ok(Json(SessionList { sessions: all.iter().map(|session| info(session, caller.session())).collect() }))
 }
 
-/// Ends one browser login at once.
+/// Ends a browser session immediately.
 #[utoipa::path(
     delete, path = "/api/sessions/{id}", tag = "sessions", operation_id = "revokeSession",
     security(("token" = ["account"]), ("oauth" = ["account"]), ("session" = [], "csrf" = [])),
@@ -52,7 +52,7 @@ pub(crate) async fn revoke(
     Path(id): Path<String>,
 ) -> Answer<StatusCode> {
     let user = caller.allowed(&Need::Account { write: true })?;
-    let id = id.parse().map_err(|_| Error::NotFound("you have no such session".into()))?;
+    let id = id.parse().map_err(|_| Error::NotFound("you have no session with this ID".into()))?;
     match caller.person() {
         None => sessions::revoke_of(&app, user.id, id).await?,
         Some(signed_in) => sessions::revoke(&app, signed_in, id).await.map_err(refused)?,

@@ -25,10 +25,10 @@ use super::{
 
 /// An application keeps what it was given until it is disconnected, and nothing longer.
 const NOT_FOR_APPLICATIONS: &str =
-    "a connected application makes no api tokens; ask the person to make one on their page of api tokens";
+    "an authorized app cannot create API tokens; ask the user to create one on the API tokens page";
 /// An application ends what it has at `/oauth/revoke`, a browser at `/signout`.
-const NO_TOKEN_ASKS: &str = "this was not asked with an api token; a connected application revokes its own at \
-     /oauth/revoke, and a browser signs out";
+const NO_TOKEN_ASKS: &str = "this request has no API token; authorized apps revoke their tokens at \
+     /oauth/revoke, and browsers sign out";
 
 fn asking(caller: &Caller) -> Option<TokenId> {
     caller.token().map(|token| token.id)
@@ -51,7 +51,7 @@ pub(super) fn info(token: &TokenRecord, current: Option<TokenId>) -> TokenInfo {
     }
 }
 
-/// All of the user's tokens, oldest first, revoked ones too.
+/// Lists all API tokens of the user, oldest first, including revoked ones.
 #[utoipa::path(
     get, path = "/api/tokens", tag = "tokens", operation_id = "listTokens",
     security(("token" = ["account"]), ("oauth" = ["account"]), ("session" = [])),
@@ -63,10 +63,10 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller) -> Answer<Json<
     Ok(Json(TokenList { tokens: all.iter().map(|token| info(token, asking(&caller))).collect() }))
 }
 
-/// Makes a token.
+/// Creates an API token.
 ///
-/// The answer is the only place where it is ever shown. It cannot do more than the one that asks, nor work
-/// longer, and a connected application makes none.
+/// The response is the only place where it is shown. It can't have more scopes than the calling token, nor a
+/// later expiry date. Authorized apps can't create tokens.
 #[utoipa::path(
     post, path = "/api/tokens", tag = "tokens", operation_id = "createToken",
     security(("token" = ["account"]), ("session" = [], "csrf" = [])),
@@ -160,7 +160,7 @@ pub(crate) async fn revoke(
     revoked(&app, &user.username, &id, descendants, asking(&caller)).await
 }
 
-/// Revokes the token that asks: any token may end itself.
+/// Revokes the token that makes the request. Any token may revoke itself.
 #[utoipa::path(
     delete, path = "/api/tokens/current", tag = "tokens", operation_id = "revokeCurrentToken",
     security(("token" = [])),

@@ -46,7 +46,7 @@ fn tries_run_out_for_accounts_that_exist_and_for_those_that_do_not_on_every_node
             }
             let page = signs_in(&mut app.browser(), login, PASSWORD);
             assert_eq!(page.status(), 429, "{login}");
-            page.says("too many tries");
+            page.says("Too many attempts");
             let wait: u64 = page.answer.header("retry-after").unwrap().parse().unwrap();
             assert!((1..=900).contains(&wait), "{wait}");
         }
@@ -286,7 +286,7 @@ fn an_account_is_deleted_by_typing_its_name_and_the_password_and_its_name_stays_
         let mut ann = joins(app, "ann");
         let page = ann.open("/account");
         for (typed, password, says) in
-            [("bob", PASSWORD, "Type ann to delete"), ("ann", "wrong", "This is not your password")]
+            [("bob", PASSWORD, "Type ann to confirm"), ("ann", "wrong", "This is not your password")]
         {
             let page = ann.submit(&page, "/account/delete", &[("username", typed), ("current", password)]);
             assert_eq!(page.status(), 422);
@@ -295,7 +295,7 @@ fn an_account_is_deleted_by_typing_its_name_and_the_password_and_its_name_stays_
         let done = ann.submit(&page, "/account/delete", &[("username", "ann"), ("current", PASSWORD)]);
         done.says("Your account is deleted");
         assert!(!is_in(&mut ann));
-        signs_in(&mut ann, "ann", PASSWORD).says("No account has this name");
+        signs_in(&mut ann, "ann", PASSWORD).says("Wrong username");
         assert_eq!(ann.open("/@ann").status(), 404);
         let page = ann.open("/signup");
         let fields = [("username", "ann"), ("email", "ann@example.test"), ("password", PASSWORD)];

@@ -238,6 +238,7 @@ fn no_password_address_cookie_or_link_is_ever_logged() {
 #[test]
 fn whoever_is_led_to_sign_in_by_a_form_comes_back_to_a_page() {
     story(|app| {
+        app.creator("maker").publishes("lint-pro").free();
         let mut ann = joins(app, "ann");
         let mut stranger = app.browser();
         let csrf = stranger.open("/").hidden_fields("/theme").remove(0).1;
@@ -253,6 +254,7 @@ fn whoever_is_led_to_sign_in_by_a_form_comes_back_to_a_page() {
             "/account/tokens/revoke",
             "/auth/github/link",
             "/device",
+            "/skills/lint-pro/get",
         ] {
             let led = stranger.post(path, &[("csrf", &csrf)], &[]);
             let to = led.answer.header("location").unwrap_or_else(|| panic!("{path}: {}", led.html()));

@@ -115,7 +115,7 @@ fn a_stranger_chooses_a_name_once_and_is_known_from_then_on() {
         bob.open("/signin").says("Continue with GitHub");
         let back = github.agrees(&begins(&mut bob), 7, "bob@example.test");
         let page = bob.open(&back);
-        page.says("Choose a name").says("value=\"octo-7\"").says("bob@example.test");
+        page.says("Choose a username").says("value=\"octo-7\"").says("bob@example.test");
         let taken = bob.submit(&page, "/signup/identity", &[("username", "ann")]);
         assert_eq!(taken.status(), 422);
         taken.says("id=\"username-fault\"");
@@ -137,7 +137,7 @@ fn an_address_never_links_accounts_by_itself() {
         let mut eve = app.browser_at(&node);
         let back = github.agrees(&begins(&mut eve), 66, "ann@example.test");
         let page = eve.open(&back);
-        page.says("sign in to it first");
+        page.says("sign in to it</a>");
         let page = eve.submit(&page, "/signup/identity", &[("username", "eve")]);
         page.says(">eve</a>");
         eve.open("/account").says("None yet").omits("ann@example.test");
@@ -146,10 +146,10 @@ fn an_address_never_links_accounts_by_itself() {
         // An address that GitHub did not check is not even spoken of.
         let mut carl = app.browser_at(&node);
         let back = github.agrees(&begins(&mut carl), 67, "?ann@example.test");
-        carl.open(&back).says("Choose a name").omits("ann@example.test");
+        carl.open(&back).says("Choose a username").omits("ann@example.test");
         // And whom GitHub does not let us ask has none.
         let back = github.agrees(&begins(&mut carl), 68, "");
-        carl.open(&back).says("Choose a name");
+        carl.open(&back).says("Choose a username");
     });
 }
 
@@ -184,10 +184,10 @@ fn a_sign_in_ends_only_where_it_began_in_time_and_once() {
         let mut victim = app.browser_at(&node);
         let page = victim.open(&back);
         assert_eq!(page.status(), 403, "login CSRF: {}", page.html());
-        page.says("was not begun in this browser");
+        page.says("was started in another browser");
         assert!(!is_in(&mut victim));
         let page = eve.open(&back);
-        page.says("Choose a name");
+        page.says("Choose a username");
         let pending = page.path.clone();
         assert_eq!(victim.open(&pending).status(), 403, "what was proved stays in its browser too");
         assert_eq!(eve.open(&back).status(), 403, "once");
@@ -210,7 +210,7 @@ fn a_sign_in_ends_only_where_it_began_in_time_and_once() {
         let state = asked.split("state=").nth(1).unwrap().split('&').next().unwrap();
         let page = eve.open(&format!("/auth/github/callback?state={state}&code={code}"));
         assert_eq!(page.status(), 403);
-        page.says("did not prove who you are");
+        page.says("did not confirm who you are");
     });
 }
 
@@ -223,7 +223,7 @@ fn what_began_at_one_provider_ends_at_no_other() {
         let back = github.agrees(&begins(&mut eve), 66, "eve@example.test");
         let page = eve.open(&back.replace("/auth/github/", "/auth/forge/"));
         assert_eq!(page.status(), 403);
-        page.says("was not begun in this browser");
+        page.says("was started in another browser");
         assert_eq!(eve.open(&back).status(), 403, "and it is used up");
         let mut ann = joins(app, "ann").at(&node);
         let back = github.agrees(&begins_to_link(&mut ann), 1, "ann@example.test");
@@ -246,7 +246,7 @@ fn who_began_to_link_ends_it_and_nobody_else_and_never_the_last_way_in_is_taken_
         signs_in(&mut eve, "ann", PASSWORD);
         let page = eve.open(&back);
         assert_eq!(page.status(), 403);
-        page.says("Another person began to link this");
+        page.says("This was started by another user");
         ann.open("/account/identities").says("No linked accounts");
         let back = github.agrees(&begins_to_link(&mut ann), 1, "ann@example.test");
         ann.open(&back).says("Linked").says("github:1");
@@ -282,7 +282,7 @@ fn who_began_to_link_ends_it_and_nobody_else_and_never_the_last_way_in_is_taken_
         let page = dora.open(&format!("/account/identities/unlink?identity={id}"));
         let refused = dora.submit(&page, "/account/identities/unlink", &[]);
         assert_eq!(refused.status(), 409);
-        refused.says("only way to sign in").says("github:4");
+        refused.says("only sign-in method").says("github:4");
     });
 }
 

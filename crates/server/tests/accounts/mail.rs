@@ -21,7 +21,7 @@ fn an_address_counts_once_its_owner_says_so_and_not_because_a_link_was_opened() 
         let mut ann = signs_up(app, "ann");
         ann.open("/account").says("None yet").omits("ann@example.test");
         let mut other = app.browser();
-        signs_in(&mut other, "ann@example.test", PASSWORD).says("No account has this name");
+        signs_in(&mut other, "ann@example.test", PASSWORD).says("Wrong username");
         let link = app.link_mailed_to("ann@example.test");
         // A mail program opens it.
         let page = app.browser().open(&link);
@@ -56,7 +56,7 @@ fn signing_up_reads_the_same_whether_the_address_is_known_here_or_not() {
         assert_eq!(known, unknown);
         let mails = app.mails();
         let warned = mails.iter().filter(|mail| mail.contains("To: ann@example.test"));
-        let warned: Vec<_> = warned.filter(|mail| mail.contains("You have an account already")).collect();
+        let warned: Vec<_> = warned.filter(|mail| mail.contains("You already have an account")).collect();
         assert_eq!(warned.len(), 1, "{mails:#?}");
         assert!(!warned[0].contains("?code="), "nobody is led to confirm it for another's account");
         eve.open("/account").says("None yet");
@@ -78,7 +78,7 @@ fn nobody_blocks_anothers_address_by_typing_it() {
         let page = squatter.open(&mallorys);
         let page = squatter.submit(&page, "/verify", &[]);
         assert_eq!(page.status(), 409);
-        page.says("another account&#39;s by now");
+        page.says("Another account already uses this email address");
         squatter.open("/account").says("None yet");
     });
 }
@@ -107,10 +107,10 @@ fn a_reset_needs_the_mailbox_ends_every_session_and_works_once_within_the_hour()
         let weak = phone.submit(&page, "/reset/new", &[("password", "password123")]);
         assert_eq!(weak.status(), 422);
         weak.says("aria-invalid=\"true\"").says("id=\"password-fault\"");
-        phone.submit(&weak, "/reset/new", &[("password", NEW_PASSWORD)]).says("The password is changed");
+        phone.submit(&weak, "/reset/new", &[("password", NEW_PASSWORD)]).says("Password changed");
         assert!(!is_in(&mut ann), "every session ends");
         assert_eq!(phone.open(&link).status(), 404, "a link works once");
-        signs_in(&mut ann, "ann", PASSWORD).says("No account has this name");
+        signs_in(&mut ann, "ann", PASSWORD).says("Wrong username");
         signs_in(&mut ann, "ann", NEW_PASSWORD);
         assert!(is_in(&mut ann));
     });
@@ -132,7 +132,7 @@ fn a_changed_address_waits_for_its_link_and_the_old_one_is_told() {
         let told =
             |mail: &String| mail.contains("To: ann@example.test") && mail.contains("was changed just now");
         assert!(app.mails().iter().any(told));
-        signs_in(&mut app.browser(), "ann@example.test", PASSWORD).says("No account has this name");
+        signs_in(&mut app.browser(), "ann@example.test", PASSWORD).says("Wrong username");
     });
 }
 
@@ -259,7 +259,7 @@ fn no_mailed_link_outlives_the_password_or_the_address_it_was_mailed_under() {
         let asks_reset = |email: &str| {
             let mut browser = app.browser();
             let page = browser.open("/reset");
-            browser.submit(&page, "/reset", &[("email", email)]).says("Look into your mail");
+            browser.submit(&page, "/reset", &[("email", email)]).says("Check your email");
             app.link_mailed_to(email)
         };
         // Whoever has a session of Ann's for a moment would have her address be theirs.
@@ -271,7 +271,7 @@ fn no_mailed_link_outlives_the_password_or_the_address_it_was_mailed_under() {
         assert_eq!(thief.visit(&stolen).status(), 200);
         let link = asks_reset("ann@example.test");
         let page = ann.open(&link);
-        ann.submit(&page, "/reset/new", &[("password", NEW_PASSWORD)]).says("The password is changed");
+        ann.submit(&page, "/reset/new", &[("password", NEW_PASSWORD)]).says("Password changed");
         assert_eq!(thief.visit(&stolen).status(), 404, "the owner chose a new password");
 
         signs_in(&mut ann, "ann", NEW_PASSWORD);

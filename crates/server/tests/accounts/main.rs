@@ -11,6 +11,7 @@ mod mail;
 mod misbehaving_providers;
 mod rest;
 mod settings;
+mod skill;
 mod tokens;
 
 use skaas_testkit::app::{Browser, Page, TestApp};

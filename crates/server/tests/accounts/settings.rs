@@ -84,6 +84,9 @@ fn an_error_page_offers_what_solves_it() {
             let page = stranger.open(path);
             assert_eq!(page.status(), status, "{path}");
             page.says(button);
+            if path.contains("code=") {
+                page.says("<h1>Link expired</h1>");
+            }
         }
         // A form whose token is of another session leads back to the page that has a new one.
         let forged = ann.post("/account/email", &[("csrf", "0"), ("email", "x@example.test")], &[]);

@@ -14,7 +14,7 @@ fn a_token_is_shown_once_opens_git_and_is_refused_from_the_moment_it_is_revoked(
     story(|app| {
         let mut ann = joins(app, "ann");
         let page = ann.open("/account/tokens");
-        page.says("There are no tokens yet");
+        page.says("No API tokens yet");
         let fields = [("name", "laptop"), ("access", "full"), ("days", "30")];
         let made = ann.submit(&page, "/account/tokens", &fields);
         let html = made.html();
@@ -83,13 +83,13 @@ fn a_token_form_never_gives_full_access_to_somebody_who_selected_less() {
             refused.says("value=\"limited\" checked").omits("value=\"full\" checked");
             // Without the radio button, as without any choice of it, the selection counts.
             let made = ann.submit(&page, "/account/tokens", &[("name", "ci"), selection, ("days", "30")]);
-            made.says("sk_live_").omits("do everything that you can do");
+            made.says("sk_live_").omits("full access: everything");
         }
         let nothing = ann.submit(&page, "/account/tokens", &[("name", "ci"), ("days", "30")]);
         assert_eq!(nothing.status(), 422, "nothing selected is not everything");
         nothing.omits("Token created").says("Select at least one permission");
         let unheard = [("name", "ci"), ("access", "FULL"), ("scope", "creator"), ("days", "30")];
-        ann.submit(&page, "/account/tokens", &unheard).omits("do everything that you can do");
+        ann.submit(&page, "/account/tokens", &unheard).omits("full access: everything");
     });
 }
 
@@ -100,14 +100,14 @@ fn a_created_token_comes_with_what_it_may_do_and_when_it_expires() {
         let page = ann.open("/account/tokens");
         let narrow = [("name", "ci"), ("access", "limited"), ("scope", "mcp"), ("skills", "lint-pro")];
         let made = ann.submit(&page, "/account/tokens", &[&narrow[..], &[("days", "30")]].concat());
-        made.says("use our tools through MCP").says("of its skills lint-pro").says("in 30 days");
+        made.says("use tools through MCP").says("your marketplace and the skill lint-pro").says("in 30 days");
         let full = [("name", "laptop"), ("access", "full"), ("days", "0")];
         ann.submit(&page, "/account/tokens", &full)
-            .says("do everything that you can do")
+            .says("full access: everything you can do")
             .says("No expiry date");
         let reader = [("name", "reader"), ("access", "full"), ("scope", "read-only"), ("days", "30")];
         let made = ann.submit(&page, "/account/tokens", &reader);
-        made.says("see everything that you can see").omits("do everything");
+        made.says("read everything you can see").omits("full access: everything");
     });
 }
 

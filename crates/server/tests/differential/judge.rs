@@ -38,7 +38,8 @@ impl Shown {
                 let for_sale = words.contains("PURCHASE");
                 let price = skill.price.filter(|_| for_sale).map(|cents| match cents {
                     0 => "free".to_owned(),
-                    cents => format!("{}.{:02} USD", cents / 100, cents % 100),
+                    cents if cents % 100 == 0 => format!("${}", cents / 100),
+                    cents => format!("${}.{:02}", cents / 100, cents % 100),
                 });
                 Some(Self::Stub(format!("{} {words}", skill.description), price))
             }

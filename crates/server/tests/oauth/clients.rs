@@ -140,7 +140,7 @@ fn a_client_finds_its_way_from_a_401_to_tokens() {
         // Who asks is said before anybody is sent anywhere to sign in.
         let page = Browser::at(port).opens(&question);
         assert_eq!(page.status, 200);
-        for shown in ["Inspector", "an app on this computer", BACK, MCP, "Sign in to go on"] {
+        for shown in ["Inspector", "an app on this computer", BACK, MCP, "Sign in to continue"] {
             assert!(page.text().contains(shown), "{shown}: {}", page.text());
         }
         assert!(!page.text().contains("value=\"approve\""));
@@ -267,7 +267,7 @@ fn no_link_of_ours_leads_to_a_site_that_somebody_registered_before_the_person_sa
                     assert_eq!((page.status, page.header("location")), (400, None), "{question}");
                     let text = page.text();
                     assert!(!text.contains("http-equiv"), "{text}");
-                    for part in [&format!("href=\"{back}?error="), &format!("Go on to {shown}</a>")] {
+                    for part in [&format!("href=\"{back}?error="), &format!("Continue to {shown}</a>")] {
                         assert!(text.contains(part), "{part}: {text}");
                     }
                 }

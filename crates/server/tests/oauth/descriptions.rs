@@ -45,7 +45,7 @@ fn a_client_that_describes_itself_is_named_with_the_host_that_does() {
         let page = ann.opens(&question);
         assert_eq!(page.status, 200, "{}", page.text());
         let host = id["https://".len()..].split('/').next().unwrap();
-        for shown in ["<strong>Herons</strong>", &format!("described by <strong>{host}</strong>"), &id, BACK]
+        for shown in ["<strong>Herons</strong>", &format!("published by <strong>{host}</strong>"), &id, BACK]
         {
             assert!(page.text().contains(shown), "{shown}: {}", page.text());
         }
@@ -73,9 +73,9 @@ fn a_device_whose_client_describes_itself_is_asked_about_with_the_host_that_does
         let shown = begun["user_code"].as_str().unwrap();
         let page = ann.opens(&format!("/device?user_code={shown}")).text();
         let host = id["https://".len()..].split('/').next().unwrap();
-        assert!(page.contains(&format!("<dt>Described by</dt><dd>{host}</dd>")), "{page}");
+        assert!(page.contains(&format!("<dt>Published by</dt><dd>{host}</dd>")), "{page}");
         let done = ann.sends("/device", &[("user_code", shown), ("answer", "approve")]).text();
-        assert!(done.contains("under <a href=\"/account/applications\">Apps</a>"), "{done}");
+        assert!(done.contains("under <a href=\"/account/applications\">Authorized apps</a>"), "{done}");
         let code = begun["device_code"].as_str().unwrap();
         let fields = [("grant_type", device_code), ("client_id", &id), ("device_code", code)];
         let (status, given) = post(port, "/oauth/token", &fields);
@@ -196,7 +196,7 @@ fn nobody_has_us_ask_one_host_after_the_other() {
             let stranger = format!("https://10.0.0.{number}/client.json");
             refused(&ann.opens(&question(&stranger, &[])), "is not a public address");
         }
-        refused(&ann.opens(&question(&id, &[])), "too many tries");
+        refused(&ann.opens(&question(&id, &[])), "Too many attempts");
         let known = post(node.port(), "/oauth/device_authorization", &[("client_id", &id)]);
         assert_eq!((known.0, site.asked()), (429, 0), "{}", known.1);
         app.pass(SignedDuration::from_hours(1));

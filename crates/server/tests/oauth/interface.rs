@@ -58,7 +58,7 @@ fn a_client_finds_the_rest_interface_from_its_401() {
         let client = client(port);
         let page = ann.opens(&question(&client, &[("resource", API), ("scope", "account")]));
         assert!(
-            page.text().contains(API) && page.text().contains("see and change your account"),
+            page.text().contains(API) && page.text().contains("view and change your account"),
             "{}",
             page.text()
         );
@@ -154,7 +154,7 @@ fn an_application_does_what_it_was_allowed_and_makes_nothing_that_outlives_it() 
         for body in [r#"{"name":"for ever"}"#, r#"{"name":"for ever","scopes":"account"}"#] {
             let refused = ask(port, &wide, "POST", "/api/tokens", body);
             assert_eq!(refused.status, 403, "{}", refused.text());
-            assert!(refused.text().contains("makes no api tokens"), "{}", refused.text());
+            assert!(refused.text().contains("cannot create API tokens"), "{}", refused.text());
         }
         assert_eq!(browser::json(&ask(port, &wide, "GET", "/api/tokens", ""))["tokens"], json!([]));
         let other = ask(port, &wide, "DELETE", "/api/tokens/current", "");

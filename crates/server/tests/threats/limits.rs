@@ -159,7 +159,7 @@ fn the_first_question_of_git_is_never_counted_and_a_token_that_works_is_never_it
         let told = nobody().bearer("sk_live_nonsense").get(&refs(MARKETPLACE));
         says_when(&told);
         assert!(told.header("content-type").unwrap().starts_with("text/plain"));
-        assert!(told.text().contains("from this address"), "{}", told.text());
+        assert!(told.text().contains("from this IP address"), "{}", told.text());
         probes(&mut nobody());
         // From the same address come people whose tokens work: real git takes the probe and two questions.
         bob.at(&node).clones("lint-pro").sees_stub();
@@ -212,7 +212,7 @@ fn who_has_no_token_is_counted_by_address_at_every_door() {
             let told = ask(&mut line, door, &from(99));
             says_when(&told);
             assert!(
-                told.text().to_lowercase().contains("many requests from this address"),
+                told.text().to_lowercase().contains("many requests from this ip address"),
                 "{}",
                 told.text()
             );

@@ -141,7 +141,7 @@ pub(super) async fn answer(
     Submitted(fields): Submitted,
 ) -> Result<Response, PageError> {
     let Some(signed_in) = &browser.session else {
-        let sentence = "you were signed out meanwhile; go back to the app and begin again";
+        let sentence = "you were signed out; sign in, then return to the app and start again";
         return Err(PageError::new(StatusCode::UNAUTHORIZED, sentence));
     };
     let get = |name: &str| Some(fields.get(name).to_owned()).filter(|value| !value.is_empty());
@@ -156,7 +156,7 @@ pub(super) async fn answer(
         _ => {
             return Err(PageError::new(
                 StatusCode::BAD_REQUEST,
-                "the answer is yes or no; nothing was changed",
+                "choose Authorize or Cancel; nothing was changed",
             ));
         }
     };

@@ -99,7 +99,7 @@ pub(super) async fn answer(
         _ => {
             return Err(PageError::new(
                 StatusCode::BAD_REQUEST,
-                "the answer is yes or no; nothing was changed",
+                "choose Authorize or Cancel; nothing was changed",
             ));
         }
     };
