@@ -75,7 +75,7 @@ fn read_by_people(path: &Path) -> String {
 }
 
 fn is_word(text: &str, at: usize, len: usize) -> bool {
-    let letter = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+    let letter = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
     !letter(text[..at].chars().next_back()) && !letter(text[at + len..].chars().next())
 }
 
