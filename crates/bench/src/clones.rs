@@ -14,6 +14,10 @@ use crate::{
     table::{Standing, Table, size, time, times},
 };
 
+/// The requests of a clone, in git's order.
+pub(crate) const REQUESTS: [&str; 4] =
+    ["GET info/refs, no token: 401", "GET info/refs", "POST ls-refs", "POST fetch"];
+
 /// How far from its target a figure may be at first.
 const AT_FIRST: f64 = 2.0;
 
@@ -211,9 +215,8 @@ pub(crate) fn breakdown(case: &Case, server: &Server, limit: &Bystander, effort:
             side("static file", limit.files, file.only(n), &limit.meter),
         ];
         let [ours, empty, file] = three(compare(&sides, effort)?)?;
-        let what = ["GET info/refs, no token: 401", "GET info/refs", "POST ls-refs", "POST fetch"];
         table.row(vec![
-            (*what.get(n).context("four requests")?).to_owned(),
+            (*REQUESTS.get(n).context("four requests")?).to_owned(),
             size(exchange.content.len() as u64),
             time(ours.median()),
             time(empty.median()),

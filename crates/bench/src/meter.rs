@@ -45,6 +45,14 @@ impl Meter {
         }
     }
 
+    /// A command that will run under this meter, started by `tool` where one is named.
+    pub(crate) fn command_under(&self, tool: &[&str], program: impl AsRef<Path>) -> Command {
+        let Some((tool, arguments)) = tool.split_first() else { return self.command(program) };
+        let mut command = self.command(tool);
+        command.args(arguments).arg(program.as_ref());
+        command
+    }
+
     /// A command that will run under this meter.
     pub(crate) fn command(&self, program: impl AsRef<Path>) -> Command {
         match self {

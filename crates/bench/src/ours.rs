@@ -71,15 +71,22 @@ impl Installation {
 
     /// Starts serving.
     pub(crate) fn serve(&self) -> Result<Server> {
+        self.serve_under(&[])
+    }
+
+    /// The same, with `tool` as the program that runs the server.
+    pub(crate) fn serve_under(&self, tool: &[&str]) -> Result<Server> {
         let name = self.folder.file_name().and_then(|name| name.to_str()).unwrap_or("skaas").to_owned();
-        let mut meter = Meter::new(&name);
-        let port_file = self.folder.join("port");
+        let suffix = if tool.is_empty() { "" } else { "-counted" };
+        let mut meter = Meter::new(&format!("{name}{suffix}"));
+        let port_file = self.folder.join(format!("port{suffix}"));
         drop(fs::remove_file(&port_file));
-        let mut command = meter.command(&self.binary);
+        let mut command = meter.command_under(tool, &self.binary);
         self.prepare(&mut command);
         command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(self.data());
         command.arg("--port-file").arg(&port_file);
-        let mut running = Running::start(command, &mut meter, &self.folder.join("server.log"))?;
+        let mut running =
+            Running::start(command, &mut meter, &self.folder.join(format!("server{suffix}.log")))?;
         let address = running.wait_for_port(&port_file)?;
         Ok(Server { address, running, meter })
     }
@@ -95,5 +102,10 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn pid(&self) -> u32 {
         self.running.pid()
+    }
+
+    /// Only the process.
+    pub(crate) fn into_running(self) -> Running {
+        self.running
     }
 }

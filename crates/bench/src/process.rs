@@ -41,7 +41,7 @@ pub(crate) fn goes_with_the_run(folder: &Path) {
 pub(crate) fn end_everything() {
     let leftovers = LEFTOVERS.lock().expect("no one panics with it");
     for pid in &leftovers.started {
-        drop(kill_process_group(*pid, Signal::KILL));
+        kill_process_group(*pid, Signal::KILL).ok();
     }
     // The run itself goes on until the process ends, and may write once more.
     for _ in 0..20 {
@@ -79,6 +79,18 @@ impl Running {
         self.child.id()
     }
 
+    /// Asks it to stop and waits; gives what it printed.
+    pub(crate) fn stop(mut self) -> Result<String> {
+        kill_process(Pid::from_child(&self.child), Signal::TERM)?;
+        for _ in 0..TRIES {
+            if self.child.try_wait()?.is_some() {
+                return Ok(fs::read_to_string(&self.log)?);
+            }
+            sleep(PAUSE);
+        }
+        bail!("it did not stop:\n{}", self.printed())
+    }
+
     /// Waits until `ready` gives something.
     pub(crate) fn wait_for<T>(&mut self, mut ready: impl FnMut() -> Option<T>) -> Result<T> {
         for _ in 0..TRIES {
@@ -109,14 +121,14 @@ impl Drop for Running {
     fn drop(&mut self) {
         // The first process alone is asked: a master ends its workers in order. Whoever is left of the
         // group after that is ended by force.
-        drop(kill_process(Pid::from_child(&self.child), Signal::TERM));
+        kill_process(Pid::from_child(&self.child), Signal::TERM).ok();
         for _ in 0..500 {
             if matches!(self.child.try_wait(), Ok(Some(_)) | Err(_)) {
                 break;
             }
             sleep(PAUSE);
         }
-        drop(kill_process_group(Pid::from_child(&self.child), Signal::KILL));
+        kill_process_group(Pid::from_child(&self.child), Signal::KILL).ok();
         drop(self.child.wait());
         LEFTOVERS
             .lock()

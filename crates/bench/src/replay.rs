@@ -47,6 +47,11 @@ impl Script {
         Self { steps: steps.collect() }
     }
 
+    /// How many requests it has.
+    pub(crate) fn len(&self) -> usize {
+        self.steps.len()
+    }
+
     /// Only the step at `index`.
     pub(crate) fn only(&self, index: usize) -> Self {
         Self { steps: vec![self.steps[index].clone()] }

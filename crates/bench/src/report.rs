@@ -13,7 +13,7 @@ use anyhow::{Result, ensure};
 use crate::{
     bystander::Bystander,
     clones::{CloneResult, PullResult, Target, breakdown, clones, pulls},
-    limit, look,
+    instructions, limit, look,
     memory::{self, MemoryResult},
     process::goes_with_the_run,
     replay::Effort,
@@ -57,6 +57,8 @@ struct Stage {
     cases: Vec<(usize, Case, Target)>,
     pulls: Vec<Pull>,
     limit: Bystander,
+    /// Where the limit server finds its answers.
+    kept: PathBuf,
     pushes: Vec<Push>,
 }
 
@@ -110,7 +112,7 @@ async fn set_up(plan: &Plan, folder: &std::path::Path, say: &dyn Fn(&str)) -> Re
         limit::keep(&kept, &case.slug, &case.ours)?;
     }
     let limit = Bystander::start(&kept)?;
-    Ok(Stage { markets, rival, cases, pulls, limit, pushes })
+    Ok(Stage { markets, rival, cases, pulls, limit, kept, pushes })
 }
 
 async fn measure(plan: &Plan, stage: &Stage, say: &dyn Fn(&str)) -> Result<()> {
@@ -143,6 +145,17 @@ async fn measure(plan: &Plan, stage: &Stage, say: &dyn Fn(&str)) -> Result<()> {
             say(&format!("where it goes: {}", case.title));
             let server = &stage.markets[*market].server;
             println!("{}", breakdown(case, server, &stage.limit, plan.brief())?.text());
+        }
+    }
+    if plan.wants("instructions") {
+        if instructions::available() {
+            for (market, case, _) in stage.cases.iter().filter(|(_, case, _)| case.wire_is_small()) {
+                say(&format!("instructions: {}", case.title));
+                let installation = &stage.markets[*market].installation;
+                println!("{}", instructions::table(case, installation, &stage.kept)?.text());
+            }
+        } else {
+            println!("Instructions were not counted: valgrind is not installed.\n");
         }
     }
     if plan.wants("users") {

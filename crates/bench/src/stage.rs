@@ -51,6 +51,13 @@ pub(crate) struct Case {
     pub(crate) theirs: Conversation,
 }
 
+impl Case {
+    /// Whether what is answered is little enough to be counted instruction by instruction.
+    pub(crate) fn wire_is_small(&self) -> bool {
+        self.ours.answered() < 2_000_000
+    }
+}
+
 /// A pull of one purchase at all servers.
 pub(crate) struct Pull {
     pub(crate) size: usize,
