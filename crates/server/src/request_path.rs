@@ -27,15 +27,12 @@ fn plain(path: &str) -> Cow<'_, str> {
     let (done, mut rest) = path.split_at(first);
     let mut out = done.to_owned();
     while let Some(char) = rest.chars().next() {
-        match unreserved(rest) {
-            Some(decoded) => {
-                out.push(decoded);
-                rest = &rest[3..];
-            }
-            None => {
-                out.push(char);
-                rest = &rest[char.len_utf8()..];
-            }
+        if let Some(decoded) = unreserved(rest) {
+            out.push(decoded);
+            rest = &rest[3..];
+        } else {
+            out.push(char);
+            rest = &rest[char.len_utf8()..];
         }
     }
     if out.len() == path.len() { Cow::Borrowed(path) } else { Cow::Owned(out) }

@@ -199,7 +199,7 @@ impl TestApp {
         self.node_with(PUBLIC_URL, Outside { providers, ..self.outside() })
     }
 
-    /// One more node that lets people sign in with the OpenID Connect provider `issuer`, an address on loopback.
+    /// One more node that lets people sign in with the OIDC provider `issuer`, an address on loopback.
     pub fn node_with_issuer(&self, issuer: &str) -> Arc<Node> {
         let mut egress = Egress::default();
         egress.allow("127.0.0.1").expect("a constant");

@@ -39,16 +39,14 @@ pub(crate) enum State {
 pub(crate) struct Decided {
     catalogue: i64,
     /// The moment for which it was decided. It says nothing of earlier ones, when the clock is set back.
-    decided_at: Timestamp,
+    as_of: Timestamp,
     changes_at: Option<Timestamp>,
     pub(crate) state: State,
 }
 
 impl Decided {
     fn holds(&self, catalogue: i64, now: Timestamp) -> bool {
-        self.catalogue == catalogue
-            && self.decided_at <= now
-            && self.changes_at.is_none_or(|moment| now < moment)
+        self.catalogue == catalogue && self.as_of <= now && self.changes_at.is_none_or(|moment| now < moment)
     }
 }
 
@@ -130,7 +128,7 @@ async fn decide(
             None => return Ok(None),
         },
     };
-    let decided = Arc::new(Decided { catalogue: catalogue.revision, decided_at: now, changes_at, state });
+    let decided = Arc::new(Decided { catalogue: catalogue.revision, as_of: now, changes_at, state });
     viewer.keep_decided(repo, Arc::clone(&decided));
     Ok(Some(decided))
 }

@@ -126,9 +126,12 @@ fn remove_tree(path: &Path, remove: bool) -> io::Result<Files> {
     Ok(found)
 }
 
+/// What the scratch folder holds: sources, and leftover bodies with their sizes in bytes.
+type Listing = (HashSet<SourceId>, Vec<(PathBuf, u64)>);
+
 /// The sources that have a copy or a lock here, and bodies of killed pushes where the file system cannot make
 /// nameless files.
-fn list(scratch: &Path, before: Timestamp) -> io::Result<(HashSet<SourceId>, Vec<(PathBuf, u64)>)> {
+fn list(scratch: &Path, before: Timestamp) -> io::Result<Listing> {
     let before = SystemTime::from(before);
     let (mut sources, mut spools) = (HashSet::new(), Vec::new());
     for entry in entries(&scratch.join("sources"))? {

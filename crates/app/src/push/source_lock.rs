@@ -51,21 +51,20 @@ pub(super) async fn hold(app: &App, source: SourceId, line: Option<&Line>) -> Re
             line.progress("Waiting for another push to this source to finish\n");
         }
     };
-    let here = match Arc::clone(&lock).try_lock_owned() {
-        Ok(guard) => guard,
-        Err(_) => {
-            tell();
-            lock.lock_owned().await
-        }
+    let here = if let Ok(guard) = Arc::clone(&lock).try_lock_owned() {
+        guard
+    } else {
+        tell();
+        lock.lock_owned().await
     };
     let path = path_of(&app.config.scratch, source);
     let tried = path.clone();
-    let file = match blocking(move || try_lock(&tried)).await?.map_err(Error::internal)? {
-        Some(file) => file,
-        None => {
-            tell();
-            blocking(move || wait_for(&path)).await?.map_err(Error::internal)?
-        }
+    let free = blocking(move || try_lock(&tried)).await?.map_err(Error::internal)?;
+    let file = if let Some(file) = free {
+        file
+    } else {
+        tell();
+        blocking(move || wait_for(&path)).await?.map_err(Error::internal)?
     };
     note_use(&file).map_err(Error::internal)?;
     Ok(Hold { _in_all_processes: file, _in_this_process: here })

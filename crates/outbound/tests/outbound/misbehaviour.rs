@@ -264,8 +264,11 @@ async fn errors_repeat_neither_secrets_nor_foreign_words() {
     assert!(!printed.contains("CODE-SECRET") && !printed.contains(SECRET), "{printed}");
 }
 
-/// How an endpoint of a provider may break down or attack, and the error that comes of it.
-fn misbehaviours(elsewhere: &str) -> Vec<(&'static str, ResponseTemplate, fn(&Error) -> bool)> {
+/// A misbehavior: its name, the answer, and whether an error is the right one for it.
+type Misbehavior = (&'static str, ResponseTemplate, fn(&Error) -> bool);
+
+/// The ways in which a provider's endpoint may break down or attack.
+fn misbehaviours(elsewhere: &str) -> Vec<Misbehavior> {
     let ok = || ResponseTemplate::new(200);
     let is_malformed: fn(&Error) -> bool = |error| matches!(error, Error::Malformed { .. });
     let is_redirect: fn(&Error) -> bool = |error| matches!(error, Error::Refused(Refusal::Redirect { .. }));

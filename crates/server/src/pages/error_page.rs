@@ -157,10 +157,9 @@ fn next(status: StatusCode, frame: &Frame, sent_a_form: bool) -> Option<Next> {
         404 if path.starts_with("/account/") => {
             button("Back to settings", path.rsplit_once('/').map_or("/account", |(list, _)| list))
         }
-        404 | 405 => None,
         // After a form, the path is that of the page that shows it.
         400 | 403 | 409 | 413 | 415 if sent_a_form && path != "/" => button("Back to the form", path),
-        400 | 403 | 409 | 413 | 415 => None,
+        400 | 403 | 404 | 405 | 409 | 413 | 415 => None,
         _ => button("Try again", &frame.path),
     }
 }

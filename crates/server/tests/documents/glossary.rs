@@ -63,12 +63,11 @@ fn read_by_people(path: &Path) -> String {
     // A text that goes on in the next line.
     let mut joined = String::new();
     for line in lines {
-        match line.strip_suffix('\\') {
-            Some(part) => joined.push_str(if joined.ends_with(' ') { part.trim_start() } else { part }),
-            None => {
-                joined.push_str(if joined.ends_with(' ') { line.trim_start() } else { line });
-                joined.push('\n');
-            }
+        let part = line.strip_suffix('\\');
+        let text = part.unwrap_or(line);
+        joined.push_str(if joined.ends_with(' ') { text.trim_start() } else { text });
+        if part.is_none() {
+            joined.push('\n');
         }
     }
     joined

@@ -291,18 +291,15 @@ fn drive(library: Library, verb: &str, person: &Person, url: &str, folder: &Path
     }
     let variable = |name: &str| std::env::var(name).unwrap();
     let script = |name: &str| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/git_clients").join(name);
-    let mut command = match library {
-        Library::Isomorphic => {
-            let mut command = limited(&variable("SKAAS_TEST_GIT_NODE"));
-            command.arg(script("drive.mjs")).arg(variable("SKAAS_TEST_GIT_MODULES"));
-            command
-        }
-        _ => {
-            let mut command = limited(&variable("SKAAS_TEST_GIT_PYTHON"));
-            let name = if library == Library::Dulwich { "dulwich" } else { "pygit2" };
-            command.arg("-B").arg(script("drive.py")).arg(name);
-            command
-        }
+    let mut command = if library == Library::Isomorphic {
+        let mut command = limited(&variable("SKAAS_TEST_GIT_NODE"));
+        command.arg(script("drive.mjs")).arg(variable("SKAAS_TEST_GIT_MODULES"));
+        command
+    } else {
+        let mut command = limited(&variable("SKAAS_TEST_GIT_PYTHON"));
+        let name = if library == Library::Dulwich { "dulwich" } else { "pygit2" };
+        command.arg("-B").arg(script("drive.py")).arg(name);
+        command
     };
     isolate(&mut command, person.git.home());
     command.arg(verb).arg(url).arg(folder).args([&person.name, &person.token]);

@@ -1,6 +1,7 @@
 //! What came of asking, and the table of docs/git-clients.md.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 /// What a client has after it asked.
@@ -76,7 +77,7 @@ impl Table {
             let found: Vec<String> =
                 stages.iter().map(|words| words.keys().copied().collect::<Vec<_>>().join("/")).collect();
             if said.is_none_or(|cells| cells[2..] != found) {
-                wrong.push_str(&format!("| {client} | {way} | {} |\n", found.join(" | ")));
+                writeln!(wrong, "| {client} | {way} | {} |", found.join(" | ")).unwrap();
             }
         }
         assert!(wrong.is_empty(), "docs/git-clients.md should say\n{wrong}");

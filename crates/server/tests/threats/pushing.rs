@@ -1,6 +1,7 @@
 //! What a pusher reads when a push has to wait or is refused, and pushes through several processes at once.
 //! git shows nothing of an HTTP error, so all of it is said within the protocol.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
@@ -80,12 +81,11 @@ fn whatever_is_wrong_after_the_first_command_is_said_within_the_protocol() {
     let command =
         format!("{} {} refs/heads/main\0 report-status side-band-64k", "0".repeat(40), "1".repeat(40));
     let first = format!("{:04x}{command}", command.len() + 4);
-    let many: String = (0..10_001)
-        .map(|number| {
-            let line = format!("{} {} refs/tags/v{number}", "0".repeat(40), "1".repeat(40));
-            format!("{:04x}{line}", line.len() + 4)
-        })
-        .collect();
+    let many = (0..10_001).fold(String::new(), |mut many, number| {
+        let line = format!("{} {} refs/tags/v{number}", "0".repeat(40), "1".repeat(40));
+        write!(many, "{:04x}{line}", line.len() + 4).unwrap();
+        many
+    });
     for (rest, sentence) in [
         ("zzzz".to_owned(), "the push is malformed"),
         (String::new(), "the push ended before its commands did"),
@@ -192,7 +192,7 @@ fn ten_thousand_tags_in_one_push_are_taken_in_good_time() {
     let answer = house.connect(&house.ann).send("POST", &path, &[], &body);
     let took = began.elapsed();
     eprintln!("10,000 refs took {took:?}");
-    assert!(took < Duration::from_secs(60), "{took:?}");
+    assert!(took < Duration::from_mins(1), "{took:?}");
     let told = answer.text();
     assert!(told.contains("unpack ok") && told.contains("ok refs/tags/build/9999"), "{told}");
     let url = house.server.at(&format!("s/ann/{SKILL}.git"));
