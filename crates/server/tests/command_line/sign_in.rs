@@ -26,7 +26,7 @@ fn code_on(screen: &str) -> String {
 #[track_caller]
 fn answer(browser: &mut Browser, code: &str, answer: &str) {
     let question = browser.opens(&format!("/device?user_code={code}"));
-    assert!(question.text().contains(code) && question.text().contains("Sign this device in?"));
+    assert!(question.text().contains(code) && question.text().contains("Sign in this device?"));
     let page = browser.sends("/device", &[("user_code", code), ("answer", answer)]);
     assert_eq!(page.status, 200, "{}", page.text());
 }
