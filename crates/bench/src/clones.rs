@@ -24,8 +24,9 @@ const AT_FIRST: f64 = 2.0;
 /// What the issue asks for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Target {
-    /// How much less than the rival, at least.
-    pub(crate) rival: f64,
+    /// How much less than the rival, at least; none for small clones, whose four requests cost more than that
+    /// even as static files.
+    pub(crate) rival: Option<f64>,
     /// How much more than the static file, at most.
     pub(crate) limit: f64,
 }
@@ -91,11 +92,9 @@ impl CloneResult {
                 time(one.ours.median()),
                 time(one.file.median()),
                 times(less),
-                format!(
-                    ">= {:.0}x: {}",
-                    one.target.rival,
-                    Standing::at_least(less, one.target.rival, AT_FIRST).word()
-                ),
+                one.target.rival.map_or_else(String::new, |target| {
+                    format!(">= {target:.0}x: {}", Standing::at_least(less, target, AT_FIRST).word())
+                }),
                 times(one.rival.ratio(&one.file)),
                 times(more),
                 format!(

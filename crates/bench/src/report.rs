@@ -91,13 +91,13 @@ async fn set_up(plan: &Plan, folder: &std::path::Path, say: &dyn Fn(&str)) -> Re
     for (nth, size) in plan.sizes.iter().enumerate() {
         let (market, filling) = Box::pin(Market::fill(&plan.server, folder, *size, nth == 0, say)).await?;
         let (case, pull) = record_market(&market, &rival).await?;
-        let target = if *size > 1_000 { (90.0, 1.1) } else { (400.0, 1.25) };
+        let target = if *size > 1_000 { (Some(90.0), 1.1) } else { (None, 1.25) };
         cases.push((markets.len(), case, Target { rival: target.0, limit: target.1 }));
         pulls.push(pull);
         if nth == 0 {
             for ((name, _), title, rival_target, limit_target) in [
-                (SMALL_SKILL, "skill of 200 KB, 20 files", 400.0, 1.25),
-                (LARGE_SKILL, "skill of 10 MB", 33.0, 1.05),
+                (SMALL_SKILL, "skill of 200 KB, 20 files", None, 1.25),
+                (LARGE_SKILL, "skill of 10 MB", Some(33.0), 1.05),
             ] {
                 let case = record_skill(&market, &rival, name, title)?;
                 cases.push((markets.len(), case, Target { rival: rival_target, limit: limit_target }));

@@ -87,6 +87,7 @@ fn a_deleted_creators_skills_stay_with_those_who_have_them_and_are_never_taken_o
         let bob = app.buyer("bob");
         bob.buys("lint-pro");
         let copy = bob.clones("lint-pro");
+        app.offer("lint-pro").withdrawn();
         app.delete_user("ann");
         copy.pulls().sees_full("1.0.0");
         let eve = app.creator("eve");

@@ -140,10 +140,15 @@ fn the_doctor_names_each_fault_with_its_reason_and_cure_and_leaves_no_trace() {
     let here = house.server.installation().clone();
     let data = here.data().to_owned();
     assert_eq!(house.server.stop(), Some(0));
-    let before = everything(&data).into_keys().collect::<Vec<_>>();
+    // SQLite removes its log files when the last connection closes; that is no trace of the doctor's.
+    let kept = || {
+        let all = everything(&data).into_keys();
+        all.filter(|path| !path.ends_with("-wal") && !path.ends_with("-shm")).collect::<Vec<_>>()
+    };
+    let before = kept();
     let healthy = here.run(&["doctor"]);
     assert!(healthy.succeeded() && healthy.stdout.contains("contents and 1 source packs read"), "{healthy}");
-    assert_eq!(everything(&data).into_keys().collect::<Vec<_>>(), before, "the doctor left something");
+    assert_eq!(kept(), before, "the doctor left something");
 
     let (contents, aside) = (data.join("objects/contents"), data.join("aside"));
     skaas_testkit::git::copy_tree(&contents, &aside);

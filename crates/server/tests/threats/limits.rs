@@ -12,7 +12,7 @@ use skaas_domain::{
     token::ApiToken,
 };
 use skaas_server::TrustedProxies;
-use skaas_testkit::app::{Fitting, Node, TestApp, TestDatabase, redis_url, story};
+use skaas_testkit::app::{Browser, Fitting, Node, TestApp, TestDatabase, redis_url, story};
 use skaas_testkit::process::Installation;
 use skaas_testkit::wire::{Answer, Connection};
 
@@ -326,26 +326,27 @@ fn a_browser_login_and_the_tries_before_it_are_of_the_address_behind_the_proxy()
     story(|app| {
         let proxies = TrustedProxies::parse("127.0.0.1", "forwarded").unwrap();
         let node = app.node_fitted(Fitting { proxies, ..Fitting::default() });
-        let mut ann = app.browser_at(&node);
-        let mut signs = |action: &str, from: &str, fields: [(&str, &str); 3]| {
-            let csrf = ann.open("/signin?again=1").hidden_fields("/signin").remove(0).1;
+        let signs = |browser: &mut Browser, action: &str, from: &str, fields: [(&str, &str); 3]| {
+            let csrf = browser.open("/signin?again=1").hidden_fields("/signin").remove(0).1;
             let said = format!("for=\"1.2.3.4\", for=\"[{from}]:4711\"");
             let headers = [("forwarded", said.as_str()), ("sec-fetch-site", "same-origin")];
             let fields = [fields.as_slice(), &[("csrf", csrf.as_str())]].concat();
-            ann.post(action, &fields, &headers).status()
+            browser.post(action, &fields, &headers).status()
         };
+        // The browser that signs up has attempts of its own from then on.
+        let (mut ann, mut stranger) = (app.browser_at(&node), app.browser_at(&node));
         let password = "copper lantern quietly drifts";
         let new = [("username", "ann"), ("email", "ann@example.test"), ("password", password)];
-        assert_eq!(signs("/signup", "2001:db8::7", new), 303);
+        assert_eq!(signs(&mut ann, "/signup", "2001:db8::7", new), 303);
         // Ten tries at one account from one network; from another there are ten more.
         let tried = |password| [("login", "ann"), ("password", password), ("return_to", "")];
-        let mut wrong = |from: &str| signs("/signin", from, tried("wrong horse wrong staple"));
+        let mut wrong = |from: &str| signs(&mut stranger, "/signin", from, tried("wrong horse wrong staple"));
         for host in 0..10 {
             assert_eq!(wrong(&format!("2001:db8:1::{host:x}")), 422);
         }
         assert_eq!(wrong("2001:db8:1::99"), 429);
         assert_eq!(wrong("2001:db8:2::1"), 422);
-        assert_eq!(signs("/signin", "2001:db8:3::1", tried(password)), 303);
+        assert_eq!(signs(&mut ann, "/signin", "2001:db8:3::1", tried(password)), 303);
         ann.open("/account/sessions").says("2001:db8:3::1").omits("1.2.3.4").omits("127.0.0.1");
     });
 }

@@ -4,7 +4,10 @@ use bytes::Bytes;
 use rand::{RngCore as _, SeedableRng as _, rngs::StdRng};
 use skaas_domain::id::SourceId;
 use skaas_store::{
-    NewContent, ObjectsConfig, PackPart, Store, StoreConfig, StoreError, contents, testing::TestDatabase,
+    NewContent, ObjectsConfig, PackPart, Store, StoreConfig, StoreError, Stored,
+    contents::{self, Content},
+    sources::SourcePack,
+    testing::TestDatabase,
 };
 
 use crate::world::{at, oid};
@@ -44,6 +47,7 @@ async fn contents_and_packs_come_back_as_they_went(database: TestDatabase) {
     }
     let absent = store.get_content(oid(99)).await;
     assert!(matches!(absent, Err(StoreError::Missing("content"))), "{absent:?}");
+    what_is_stored_is_told_from_what_is_not(&store, &all).await;
 
     let source = SourceId::new(at(0), &mut StdRng::seed_from_u64(1));
     let (from, to) = (database.path().join("from"), database.path().join("to"));
@@ -54,12 +58,34 @@ async fn contents_and_packs_come_back_as_they_went(database: TestDatabase) {
         assert!(std::fs::read(&to).unwrap() == noise(size));
         std::fs::remove_file(&to).unwrap();
     }
+    let pack =
+        SourcePack { source, pack: oid(1), bytes: 20 << 20, objects: 1, created_at: at(1), retired_at: None };
+    assert_eq!(store.compare_pack(&pack).await.unwrap(), Stored::Whole);
+    let longer = SourcePack { bytes: pack.bytes + 1, ..pack.clone() };
+    assert_eq!(store.compare_pack(&longer).await.unwrap(), Stored::OtherLength);
     for _ in 0..2 {
         store.delete_source_pack(source, oid(1)).await.unwrap();
     }
+    assert_eq!(store.compare_pack(&pack).await.unwrap(), Stored::Missing);
     let absent = store.get_source_pack(source, oid(1), PackPart::Pack, &to).await;
     assert!(matches!(absent, Err(StoreError::Missing(_))), "{absent:?}");
     assert!(!to.exists(), "nothing half-made is left under the name");
+}
+
+/// What the doctor and `/readyz` ask of storage.
+async fn what_is_stored_is_told_from_what_is_not(store: &Store, all: &[NewContent]) {
+    store.probe_storage().await.unwrap();
+    let first = store.contents_after(oid(1), 2).await.unwrap();
+    assert_eq!(first.iter().map(|content| content.tree).collect::<Vec<_>>(), [oid(2), oid(3)]);
+    for content in store.contents_after(oid(0), 100).await.unwrap() {
+        assert_eq!(store.compare_content(&content).await.unwrap(), Stored::Whole);
+        let longer = Content { bytes: content.bytes + 1, ..content.clone() };
+        assert_eq!(store.compare_content(&longer).await.unwrap(), Stored::OtherLength);
+        assert!(all.iter().any(|stored| stored.tree == content.tree));
+        assert_eq!(store.uses_of_content(content.tree).await.unwrap(), [""; 0], "no release has it");
+    }
+    let absent = Content { tree: oid(99), objects: 1, bytes: 1, created_at: at(1) };
+    assert_eq!(store.compare_content(&absent).await.unwrap(), Stored::Missing);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -108,7 +134,7 @@ async fn without_object_storage_nothing_is_said_to_be_stored() {
     let objects = database.path().join("objects");
     std::fs::remove_dir_all(&objects).unwrap();
     std::fs::write(&objects, "in the way").unwrap();
-    assert!(store.ping().await.is_err());
+    assert!(store.probe_storage().await.is_err());
     let refusal = store.put_content(oid(1), 1, Bytes::from_static(b"x"), at(1)).await;
     assert!(refusal.is_err());
     let row = contents::find(&mut store.read().await.unwrap(), oid(1)).await.unwrap();
@@ -124,5 +150,5 @@ async fn a_bucket_that_is_not_there_is_an_error_and_not_an_empty_one() {
     let store = Store::open(config).await.unwrap();
     store.migrate().await.unwrap();
     assert!(store.put_content(oid(1), 1, Bytes::from_static(b"x"), at(1)).await.is_err());
-    assert!(store.ping().await.is_err(), "a missing bucket is not ready");
+    assert!(store.probe_storage().await.is_err(), "a missing bucket is not ready");
 }

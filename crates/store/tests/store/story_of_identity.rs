@@ -215,6 +215,10 @@ async fn sessions_open_until_revoked(world: &mut World) {
     let found = sessions::find_by_hash(&mut conn, &cookie.hash()).await.unwrap().unwrap();
     assert_eq!((found.session.seen_at, found.user.username.as_str()), (at(70), "pam"));
     assert_eq!((found.session.place, found.revision), (laptop.place.clone(), revision(world, user).await));
+    let phones = sessions::find(&mut conn, user, phone.id).await.unwrap().unwrap();
+    assert_eq!((phones.id, phones.seen_at), (phone.id, at(60)));
+    let stranger = find_user(world, "bob").await;
+    assert_eq!(sessions::find(&mut conn, stranger, phone.id).await.unwrap(), None, "a session of hers");
     let listed = async |conn: &mut skaas_store::Conn, now| {
         let found = sessions::list(conn, user, now).await.unwrap();
         found.into_iter().map(|session| session.id).collect::<Vec<_>>()

@@ -127,6 +127,18 @@ async fn what_is_denied_or_late_stays_so(world: &mut World) {
     assert_eq!(devices::redeem(&mut tx, unclaimed.id, at(900)).await.unwrap(), None);
     tx.commit().await.unwrap();
 
+    // What was approved under a password that is changed is collected by nobody.
+    let (approved, hashes) = device(world, 0);
+    let mut tx = world.store.begin().await.unwrap();
+    devices::add(&mut tx, &approved, &hashes).await.unwrap();
+    devices::approve(&mut tx, approved.id, user, &Scopes::full(), at(1)).await.unwrap().unwrap();
+    let withdrawn = devices::withdraw_approved(&mut tx, user, at(2)).await.unwrap();
+    assert!(withdrawn >= 1, "{withdrawn}");
+    assert_eq!(devices::withdraw_approved(&mut tx, user, at(2)).await.unwrap(), 0);
+    assert_eq!(devices::redeem(&mut tx, approved.id, at(3)).await.unwrap(), None);
+    assert_eq!(devices::poll(&mut tx, approved.id, at(3)).await.unwrap(), Some(Polled::Denied));
+    tx.commit().await.unwrap();
+
     // Who agreed and was deleted gets nothing.
     let dan = world.user("dan").await.id;
     let (theirs, hashes) = device(world, 0);
