@@ -121,7 +121,7 @@ fn the_npm_package_alone_gives_the_tour() {
 
 /// The folder that it names for mail is there, and is the one that the server writes into.
 fn the_mail_folder_it_names_is_the_servers(folder: &Path, printed: &[String]) {
-    let named = printed.iter().find_map(|line| line.split_once("mail is written to "));
+    let named = printed.iter().find_map(|line| line.split_once("emails are written to "));
     let named = Path::new(named.unwrap_or_else(|| panic!("{printed:#?}")).1.trim_matches('\''));
     assert!(named.is_dir(), "{} cannot be opened", named.display());
     let log = std::fs::read_to_string(folder.join("demo-data/server.log")).unwrap();

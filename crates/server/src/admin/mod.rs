@@ -35,7 +35,13 @@ pub(crate) async fn run(place: &Place, command: Admin) -> anyhow::Result<()> {
 /// Who runs the command, as the system knows them.
 fn actor() -> String {
     let name = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
-    format!("operator {}", name.as_deref().filter(|name| !name.is_empty()).unwrap_or("unknown"))
+    match name.filter(|name| !name.is_empty()) {
+        Some(name) => format!("operator {name}"),
+        #[cfg(unix)]
+        None => format!("operator with user ID {}", rustix::process::getuid().as_raw()),
+        #[cfg(not(unix))]
+        None => "operator".to_owned(),
+    }
 }
 
 /// The word for a command that changes something.

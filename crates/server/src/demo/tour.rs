@@ -38,8 +38,8 @@ const OFFERS: &[(&str, &[&str])] = &[
 pub(super) fn give(stage: &Stage, exit: bool) -> anyhow::Result<()> {
     stage
         .screen
-        .title("skaas", "one git URL for each person; what they own is served whole, the rest as a stub")?;
-    stage.screen.part(1, "A server, a creator, two people with an agent")?;
+        .title("skaas", "one git URL per person: skills they own in full, previews of everything else")?;
+    stage.screen.part(1, "Start a server; add a creator and two buyers")?;
     stage.open()?;
     for who in ["ann", "bob", "carol"] {
         stage.admit(who)?;
@@ -53,10 +53,10 @@ pub(super) fn give(stage: &Stage, exit: bool) -> anyhow::Result<()> {
     }
     gap()?;
     stage.run("operator", &stage.server_line(&["admin", "listing", "show"]))?;
-    stage.screen.shown("five skills on offer, one of them free")?;
-    stage.screen.part(3, "Bob looks at his marketplace and at a skill he has not bought")?;
+    stage.screen.shown("five skills on sale, one of them free")?;
+    stage.screen.part(3, "Bob looks at his marketplace and at a skill he hasn't bought")?;
     browse(stage)?;
-    stage.screen.part(4, "Bob is given the skill, and pulls")?;
+    stage.screen.part(4, "Bob buys the skill and pulls")?;
     let days = ["admin", "grant", "add", "bob", SKILL, "--kind", "purchase", "--until", "365d"];
     stage.run("operator", &stage.server_line(&days))?;
     pull(stage, true)?;
@@ -64,7 +64,7 @@ pub(super) fn give(stage: &Stage, exit: bool) -> anyhow::Result<()> {
     clone(stage, "carol", SKILL)?;
     list(stage, "carol")?;
     look(stage, "carol", false)?;
-    stage.screen.part(6, "Bob's purchase is taken back, and he pulls once more")?;
+    stage.screen.part(6, "Bob's purchase is revoked, and he pulls again")?;
     stage.run("operator", &stage.server_line(&["admin", "grant", "revoke", "bob", SKILL]))?;
     pull(stage, false)?;
     invite(stage, exit)
@@ -115,12 +115,12 @@ fn browse(stage: &Stage) -> anyhow::Result<()> {
     }
     ensure!(plugins.len() == OFFERS.len(), "{} entries instead of {}", plugins.len(), OFFERS.len());
     stage.screen.answer(&table.join("\n"))?;
-    stage.screen.shown("the same five in his marketplace; the free one is already his")?;
+    stage.screen.shown("the same five in his marketplace; he already has the free one")?;
     let skill = clone(stage, "bob", SKILL)?;
     list(stage, "bob")?;
     look(stage, "bob", false)?;
     stage.run("bob", &Line::new("cat", &[&short(&skill.join("commands/buy.md"))]))?;
-    stage.screen.shown("what his agent does when he types /buy")?;
+    stage.screen.shown("what his agent reads when he types /buy")?;
     Ok(())
 }
 
@@ -176,9 +176,9 @@ fn look(stage: &Stage, who: &str, full: bool) -> anyhow::Result<()> {
         manifest.display()
     );
     stage.screen.shown(&if full {
-        format!("the whole skill: {} lines of SKILL.md, its references and its scripts", text.lines().count())
+        format!("the full skill: {} lines of SKILL.md, its references and its scripts", text.lines().count())
     } else {
-        "a stub: what it does, what it costs, and commands/buy.md".to_owned()
+        "a preview: what it does, what it costs, and commands/buy.md".to_owned()
     })?;
     Ok(())
 }
@@ -191,28 +191,28 @@ fn invite(stage: &Stage, exit: bool) -> anyhow::Result<()> {
     screen.part(
         7,
         if exit {
-            "To try it yourself, leave out --exit, and type"
+            "To try it yourself, run the demo without --exit and type"
         } else {
             "Your turn; the server stays up"
         },
     )?;
-    screen.remark("git is bob in this shell; his token is in a file, and in no URL")?;
+    screen.remark("be Bob in this shell: his token is in a file, never in a URL")?;
     say(&format!("export GIT_CONFIG_GLOBAL={}", quoted(&stage.git_config("bob").display().to_string())))?;
     gap()?;
-    screen.remark("a stub, then the skill, then the stub again")?;
+    screen.remark("a preview, then the skill, then the preview again")?;
     say(&format!("git clone {} {}", address(stage, SKILL), quoted(&copy)))?;
     say(&stage.server_line(&["admin", "grant", "add", "bob", SKILL, "--kind", "gift"]).to_string())?;
     say(&format!("git -C {} pull", quoted(&copy)))?;
     say(&stage.server_line(&["admin", "grant", "revoke", "bob", SKILL]).to_string())?;
     say(&format!("git -C {} pull", quoted(&copy)))?;
     gap()?;
-    screen.remark("the same with an agent: Claude Code, Codex, or any that `skills` knows")?;
+    screen.remark("the same with an agent: Claude Code, Codex, or any agent that `skills` supports")?;
     let (market, name) = (address(stage, "marketplace"), marketplace_name(stage)?);
     say(&format!("claude plugin marketplace add {market} && claude plugin install {SKILL}@{name}"))?;
     say(&format!("codex plugin marketplace add {market} && codex plugin add {SKILL}@{name}"))?;
     say(&format!("skills add {} -y -a claude-code", address(stage, SKILL)))?;
     gap()?;
-    screen.remark("everything that is on offer, and everything bob was given")?;
+    screen.remark("all listings, and everything Bob has access to")?;
     say(&stage.server_line(&["admin", "listing", "show"]).to_string())?;
     say(&stage.server_line(&["admin", "grant", "list", "bob"]).to_string())?;
     if !exit {
@@ -229,10 +229,10 @@ fn pages(stage: &Stage) -> anyhow::Result<()> {
     let screen = &stage.screen;
     let mail = stage.mail_folder()?.display().to_string();
     screen
-        .remark(&format!("as a new user: sign up on this page; the mail is written to {}", quoted(&mail)))?;
+        .remark(&format!("as a new user: sign up on this page; emails are written to {}", quoted(&mail)))?;
     say(&format!("{}/signup", stage.url()))?;
     let Some(skaas) = command_line() else { return Ok(()) };
-    screen.remark("then sign in on this machine by that page, with no token to copy")?;
+    screen.remark("then sign in on this machine from that page; there is no token to copy")?;
     let config = stage.git_config("new").display().to_string();
     say(&format!("export GIT_CONFIG_GLOBAL={}; {skaas} auth --url {}", quoted(&config), stage.url()))?;
     Ok(())
