@@ -80,7 +80,7 @@ fn no_public_function_is_left_out_of_the_stories() {
     assert!(calls.len() > 70, "the functions were not found: {calls:?}");
     let is_told = |call: &str| {
         told.contains(call)
-            || ([".open(", ".look("].contains(&call) && told.contains(&call.replace(".", "Store::")))
+            || ([".open(", ".look("].contains(&call) && told.contains(&call.replace('.', "Store::")))
     };
     let left_out: Vec<_> = calls.iter().filter(|call| !is_told(call)).collect();
     assert!(left_out.is_empty(), "no story calls {left_out:?}");
