@@ -294,15 +294,16 @@ fn covered_until<'a, I: Iterator<Item = &'a Grant>>(
     ends.and_then(|ends| ends.into_iter().max())
 }
 
-/// Says the reason by the grant that ended last.
+/// The reason, by the grant that ended last. Which one that is follows from the stamps alone, also from those that
+/// are later than `now`: otherwise the reason would change with time, and [`Decision::changes_at`] would not tell.
 fn why_not<'a>(mine: impl Iterator<Item = &'a Grant>, now: Timestamp) -> StubReason {
     let ended = mine
-        .filter(|g| g.has_begun(now))
-        .filter_map(|g| g.ends_at(now).filter(|end| *end <= now).map(|end| (end, g)))
+        .filter(|g| g.has_begun(now) && g.ends_at(now).is_some_and(|end| end <= now))
+        .filter_map(|g| g.ends_at(Timestamp::MAX).map(|end| (end, g)))
         .max_by_key(|(end, g)| (*end, g.id));
     match ended {
         None => StubReason::NotPurchased,
-        Some((end, g)) if g.revoked_at.is_some_and(|revoked| revoked.min(now) == end) => StubReason::Revoked,
+        Some((end, g)) if g.revoked_at == Some(end) => StubReason::Revoked,
         Some((_, g)) if g.kind == GrantKind::Trial => StubReason::TrialEnded,
         Some(_) => StubReason::Lapsed,
     }

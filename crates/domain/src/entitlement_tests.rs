@@ -69,6 +69,16 @@ fn without_a_grant_a_published_skill_is_a_stub_and_all_else_is_hidden() {
 }
 
 #[test]
+fn the_reason_stays_the_same_when_the_clock_reaches_a_stamp_from_the_future() {
+    let mut world = World::new();
+    let mut grant = world.grant(GrantKind::Purchase, 0, Some(13));
+    grant.revoked_at = Some(day(14));
+    let grants = [grant];
+    assert_eq!(world.access(Published, &grants, 0), stub(StubReason::Lapsed));
+    assert_eq!(world.access(Published, &grants, 99), stub(StubReason::Lapsed));
+}
+
+#[test]
 fn a_period_holds_from_its_first_moment_to_before_its_last() {
     let mut world = World::new();
     let grants = [world.grant(GrantKind::Subscription, 5, Some(8))];
