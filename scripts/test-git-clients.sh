@@ -11,7 +11,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 pins=$here/git-clients
 cache=${SKAAS_CACHE:-$HOME/.cache/skaas}
 
-"$here/debian-packages.sh" jgit:jgit-cli
+# Java is only recommended by the package.
+"$here/debian-packages.sh" java:default-jre-headless jgit:jgit-cli
 modules=$("$here/npm-modules.sh" git-clients "$pins" 'isomorphic-git')
 venv=$cache/git-libraries-$(sha256sum "$pins/requirements.txt" | cut -c1-12)
 "$here/python-venv.sh" "$venv" -r "$pins/requirements.txt"
