@@ -114,6 +114,30 @@ fn readyz_looks_at_the_storage_at_intervals_however_often_it_is_asked() {
     });
 }
 
+#[test]
+fn readyz_names_what_a_node_can_do_without() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = installation(folder.path())
+        .with_variable("REDIS_URL", "redis://127.0.0.1:1")
+        .with_variable("SKAAS_SMTP_URL", "smtp+plain://127.0.0.1:1")
+        .serve();
+    let scratch = server.installation().data().join("scratch");
+    crate::raw::eventually("the scratch folder is a file", || {
+        let _ = fs::remove_dir_all(&scratch);
+        fs::write(&scratch, "not a folder").is_ok()
+    });
+    let ask = || Connection::open(server.port()).get("/readyz");
+    crate::raw::eventually("/readyz names the data folder", || ask().text().contains("degraded: scratch"));
+    let answer = ask();
+    let text = answer.text();
+    assert_eq!(answer.status, 200, "{text}");
+    for part in
+        ["degraded: redis: Redis does not answer", "degraded: mail: the mail server does not take mail"]
+    {
+        assert!(text.contains(part), "{part:?} is not in {text}");
+    }
+}
+
 /// What the doctor finds at fault: what, reason and cure.
 fn faults(ran: &Ran) -> Vec<(String, String, String)> {
     let findings: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran}"));
@@ -183,6 +207,74 @@ fn the_doctor_names_each_fault_with_its_reason_and_cure_and_leaves_no_trace() {
     edit(&data, "DELETE FROM migrations WHERE version > 1");
     edit(&data, "UPDATE migrations SET name = 'other'");
     finds(&here, "database", "is not the one", "skaas-server");
+}
+
+#[test]
+fn the_doctor_finds_lost_packs_leftovers_and_a_damaged_database() {
+    let house = House::new();
+    let here = house.server.installation().clone();
+    let data = here.data().to_owned();
+    assert_eq!(house.server.stop(), Some(0));
+
+    let packs: Vec<_> = files(&data.join("objects/sources"))
+        .into_iter()
+        .filter(|file| file.extension().is_some_and(|end| end == "pack" || end == "idx"))
+        .collect();
+    assert_eq!(packs.len(), 2, "{packs:?}");
+    for file in packs {
+        let kept = fs::read(&file).unwrap();
+        fs::remove_file(&file).unwrap();
+        finds(&here, "contents", "1 of 1 source packs are missing or cut short", "from a backup");
+        fs::write(&file, kept).unwrap();
+    }
+
+    let stray = data.join("objects/contents/ab").join("cd".repeat(19));
+    fs::create_dir_all(stray.parent().unwrap()).unwrap();
+    fs::write(&stray, [0; 2048]).unwrap();
+    let long_ago = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1 << 30);
+    fs::File::options().write(true).open(&stray).unwrap().set_modified(long_ago).unwrap();
+    let looked = here.run(&["doctor"]);
+    assert!(looked.succeeded(), "a leftover is no fault: {looked}");
+    assert!(looked.stdout.contains("1 unused objects and 0 temporary files, 2 KiB"), "{looked}");
+    assert!(looked.stdout.contains("skaas-server admin storage sweep") && stray.exists(), "{looked}");
+    let server = here.serve();
+    crate::raw::eventually("a server removes it when it starts", || !stray.exists());
+    assert_eq!(server.stop(), Some(0));
+
+    overwrite_page_with(&data.join("skaas.db"), house.ann.token.split('_').nth(2).unwrap());
+    finds(&here, "database", "the database file", "restore the database from a backup");
+    assert!(here.run(&["doctor", "--quick"]).succeeded(), "the file is read only without --quick");
+}
+
+/// Destroys the table page that holds `text`: its count of rows is then impossible.
+fn overwrite_page_with(file: &Path, text: &str) {
+    const PAGE: usize = 4096;
+    const TABLE_LEAF: u8 = 13;
+    let mut bytes = fs::read(file).unwrap();
+    let holds = |page: &[u8]| page.windows(text.len()).any(|window| window == text.as_bytes());
+    let mut pages = bytes.chunks_mut(PAGE).filter(|page| page[0] == TABLE_LEAF && holds(page));
+    pages.next().expect("a row holds it")[3..5].fill(0xff);
+    drop(pages);
+    fs::write(file, bytes).unwrap();
+}
+
+#[test]
+fn the_doctor_names_a_redis_that_is_away_and_an_address_that_is_no_longer_served() {
+    let house = House::new();
+    let here = house.server.installation().clone();
+    finds(
+        &here.clone().with_variable("REDIS_URL", "redis://127.0.0.1:1"),
+        "redis",
+        "counts alone",
+        "REDIS_URL",
+    );
+    let moved = here.with_variable("SKAAS_PUBLIC_URL", "https://skills.example");
+    finds(&moved, "address", "the configuration https://skills.example", "restart the server");
+    let advised = moved.run(&["doctor"]);
+    assert!(advised.stdout.contains("count as one address"), "{advised}");
+    assert!(advised.stdout.contains("SKAAS_TRUSTED_PROXIES"), "{advised}");
+    let named = moved.with_variable("SKAAS_TRUSTED_PROXIES", "10.0.0.0/8").run(&["doctor"]);
+    assert!(named.stdout.contains("10.0.0.0/8 trusted to say who asks"), "{named}");
 }
 
 /// Changes the database behind the program's back.
