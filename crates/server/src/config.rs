@@ -455,6 +455,8 @@ mod tests {
         let bucket = ("S3_BUCKET", "skaas");
         for (env, says) in [
             (&[("S3_ENDPOINT", "https://s3.example")][..], "objects.bucket (S3_BUCKET)"),
+            (&[bucket, ("S3_ENDPOINT", "notaurl")], "not an http(s) address"),
+            (&[bucket, ("S3_ENDPOINT", "ftp://files.example")], "not an http(s) address"),
             (&[bucket, ("S3_ENDPOINT", "http://s3.example")], "S3_ALLOW_HTTP"),
             (&[bucket, ("S3_ENDPOINT", "https://me:CANARY@s3.example")], "S3_ENDPOINT"),
             (&[bucket, ("S3_ACCESS_KEY_ID", "CANARY")], "S3_SECRET_ACCESS_KEY"),

@@ -40,16 +40,31 @@ fn nothing_is_taken_away_before_a_page_has_said_what_and_asked() {
         let made =
             ann.submit(&page, "/account/tokens", &[("name", "laptop"), ("access", "full"), ("days", "30")]);
         made.says("sk_live_");
-        for (list, action, question) in [
-            ("/account/tokens", "/account/tokens/revoke", "Revoke laptop?"),
-            ("/account/sessions", "/account/sessions/revoke", "Sign out Firefox on Linux?"),
-            ("/account/sessions", "/account/sessions/others", "Sign out everywhere else?"),
+        for (list, action, question, consequence) in [
+            (
+                "/account/tokens",
+                "/account/tokens/revoke",
+                "Revoke laptop?",
+                "can no longer sign in. This can",
+            ),
+            (
+                "/account/sessions",
+                "/account/sessions/revoke",
+                "Sign out Firefox on Linux?",
+                "needs your password or another sign-in method to come back",
+            ),
+            (
+                "/account/sessions",
+                "/account/sessions/others",
+                "Sign out everywhere else?",
+                "Every other browser is signed out. This one stays signed in.",
+            ),
         ] {
             let page = ann.open(list);
             page.omits(&format!("action=\"{action}\""));
             let asked = ann.open(&page.link_to(action));
             asked.says(&format!("<h1>{question}</h1>")).says(&format!("action=\"{action}\""));
-            asked.says(&format!("href=\"{list}\">Cancel</a>"));
+            asked.says(consequence).says(&format!("href=\"{list}\">Cancel</a>"));
             assert!(is_in(&mut phone), "{action}: asking does nothing");
             ann.open("/account/tokens").says("aria-label=\"Revoke laptop\"");
         }
