@@ -1,4 +1,5 @@
-//! Owns forgetting: rows of sign-ins that nobody can use any more. Refuses what a person may still look up.
+//! Removes what has expired: rows of sign-ins that nobody can use anymore, and old entries of the journal of
+//! revocations. Leaves alone what a person may still look up.
 
 use jiff::{SignedDuration, Timestamp};
 use skaas_store::{
@@ -12,10 +13,12 @@ use crate::{app::App, error::Result, sessions::KNOWN_FOR};
 const KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// How long a window of tries stays that has ended: as long as the clocks of nodes may differ.
 const COUNTS_KEPT: SignedDuration = SignedDuration::from_hours(1);
+/// How long the journal of revocations goes back: further than any backup that is restored.
+const REVOCATIONS_KEPT: SignedDuration = SignedDuration::from_hours(400 * 24);
 /// How long a registered client may stay unused.
 const CLIENTS_KEPT: SignedDuration = SignedDuration::from_hours(180 * 24);
 
-/// Forgets what ended long enough ago. Cheap when there is nothing; any node may do it at any time.
+/// Removes what ended long enough ago. Cheap when there is nothing; any node may do it at any time.
 pub(crate) async fn run(app: &App) -> Result<()> {
     let now = app.now();
     let ago = |span: SignedDuration| now.checked_sub(span).unwrap_or(Timestamp::UNIX_EPOCH);
@@ -32,6 +35,7 @@ pub(crate) async fn run(app: &App) -> Result<()> {
     rows += oauth_grants::forget(&mut tx, before).await?;
     rows += oauth_clients::forget_unused(&mut tx, ago(CLIENTS_KEPT)).await?;
     tx.commit().await?;
+    rows += app.store.forget_revocations(ago(REVOCATIONS_KEPT)).await?;
     if rows > 0 {
         tracing::info!(event = "forgotten", rows);
     }

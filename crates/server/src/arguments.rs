@@ -48,7 +48,7 @@ pub(crate) enum Command {
     /// Administer users, tokens, listings and grants; works beside a running server
     #[command(subcommand)]
     Admin(Admin),
-    /// A tour on a server of its own: publish, clone, grant, pull
+    /// A tour on a separate server: publish, clone, grant, pull
     #[command(after_help = "Examples:\n  skaas-server demo\n  skaas-server demo --exit --data ./demo-data")]
     Demo(Demo),
     /// Look for what is wrong with this installation, and say what to do
@@ -114,10 +114,13 @@ pub(crate) enum Admin {
     /// Stored content: remove what nothing needs
     #[command(subcommand)]
     Storage(Storage),
-    /// After a backup was restored: have copies that are ahead of it told to clone again
-    #[command(after_help = "Run it once, before the server starts again.\n\n\
-        Examples:\n  skaas-server admin restored\n  skaas-server admin restored --json")]
+    /// After you restore a backup: tell copies that are ahead of it to clone again, and list what was revoked since
+    #[command(after_help = "Run it before the server starts again.\n\n\
+        Examples:\n  skaas-server admin restored\n  skaas-server admin restored --revoke")]
     Restored {
+        /// Revoke again what was revoked after the backup, and delete accounts that were deleted after it
+        #[arg(long)]
+        revoke: bool,
         /// Print one JSON object
         #[arg(long)]
         json: bool,

@@ -26,7 +26,7 @@ const MARK: &str = ".skaas-demo";
 pub(crate) async fn run(place: &Place, options: &Demo) -> anyhow::Result<()> {
     if place.config.is_some() || place.database_url.is_some() {
         bail!(
-            "the demo has a server, a database and a configuration of its own: leave --config and --database-url \
+            "the demo uses its own server, database and configuration: leave --config and --database-url \
              out, or use `skaas-server serve` for yours"
         );
     }

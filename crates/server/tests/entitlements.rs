@@ -3,9 +3,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops where it is surprised")]
 
-use skaas_app::{Error, grants, grants::FreeSkill, restoration, stamps, stamps::FromTheFuture};
+use skaas_app::{
+    Error, accounts, grants, grants::FreeSkill, restoration, stamps, stamps::FromTheFuture, tokens, users,
+};
 use skaas_domain::entitlement::GrantKind;
-use skaas_testkit::app::{Given, run_sql, story};
+use skaas_testkit::app::{Given, TestApp, TestDatabase, run_sql, story, story_on};
 use skaas_testkit::git::Protocol;
 
 const SKILL: &str = "lint-pro";
@@ -451,4 +453,81 @@ fn a_copy_ahead_of_a_restored_backup_is_told_to_clone_again() {
             copies[1].pulls().lists_owned(SKILL, "1.0.0");
         }
     });
+}
+
+#[test]
+fn what_was_revoked_after_the_backup_is_listed_and_revoked_again() {
+    let in_a_bucket =
+        [TestDatabase::sqlite().with_s3(), TestDatabase::postgres().and_then(TestDatabase::with_s3)];
+    for database in TestDatabase::each().into_iter().chain(in_a_bucket.into_iter().flatten()) {
+        story_on(database, what_was_revoked_is_listed_and_revoked_again);
+    }
+}
+
+fn what_was_revoked_is_listed_and_revoked_again(app: &TestApp) {
+    app.creator("ann").publishes(SKILL).priced(900);
+    let [bob, _, _] = ["bob", "carol", "dan"].map(|name| app.buyer(name));
+    let operator = app.operator();
+    // Before the backup; it knows of this.
+    app.run(tokens::revoke(operator, "dan", None)).unwrap();
+    bob.buys(SKILL);
+    for expires_at in [None, Some(app.in_days(2))] {
+        bob.takes_new_token(expires_at);
+    }
+    app.pass_days(1);
+
+    // After it.
+    bob.is_refunded(SKILL);
+    let one = app.run(tokens::list(operator, "bob")).unwrap().remove(1);
+    app.run(tokens::revoke(operator, "bob", Some(&one.id_part))).unwrap();
+    app.run(accounts::sign_out_everywhere(operator, "bob")).unwrap();
+    app.run(users::delete(operator, "carol")).unwrap();
+    let clean = app.run(restoration::works_again(operator)).unwrap();
+    assert_eq!(clean, [], "nothing works that was revoked");
+
+    app.pass_days(3);
+    restores_a_backup_of_the_first_day(app);
+    let listed = || {
+        let found = app.run(restoration::works_again(operator)).unwrap();
+        let mut rows: Vec<(String, String)> =
+            found.iter().map(|one| (one.revocation.what.kind().to_owned(), one.username.clone())).collect();
+        rows.sort();
+        (found, rows)
+    };
+    let (found, rows) = listed();
+    let row = |kind: &str, name: &str| (kind.to_owned(), name.to_owned());
+    let expected = [
+        row("grant", "bob"),
+        row("token", "bob"),
+        row("token", "bob"),
+        row("token", "carol"),
+        row("user", "carol"),
+    ];
+    assert_eq!(rows, expected, "neither dan's, nor the token that has expired since");
+    assert!(found.iter().any(|one| one.name == SKILL), "a grant is listed by its skill");
+
+    app.run(restoration::revoke_again(operator, &found)).unwrap();
+    assert_eq!(listed().1, []);
+    assert!(app.run(users::find(operator, "carol")).is_err(), "the account is gone");
+    let works = app.run(tokens::list(operator, "bob")).unwrap();
+    assert!(works.iter().all(|token| !token.works(app.now())), "{works:?}");
+}
+
+/// As if the database were of a day on which nothing of this was revoked. Object storage is as it is.
+fn restores_a_backup_of_the_first_day(app: &TestApp) {
+    app.run(async {
+        let mut tx = app.store().begin().await.unwrap();
+        for change in [
+            "UPDATE grants SET revoked_at = NULL",
+            "UPDATE api_tokens SET revoked_at = NULL
+                WHERE user_id NOT IN (SELECT id FROM users WHERE username = 'dan')",
+            "UPDATE users SET deleted_at = NULL, email = 'carol@example.test', email_key = 'carol@example.test'
+                WHERE deleted_at IS NOT NULL",
+            "UPDATE users SET revision = revision + 1",
+        ] {
+            run_sql(&mut tx, change).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+    });
+    app.restart();
 }

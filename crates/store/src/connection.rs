@@ -4,14 +4,18 @@
 use std::{
     collections::BTreeSet,
     ops::{Deref, DerefMut},
+    sync::Arc,
 };
 
+use jiff::Timestamp;
 use skaas_domain::id::UserId;
 use sqlx::{PgConnection, Postgres, Sqlite, SqliteConnection, Transaction, pool::PoolConnection};
 
 use crate::{
     column::Value,
     error::{Result, StoreError},
+    journal::{self, Revocation, Revoked},
+    objects::Objects,
     statement::{execute, fetch_one, sql},
 };
 
@@ -117,6 +121,9 @@ pub struct Tx {
     conn: Conn,
     catalogue: Option<i64>,
     users: BTreeSet<UserId>,
+    /// What this transaction revokes, for the journal in `objects`.
+    revocations: Vec<Revocation>,
+    objects: Arc<Objects>,
 }
 
 impl Deref for Tx {
@@ -134,16 +141,22 @@ impl DerefMut for Tx {
 }
 
 impl Tx {
-    pub(crate) fn lite(tx: Transaction<'static, Sqlite>) -> Self {
-        Self::new(Kind::LiteTx(tx))
+    pub(crate) fn lite(tx: Transaction<'static, Sqlite>, objects: Arc<Objects>) -> Self {
+        Self::new(Kind::LiteTx(tx), objects)
     }
 
-    pub(crate) fn pg(tx: Transaction<'static, Postgres>) -> Self {
-        Self::new(Kind::PgTx(tx))
+    pub(crate) fn pg(tx: Transaction<'static, Postgres>, objects: Arc<Objects>) -> Self {
+        Self::new(Kind::PgTx(tx), objects)
     }
 
-    fn new(kind: Kind) -> Self {
-        Self { conn: Conn { kind, failed: false }, catalogue: None, users: BTreeSet::new() }
+    fn new(kind: Kind, objects: Arc<Objects>) -> Self {
+        Self {
+            conn: Conn { kind, failed: false },
+            catalogue: None,
+            users: BTreeSet::new(),
+            revocations: Vec::new(),
+            objects,
+        }
     }
 
     /// The catalogue revision that this transaction makes: one more than before, however often it is
@@ -173,12 +186,17 @@ impl Tx {
         Ok(())
     }
 
+    /// Adds a revocation to the journal once this transaction is committed.
+    pub(crate) fn note_revocation(&mut self, what: Revoked, user: UserId, at: Timestamp) {
+        self.revocations.push(Revocation { what, user, at });
+    }
+
     /// Sees to it that nothing of this transaction is kept.
     pub(crate) fn spoil(&mut self) {
         self.conn.failed = true;
     }
 
-    /// Makes everything in it last.
+    /// Commits the transaction, then writes what it revoked to the journal ([`crate::journal`]).
     ///
     /// # Errors
     /// [`StoreError::Aborted`] when an earlier statement had failed, whatever was done about it since.
@@ -187,9 +205,14 @@ impl Tx {
             return Err(StoreError::Aborted);
         }
         match self.conn.kind {
-            Kind::LiteTx(tx) => Ok(tx.commit().await?),
-            Kind::PgTx(tx) => Ok(tx.commit().await?),
+            Kind::LiteTx(tx) => tx.commit().await?,
+            Kind::PgTx(tx) => tx.commit().await?,
             Kind::Lite(_) | Kind::Pg(_) => unreachable!("a Tx is made of a transaction"),
         }
+        if !self.revocations.is_empty() {
+            // Boxed: few transactions revoke anything, and the future of every other one would be larger.
+            Box::pin(journal::append(self.objects, self.revocations)).await;
+        }
+        Ok(())
     }
 }

@@ -61,7 +61,7 @@ enum Db {
 #[derive(Clone)]
 pub struct Store {
     db: Db,
-    pub(crate) objects: Objects,
+    pub(crate) objects: Arc<Objects>,
 }
 
 impl Store {
@@ -71,7 +71,7 @@ impl Store {
     /// [`StoreError::Config`] for an address or setting that cannot work, [`StoreError::Unavailable`] when
     /// nobody answers there.
     pub async fn open(config: StoreConfig) -> Result<Self> {
-        let objects = Objects::open(&config.objects)?;
+        let objects = Arc::new(Objects::open(&config.objects)?);
         let db = match &config.database {
             DatabaseConfig::Sqlite { path } => open_sqlite(path, config.readers.max(1)).await?,
             DatabaseConfig::Postgres { url } => open_postgres(url, config.connections.max(2)).await?,
@@ -85,7 +85,7 @@ impl Store {
     /// # Errors
     /// As [`Store::open`], and [`StoreError::Unavailable`] when the database file or the folder is missing.
     pub async fn look(config: StoreConfig) -> Result<Self> {
-        let objects = Objects::look(&config.objects)?;
+        let objects = Arc::new(Objects::look(&config.objects)?);
         let db = match &config.database {
             DatabaseConfig::Sqlite { path } => look_at_sqlite(path).await?,
             DatabaseConfig::Postgres { url } => open_postgres(url, 2).await?,
@@ -152,9 +152,10 @@ impl Store {
     }
 
     async fn begin_with(&self, on_sqlite: &'static str) -> Result<Tx> {
+        let objects = Arc::clone(&self.objects);
         Ok(match &self.db {
-            Db::Lite { writer, .. } => Tx::lite(writer.begin_with(on_sqlite).await?),
-            Db::Pg(pool) => Tx::pg(pool.begin().await?),
+            Db::Lite { writer, .. } => Tx::lite(writer.begin_with(on_sqlite).await?, objects),
+            Db::Pg(pool) => Tx::pg(pool.begin().await?, objects),
         })
     }
 

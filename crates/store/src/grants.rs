@@ -10,6 +10,7 @@ use crate::{
     column::{Fields, Record, Value, record},
     connection::{Conn, Tx},
     error::{Conflict, Result, StoreError},
+    journal::Revoked,
     statement::{execute, fetch_all, fetch_one, fetch_optional, sql},
 };
 
@@ -139,16 +140,24 @@ pub async fn restamp(tx: &mut Tx, moment: Timestamp, now: Timestamp) -> Result<u
     Ok(made + execute!(tx, RESTAMP_REVOCATIONS, [moment, now])?)
 }
 
-/// Revokes a grant from `at` on; `None` when there is no such grant, or it was revoked by then.
+/// Revokes a grant from `at` on. Returns `None` if there is no such grant, or if it was revoked by then.
 pub async fn revoke(tx: &mut Tx, id: GrantId, at: Timestamp) -> Result<Option<Grant>> {
     let Some(record) = find(tx, id).await? else { return Ok(None) };
     tx.bump_user(record.grant.user).await?;
-    fetch_optional!(tx, REVOKE, [id, at])
+    let revoked: Option<Grant> = fetch_optional!(tx, REVOKE, [id, at])?;
+    if revoked.is_some() {
+        tx.note_revocation(Revoked::Grant(id), record.grant.user, at);
+    }
+    Ok(revoked)
 }
 
-/// Revokes what has not ended by `at` of a user's grants for a skill, those that are yet to begin too; the
-/// grants that it ended.
+/// Revokes a user's grants for a skill that are not revoked by `at`, including those that have yet to begin. Returns
+/// the revoked grants.
 pub async fn revoke_all(tx: &mut Tx, user: UserId, skill: SkillId, at: Timestamp) -> Result<Vec<Grant>> {
     tx.bump_user(user).await?;
-    fetch_all!(tx, REVOKE_ALL, [user, skill, at])
+    let revoked: Vec<Grant> = fetch_all!(tx, REVOKE_ALL, [user, skill, at])?;
+    for grant in &revoked {
+        tx.note_revocation(Revoked::Grant(grant.id), user, at);
+    }
+    Ok(revoked)
 }

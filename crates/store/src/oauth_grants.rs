@@ -9,9 +9,10 @@ use skaas_domain::{
 };
 
 use crate::{
-    column::{Fields, Record, record},
+    column::{Fields, Record, Value, record},
     connection::{Conn, Tx},
     error::Result,
+    journal::Revoked,
     statement::{execute, fetch_all, fetch_optional, sql},
 };
 
@@ -34,7 +35,8 @@ sql! {
         ORDER BY g.created_at DESC, g.id DESC LIMIT 100";
     REVOKE = concat!("UPDATE oauth_grants SET revoked_at = coalesce(revoked_at, $3)
         WHERE user_id = $1 AND id = $2 RETURNING ", columns!());
-    REVOKE_ALL = "UPDATE oauth_grants SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL";
+    REVOKE_ALL = "UPDATE oauth_grants SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL
+        RETURNING id AS value";
     FORGET = "DELETE FROM oauth_grants WHERE created_at < $1
         AND NOT EXISTS (SELECT 1 FROM oauth_tokens AS t WHERE t.grant_id = oauth_grants.id)
         AND NOT EXISTS (SELECT 1 FROM oauth_codes AS c WHERE c.grant_id = oauth_grants.id)";
@@ -87,7 +89,7 @@ pub async fn add(tx: &mut Tx, grant: &OauthGrant) -> Result<()> {
     Ok(())
 }
 
-/// The grant of this id, taken back or not.
+/// The grant of this id, revoked or not.
 pub async fn find(conn: &mut Conn, id: OauthGrantId) -> Result<Option<OauthGrant>> {
     fetch_optional!(conn, FIND, [id])
 }
@@ -97,8 +99,8 @@ pub async fn list(conn: &mut Conn, user: UserId, now: Timestamp) -> Result<Vec<G
     fetch_all!(conn, LIST, [user, now])
 }
 
-/// Takes the user's grant of this id back, and so all its tokens; `None` when the user has no such one. A
-/// second time changes nothing.
+/// Revokes the user's grant of this id with all its tokens. Returns `None` if the user has no such grant. A second
+/// time changes nothing.
 pub async fn revoke(
     tx: &mut Tx,
     user: UserId,
@@ -106,13 +108,21 @@ pub async fn revoke(
     at: Timestamp,
 ) -> Result<Option<OauthGrant>> {
     tx.bump_user(user).await?;
-    fetch_optional!(tx, REVOKE, [user, id, at])
+    let revoked: Option<OauthGrant> = fetch_optional!(tx, REVOKE, [user, id, at])?;
+    if revoked.as_ref().is_some_and(|grant| grant.revoked_at == Some(at)) {
+        tx.note_revocation(Revoked::App(id), user, at);
+    }
+    Ok(revoked)
 }
 
-/// Takes every grant of a user back; how many still were not.
+/// Revokes every grant of a user. Returns how many were not revoked before.
 pub async fn revoke_all(tx: &mut Tx, user: UserId, at: Timestamp) -> Result<u64> {
     tx.bump_user(user).await?;
-    execute!(tx, REVOKE_ALL, [user, at])
+    let revoked: Vec<Value<OauthGrantId>> = fetch_all!(tx, REVOKE_ALL, [user, at])?;
+    for Value(id) in &revoked {
+        tx.note_revocation(Revoked::App(*id), user, at);
+    }
+    Ok(revoked.len() as u64)
 }
 
 /// Drops grants from before then of which neither token nor code is left; how many.

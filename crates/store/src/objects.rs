@@ -1,6 +1,7 @@
 //! Owns object storage: a folder or a bucket, and the keys in it. Refuses to know what is in an object.
 //!
-//! Keys: `contents/ab/cdef…` (a bundle by its tree's id), `sources/{source id}/{pack}.pack` and `.idx`.
+//! Keys: `contents/ab/cdef…` (a bundle by its tree's id), `sources/{source id}/{pack}.pack` and `.idx`,
+//! `journal/…` (see [`crate::journal`]).
 //! A key is written once and never changed, so that a reader may keep what it has read.
 
 mod sweep;
@@ -55,8 +56,7 @@ pub enum PackPart {
     Index,
 }
 
-/// The object storage. Cheap to clone.
-#[derive(Clone)]
+/// The object storage.
 pub(crate) struct Objects {
     pub(crate) backend: Arc<dyn ObjectStore>,
     /// What every key begins with; empty, or ends in a slash.

@@ -10,9 +10,10 @@ use skaas_domain::{
 };
 
 use crate::{
-    column::{Fields, Record},
+    column::{Fields, Record, Value},
     connection::{Conn, Tx},
     error::Result,
+    journal::Revoked,
     statement::{execute, fetch_all, fetch_optional, sql},
 };
 
@@ -44,7 +45,7 @@ sql! {
     REVOKE = concat!("UPDATE sessions SET revoked_at = coalesce(revoked_at, $3)
         WHERE user_id = $1 AND id = $2 RETURNING ", columns!());
     REVOKE_OTHERS = "UPDATE sessions SET revoked_at = $3
-        WHERE user_id = $1 AND id <> $2 AND revoked_at IS NULL";
+        WHERE user_id = $1 AND id <> $2 AND revoked_at IS NULL RETURNING id AS value";
     FORGET = "DELETE FROM sessions WHERE seen_at < $1";
 }
 
@@ -144,18 +145,26 @@ pub async fn rotate(
     Ok(execute!(tx, ROTATE, [id, old, new])? == 1)
 }
 
-/// Revokes the user's session of this id; `None` when the user has no such one. A second time changes
+/// Revokes the user's session of this id. Returns `None` if the user has no such session. A second time changes
 /// nothing.
 pub async fn revoke(tx: &mut Tx, user: UserId, id: SessionId, at: Timestamp) -> Result<Option<Session>> {
     tx.bump_user(user).await?;
-    fetch_optional!(tx, REVOKE, [user, id, at])
+    let revoked: Option<Session> = fetch_optional!(tx, REVOKE, [user, id, at])?;
+    if revoked.as_ref().is_some_and(|session| session.revoked_at == Some(at)) {
+        tx.note_revocation(Revoked::Session(id), user, at);
+    }
+    Ok(revoked)
 }
 
-/// Revokes every session of a user but the one to keep; how many still were not.
+/// Revokes every session of a user but the one to keep. Returns how many were not revoked before.
 pub async fn revoke_others(tx: &mut Tx, user: UserId, keep: Option<SessionId>, at: Timestamp) -> Result<u64> {
     tx.bump_user(user).await?;
     let keep = keep.map(|id| id.to_string()).unwrap_or_default();
-    execute!(tx, REVOKE_OTHERS, [user, keep, at])
+    let revoked: Vec<Value<SessionId>> = fetch_all!(tx, REVOKE_OTHERS, [user, keep, at])?;
+    for Value(id) in &revoked {
+        tx.note_revocation(Revoked::Session(*id), user, at);
+    }
+    Ok(revoked.len() as u64)
 }
 
 /// Drops sessions that were last used before then; how many. Give it a time further back than [`IDLE`].

@@ -9,9 +9,10 @@ use skaas_domain::{
 };
 
 use crate::{
-    column::{Fields, Record, record},
+    column::{Fields, Record, Value, record},
     connection::{Conn, Tx},
     error::{Conflict, Result},
+    journal::Revoked,
     statement::{execute, fetch_all, fetch_optional, sql},
 };
 
@@ -33,7 +34,8 @@ sql! {
     LIST = concat!("SELECT ", columns!(), " FROM api_tokens WHERE user_id = $1 ORDER BY created_at, id");
     REVOKE = concat!("UPDATE api_tokens SET revoked_at = coalesce(revoked_at, $3)
         WHERE user_id = $1 AND (id = $2 OR id_part = $2) RETURNING ", columns!());
-    REVOKE_ALL = "UPDATE api_tokens SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL";
+    REVOKE_ALL = "UPDATE api_tokens SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL
+        RETURNING id AS value";
     TOUCH = "UPDATE api_tokens SET last_used_at = used.moment, last_used_from = used.place
         FROM (SELECT value ->> 0 AS id, value ->> 1 AS moment, value ->> 2 AS place
             FROM json_each($1)) AS used
@@ -129,13 +131,21 @@ pub async fn list(conn: &mut Conn, user: UserId) -> Result<Vec<TokenRecord>> {
 /// time changes nothing.
 pub async fn revoke(tx: &mut Tx, user: UserId, which: &str, at: Timestamp) -> Result<Option<TokenRecord>> {
     tx.bump_user(user).await?;
-    fetch_optional!(tx, REVOKE, [user, which, at])
+    let revoked: Option<TokenRecord> = fetch_optional!(tx, REVOKE, [user, which, at])?;
+    if let Some(token) = revoked.as_ref().filter(|token| token.revoked_at == Some(at)) {
+        tx.note_revocation(Revoked::Token(token.id), user, at);
+    }
+    Ok(revoked)
 }
 
-/// Revokes every token of a user; how many still were not.
+/// Revokes every token of a user. Returns how many were not revoked before.
 pub async fn revoke_all(tx: &mut Tx, user: UserId, at: Timestamp) -> Result<u64> {
     tx.bump_user(user).await?;
-    execute!(tx, REVOKE_ALL, [user, at])
+    let revoked: Vec<Value<TokenId>> = fetch_all!(tx, REVOKE_ALL, [user, at])?;
+    for Value(id) in &revoked {
+        tx.note_revocation(Revoked::Token(*id), user, at);
+    }
+    Ok(revoked.len() as u64)
 }
 
 /// One use of a token, to be noted.

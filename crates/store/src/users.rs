@@ -8,7 +8,9 @@ use crate::{
     column::{Value, record},
     connection::{Conn, Tx},
     error::{Conflict, Result, StoreError},
-    identities, known_browsers,
+    identities,
+    journal::Revoked,
+    known_browsers,
     names::{self, Kind},
     oauth_grants, passwords, sessions,
     statement::{execute, fetch_all, fetch_optional, sql},
@@ -111,8 +113,8 @@ pub async fn change_email(
     }
 }
 
-/// Deletes a user: the address is erased, every way in taken away, everything handed out revoked, the name
-/// never given again. Grants, steps and what they sold stay, without a person to them.
+/// Deletes a user: erases the address, removes every sign-in method, revokes tokens, sessions and apps, and retires
+/// the name. Grants, steps and what the user sold stay, without a person.
 ///
 /// # Errors
 /// [`StoreError::Missing`] when there is no such user, or not any more.
@@ -128,5 +130,6 @@ pub async fn delete(tx: &mut Tx, id: UserId, at: Timestamp) -> Result<()> {
     known_browsers::remove_all(tx, id).await?;
     names::retire(tx, Kind::User, &user.username, at).await?;
     execute!(tx, DELETE, [id, at])?;
+    tx.note_revocation(Revoked::User, id, at);
     Ok(())
 }

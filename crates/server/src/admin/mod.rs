@@ -1,12 +1,13 @@
-//! Owns `skaas-server admin`: what an operator does by hand, for people and with `--json` for programs.
-//! Refuses rules of its own: each command is one use case.
+//! `skaas-server admin`: what an operator does by hand, for people and with `--json` for programs. Each command calls
+//! a use case; rules belong there.
 
+mod restored;
 mod show;
 mod storage;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use skaas_app::{App, accounts, grants, listings, restoration, stamps, tokens, users};
+use skaas_app::{App, accounts, grants, listings, stamps, tokens, users};
 use skaas_domain::{
     entitlement,
     listing::ListingState,
@@ -70,25 +71,10 @@ async fn obey(app: &App, command: Admin) -> anyhow::Result<()> {
         Admin::Listing(Listing::Delete { skill, yes, json }) => listing_delete(app, &skill, yes, json).await,
         Admin::Listing(Listing::Show { skill, json }) => listing_show(app, skill.as_deref(), json).await,
         Admin::Grant(command) => grant(app, command).await,
-        Admin::Restored { json } => restored(app, json).await,
+        Admin::Restored { revoke, json } => restored::run(app, revoke, json).await,
         Admin::Restamp { json } => restamp(app, json).await,
         Admin::Storage(command) => storage::run(app, command).await,
     }
-}
-
-async fn restored(app: &App, as_json: bool) -> anyhow::Result<()> {
-    let lineages = restoration::branch_off(app).await?;
-    if as_json {
-        return output::json(&json!({ "lineages": lineages }));
-    }
-    output::line(&format!(
-        "{lineages} repositories branched off; copies ahead of the backup are told to clone again"
-    ));
-    output::note(
-        "Tokens, sessions and grants that were revoked after the backup work again: revoke them once more \
-         (admin user sign-out, admin token revoke, admin grant revoke)",
-    );
-    Ok(())
 }
 
 async fn restamp(app: &App, as_json: bool) -> anyhow::Result<()> {
@@ -152,7 +138,7 @@ async fn user(app: &App, command: User) -> anyhow::Result<()> {
         User::Delete { username, yes, json } => {
             if !yes {
                 return Err(refused(format!(
-                    "deleting {username} erases the address, stops every token and retires the name for ever: say --yes"
+                    "deleting {username} erases the address, revokes every token and retires the name permanently; to do so, add --yes"
                 )));
             }
             let user = users::delete(app, &username).await?;
@@ -268,7 +254,7 @@ async fn listing_set(app: &App, options: &ListingSet) -> anyhow::Result<()> {
 async fn listing_delete(app: &App, skill: &str, yes: bool, as_json: bool) -> anyhow::Result<()> {
     if !yes {
         return Err(refused(format!(
-            "deleting {skill} takes it from everybody who has it and retires the name for ever: say --yes, or \
+            "deleting {skill} takes it from everybody who has it and retires the name permanently; to do so, add --yes, or \
              leave it to its holders with `listing set {skill} --withdraw`"
         )));
     }

@@ -216,3 +216,50 @@ fn a_restored_backup_knows_what_it_knew_and_serves_every_copy_or_says_why() {
     bob.git.ok(&fresh, &["pull", "-q", "--ff-only"]);
     assert_eq!(sight(&fresh), full("1.2.0"));
 }
+
+#[test]
+fn a_restored_backup_revokes_again_what_its_journal_knows() {
+    let house = House::new();
+    let (bob, carol) = (house.person("bob"), house.person("carol"));
+    let (port, data) = (house.server.port(), house.server.installation().data().to_owned());
+    let backup = house.folder.path().join("backup");
+    let house = comes_back(house, |server| {
+        assert_eq!(server.stop(), Some(0));
+        fs::create_dir(&backup).unwrap();
+        fs::copy(data.join("skaas.db"), backup.join("skaas.db")).unwrap();
+    });
+    let status = |name: &str, token: &str| {
+        Connection::open(port).basic(name, token).get(&refs("me/marketplace.git")).status
+    };
+    house.admin(&["token", "revoke", "bob"]);
+    house.admin(&["user", "delete", "carol", "--yes"]);
+    let restored = |house: House, arguments: &[&str]| {
+        let mut said = None;
+        let house = comes_back(house, |server| {
+            let installation = server.installation().clone();
+            assert_eq!(server.stop(), Some(0));
+            for file in ["skaas.db", "skaas.db-wal", "skaas.db-shm"] {
+                let _ = fs::remove_file(data.join(file));
+            }
+            fs::copy(backup.join("skaas.db"), data.join("skaas.db")).unwrap();
+            said = Some(installation.run(&[&["admin", "restored"], arguments].concat()));
+        });
+        (house, said.unwrap())
+    };
+    let (house, said) = restored(house, &[]);
+    assert!(said.succeeded() && said.stdout.contains("bob") && said.stdout.contains("carol"), "{said}");
+    assert!(said.stderr.contains("admin restored --revoke"), "{said}");
+    assert_eq!((status("bob", &bob.token), status("carol", &carol.token)), (200, 200), "as in the backup");
+
+    let (_house, said) = restored(house, &["--revoke", "--json"]);
+    let said: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
+    let mut kinds: Vec<(&str, &str)> = said["revoked_since"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| (one["kind"].as_str().unwrap(), one["username"].as_str().unwrap()))
+        .collect();
+    kinds.sort_unstable();
+    assert_eq!(kinds, [("token", "bob"), ("token", "carol"), ("user", "carol")], "{said}");
+    assert_eq!((status("bob", &bob.token), status("carol", &carol.token)), (401, 401));
+}

@@ -4,6 +4,7 @@
 
 mod faults;
 mod freshness;
+mod journal;
 mod objects;
 mod races;
 mod races_of_identity;
