@@ -31,6 +31,8 @@ pub struct GrantInfo {
     pub resource: String,
     /// When it was authorized.
     pub created_at: Timestamp,
+    /// When the authorization ends: the app must ask again then.
+    pub expires_at: Timestamp,
     /// When it was last used, to the minute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_used_at: Option<Timestamp>,

@@ -1,5 +1,5 @@
-//! Use cases about what a person has let in: list it, take it back. Refuses to let anybody in: that is
-//! [`super::consent`]'s, and a device login's.
+//! Use cases about the apps that a person authorized: list them, revoke one. Authorizing is up to [`super::consent`]
+//! and device logins.
 
 use jiff::Timestamp;
 use skaas_domain::{
@@ -15,10 +15,10 @@ use crate::{
     error::{Error, Result},
 };
 
-/// An OAuth client that a person let in, and may do without.
+/// An OAuth client that a person authorized.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Application {
-    /// What the person allowed.
+    /// The authorization.
     pub id: OauthGrantId,
     /// The client's name; it chose that itself.
     pub name: String,
@@ -32,12 +32,14 @@ pub struct Application {
     pub resource: String,
     /// Since when.
     pub since: Timestamp,
-    /// When it was last here, to within a minute.
+    /// When the authorization ends.
+    pub expires_at: Timestamp,
+    /// When it was last used, to within a minute.
     pub last_used_at: Option<Timestamp>,
 }
 
-/// The host of the document that describes a client, where its id is the address of one: nobody but who runs
-/// that host can call a client so.
+/// The host of the document that describes a client, if its ID is the address of one. Only whoever runs that host can
+/// give a client this ID.
 pub fn described_by(client_id: &str) -> Option<String> {
     client_metadata::parse_client_id(client_id).map(|_| redirect::shown(client_id))
 }
@@ -56,6 +58,7 @@ fn application(client: GrantedClient) -> Application {
     let place = place(&client);
     let GrantedClient { grant, client_name, last_used_at, .. } = client;
     Application {
+        expires_at: grant.ends_at(),
         id: grant.id,
         name: client_name,
         client_id: grant.client_id,
@@ -67,18 +70,18 @@ fn application(client: GrantedClient) -> Application {
     }
 }
 
-/// The clients that may still come in for a user, the latest let in first, 100 at most.
+/// The clients that can still act for a user, most recently authorized first, 100 at most.
 pub async fn list(app: &App, user: UserId) -> Result<Vec<Application>> {
     let mut conn = app.store.read().await?;
     let all = oauth_grants::list(&mut conn, user, app.now()).await?;
     Ok(all.into_iter().map(application).collect())
 }
 
-/// Takes back what a user allowed: every token that came of it is refused from its next request on, on every
-/// node. A second time changes nothing.
+/// Revokes an authorization: each of its tokens is refused from its next request on, on every node. A second time
+/// changes nothing.
 ///
 /// # Errors
-/// [`Error::NotFound`] for another's as for none.
+/// [`Error::NotFound`], for another user's authorization as for none.
 pub async fn revoke(app: &App, user: UserId, id: OauthGrantId) -> Result<()> {
     let mut tx = app.store.begin().await?;
     if oauth_grants::revoke(&mut tx, user, id, app.now()).await?.is_none() {

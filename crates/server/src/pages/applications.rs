@@ -23,6 +23,7 @@ struct Row {
     may: Vec<String>,
     resource: String,
     since: Moment,
+    until: Moment,
     used: Option<Moment>,
 }
 
@@ -51,6 +52,7 @@ fn row(state: &PagesState, application: Application) -> Row {
         may: application.scopes.explain(),
         resource,
         since: Moment::new(application.since, now),
+        until: Moment::new(application.expires_at, now),
         used: Moment::maybe(application.last_used_at, now),
     }
 }

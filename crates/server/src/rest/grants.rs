@@ -28,6 +28,7 @@ fn info(application: Application, current: Option<OauthGrantId>) -> GrantInfo {
         scopes: application.scopes.to_string(),
         resource: application.resource,
         created_at: application.since,
+        expires_at: application.expires_at,
         last_used_at: application.last_used_at,
     }
 }

@@ -1,6 +1,6 @@
 //! Connected applications: a person sees whom they let in, and takes it back.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use skaas_testkit::app::story;
 use skaas_testkit::wire::Answer;
@@ -133,6 +133,13 @@ fn programs_see_and_take_back_what_the_page_shows() {
             (&crate::interface::API.into(), &"an app on this computer".into())
         );
         assert!(row(1)["last_used_at"].is_string() && row(0).get("last_used_at").is_none(), "{list}");
+        let ends = row(1)["expires_at"].as_str().unwrap_or_else(|| panic!("no end in {list}"));
+        let lifetime = ends
+            .parse::<Timestamp>()
+            .unwrap()
+            .duration_since(row(1)["created_at"].as_str().unwrap().parse().unwrap());
+        assert_eq!(lifetime, skaas_domain::oauth::GRANT_LIFETIME, "a year, as the consent page said");
+        says(&ann.opens(PAGE), &["Expires", &format!("datetime=\"{ends}\"")]);
         assert_eq!(ids(&ann.opens(PAGE)), [row(0)["id"].as_str().unwrap(), row(1)["id"].as_str().unwrap()]);
 
         // Who may only read disconnects nobody; another's grant is as absent as none.
