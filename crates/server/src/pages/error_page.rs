@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
 use skaas_app::Error;
 
-use super::frame::{Frame, show};
+use super::frame::{Frame, show, sign_in_from};
 use crate::problem;
 
 /// Why there is no page. It becomes one in the layer around all pages, which knows the frame.
@@ -162,12 +162,6 @@ fn next(status: StatusCode, frame: &Frame, sent_a_form: bool) -> Option<Next> {
         400 | 403 | 404 | 405 | 409 | 413 | 415 => None,
         _ => button("Try again", &frame.path),
     }
-}
-
-/// The sign-in page that leads back to `path`.
-fn sign_in_from(path: &str) -> String {
-    let query: String = url::form_urlencoded::byte_serialize(path.as_bytes()).collect();
-    format!("/signin?return_to={query}")
 }
 
 /// Our sentences begin small and end without a stop, as they follow `remote: ` and `error: `.

@@ -1,8 +1,10 @@
-//! Owns what stands around every page, and how a template becomes an answer. Refuses to know any page.
+//! What surrounds every page (header, menu, notices), and how a template becomes an answer. What is on a page belongs
+//! to its own module.
 
 use askama::Template;
 use axum::response::{IntoResponse, Response};
 use http::header;
+use skaas_domain::identity::return_path;
 
 use super::{Browser, PageError, PagesState, assets, browser::Theme};
 
@@ -105,6 +107,18 @@ impl Frame {
         matches!(self.here, "account" | "password" | "identities" | "sessions" | "tokens" | "applications")
     }
 
+    /// Where "Sign in" in the header leads: to the sign-in page, and from there back to this page. Pages on the way in
+    /// are none to come back to, and neither is a path that could lead off the site.
+    pub(crate) fn sign_in_address(&self) -> String {
+        let path = return_path(&self.path);
+        let ways_in = ["signin", "signup", "reset", "verify", "auth"];
+        let first = path.trim_start_matches('/').split(['/', '?']).next().unwrap_or_default();
+        if path == "/" || ways_in.contains(&first) {
+            return "/signin".to_owned();
+        }
+        sign_in_from(path)
+    }
+
     /// The theme that the switch in the corner leads to.
     pub(crate) fn other_theme(&self) -> &'static str {
         if self.theme == Some("dark") { "light" } else { "dark" }
@@ -114,6 +128,12 @@ impl Frame {
     pub(crate) fn other_theme_label(&self) -> &'static str {
         if self.theme == Some("dark") { "Light theme" } else { "Dark theme" }
     }
+}
+
+/// The sign-in page that leads back to `path`.
+pub(super) fn sign_in_from(path: &str) -> String {
+    let query: String = url::form_urlencoded::byte_serialize(path.as_bytes()).collect();
+    format!("/signin?return_to={query}")
 }
 
 /// What a person runs to sign a machine in to this server.

@@ -140,6 +140,31 @@ fn nobody_is_led_off_the_site() {
 }
 
 #[test]
+fn sign_in_in_the_header_leads_back_to_the_page_and_never_off_the_site() {
+    story(|app| {
+        joins(app, "ann");
+        for (page, link, lands) in [
+            ("/", "/signin", "/account"),
+            ("/signin?return_to=%2Fapi", "/signin", "/account"),
+            ("/signup", "/signin", "/account"),
+            ("/@ann?tab=1", "/signin?return_to=%2F%40ann%3Ftab%3D1", "/@ann?tab=1"),
+            ("/@nobody-here", "/signin?return_to=%2F%40nobody-here", "/@nobody-here"),
+            // Pages that don't exist, with paths that a browser would take for another host.
+            ("//evil.test/x", "/signin", "/account"),
+            ("//evil.test/@ann?x=//evil.test", "/signin", "/account"),
+            ("///evil.test", "/signin", "/account"),
+        ] {
+            let mut browser = app.browser();
+            let seen = browser.visit(page);
+            seen.says(&format!("<a href=\"{link}\""));
+            let form = browser.open(link);
+            let sent = browser.submit_only(&form, "/signin", &[("login", "ann"), ("password", PASSWORD)]);
+            assert_eq!(sent.answer.header("location"), Some(lands), "{page}");
+        }
+    });
+}
+
+#[test]
 fn who_is_not_signed_in_is_asked_to_and_led_back() {
     story(|app| {
         joins(app, "ann");
