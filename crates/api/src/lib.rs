@@ -7,6 +7,7 @@
 //! Times are RFC 3339 in UTC; durations are whole seconds.
 
 mod device;
+mod finding;
 mod grant;
 mod oauth_error;
 mod problem;
@@ -19,6 +20,7 @@ pub use device::{
     CLI_CLIENT_ID, CliStart, CliState, CliStatus, DEVICE_CODE_GRANT, DeviceAuthorizationRequest,
     DeviceAuthorizationResponse, DeviceTokenRequest, RevocationRequest, TokenResponse,
 };
+pub use finding::Finding;
 pub use grant::{GrantInfo, GrantList};
 pub use oauth_error::{OAuthError, OAuthErrorCode};
 pub use problem::Problem;

@@ -19,25 +19,22 @@ use crate::{
 /// How far the clocks may differ before expiry times become confusing.
 const CLOCK_SLACK_S: i64 = 300;
 
-/// The result of one check.
+/// The result of one check, as reported and as it ends the command.
 #[derive(Debug, Serialize)]
 struct Finding {
-    what: &'static str,
-    ok: bool,
-    found: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cure: Option<String>,
+    #[serde(flatten)]
+    report: skaas_api::Finding,
     /// Its exit code is ours if this is the first problem.
     #[serde(skip)]
     kind: Kind,
 }
 
 fn fine(what: &'static str, found: impl Into<String>) -> Finding {
-    Finding { what, ok: true, found: found.into(), cure: None, kind: Kind::Failed }
+    Finding { report: skaas_api::Finding::fine(what, found), kind: Kind::Failed }
 }
 
 fn fault(what: &'static str, kind: Kind, found: impl Into<String>, cure: impl Into<String>) -> Finding {
-    Finding { what, ok: false, found: found.into(), cure: Some(cure.into()), kind }
+    Finding { report: skaas_api::Finding::fault(what, found, cure), kind }
 }
 
 fn from_failure(what: &'static str, failure: &Failure) -> Finding {
@@ -54,7 +51,7 @@ pub(crate) async fn run(here: &Here) -> Result<()> {
     if here.json {
         output::json(&findings);
     } else {
-        for finding in &findings {
+        for Finding { report: finding, .. } in &findings {
             let mark = if finding.ok { good("ok   ") } else { bad("error") };
             output::line(&format!("{mark}  {:<12} {}", finding.what, finding.found));
             if let Some(cure) = &finding.cure {
@@ -62,7 +59,7 @@ pub(crate) async fn run(here: &Here) -> Result<()> {
             }
         }
     }
-    let faults: Vec<&Finding> = findings.iter().filter(|finding| !finding.ok).collect();
+    let faults: Vec<&Finding> = findings.iter().filter(|finding| !finding.report.ok).collect();
     match faults.first() {
         None => Ok(()),
         Some(first) => Err(Failure::new(
@@ -72,8 +69,8 @@ pub(crate) async fn run(here: &Here) -> Result<()> {
                 n => format!("found {n} problems"),
             },
         )
-        .why(format!("{}: {}", first.what, first.found))
-        .next(first.cure.clone().unwrap_or_default())),
+        .why(format!("{}: {}", first.report.what, first.report.found))
+        .next(first.report.cure.clone().unwrap_or_default())),
     }
 }
 
@@ -90,7 +87,7 @@ async fn look(here: &Here) -> Result<Vec<Finding>> {
     };
     findings.push(anonymous(&remote, &probe));
     findings.extend(clocks(&probe));
-    if !findings.iter().all(|finding| finding.ok || finding.what == "clock") {
+    if !findings.iter().all(|Finding { report, .. }| report.ok || report.what == "clock") {
         return Ok(findings);
     }
     let hosts = Hosts::load()?;
@@ -113,7 +110,7 @@ async fn look(here: &Here) -> Result<Vec<Finding>> {
     findings.push(identity(here, host, &account));
     findings.push(rewritten(&account.marketplace)?);
     let answered = who_answers(here, host, &token)?;
-    let ours = answered.ok;
+    let ours = answered.report.ok;
     findings.push(answered);
     if ours {
         findings.push(read_like_an_agent(here, &account.marketplace)?);

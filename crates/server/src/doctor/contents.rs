@@ -20,7 +20,7 @@ pub(super) async fn look(patient: &Patient) -> Vec<Finding> {
         Ok(found) if found.is_whole() => {
             let done = if patient.thorough { "read" } else { "found (without --quick they are read)" };
             let said = format!("{} contents and {} source packs {done}", found.looked_at, found.packs);
-            vec![Finding::well("contents", said)]
+            vec![Finding::fine("contents", said)]
         }
         Ok(found) => vec![Finding::fault("contents", said(&found), CURE)],
     }

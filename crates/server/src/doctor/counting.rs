@@ -12,7 +12,7 @@ pub(super) async fn look(patient: &Patient) -> Option<Finding> {
     let outcome =
         async { Ok::<_, anyhow::Error>(installation::rate(&patient.settings)?.check().await?) }.await;
     Some(match outcome {
-        Ok(()) => Finding::well("redis", "answers; nodes count requests together"),
+        Ok(()) => Finding::fine("redis", "answers; nodes count requests together"),
         Err(error) => Finding::fault(
             "redis",
             format!("{}; each node counts alone meanwhile", causes(error.as_ref())),

@@ -25,9 +25,9 @@ pub(super) fn look(patient: &Patient) -> Vec<Finding> {
             "free space, or move the folder to a larger disk: pushes need room",
         ),
         Ok(Some(free)) => {
-            Finding::well("data folder", format!("{shown} can be written to, {} MiB free", free >> 20))
+            Finding::fine("data folder", format!("{shown} can be written to, {} MiB free", free >> 20))
         }
-        Ok(None) => Finding::well("data folder", format!("{shown} can be written to")),
+        Ok(None) => Finding::fine("data folder", format!("{shown} can be written to")),
         Err(error) if is_full(&error) => Finding::fault(
             "data folder",
             format!("{shown}: {error}"),

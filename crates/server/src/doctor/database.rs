@@ -57,11 +57,11 @@ async fn look_at(store: &Store, thorough: bool) -> Vec<Finding> {
 fn said(described: &Description) -> Vec<Finding> {
     let Description { kind, version, database_bytes, counts, .. } = described;
     vec![
-        Finding::well(
+        Finding::fine(
             "database",
             format!("{kind} {version}, schema {}, {} KiB", counts.schema_version, database_bytes / 1024),
         ),
-        Finding::well(
+        Finding::fine(
             "content",
             format!(
                 "{} users, {} skills, {} releases, {} KiB of content",

@@ -6,8 +6,8 @@ pub(super) fn look() -> Finding {
     let version = std::process::Command::new("git").arg("--version").output();
     match version {
         Ok(output) if output.status.success() => {
-            Finding::well("git", String::from_utf8_lossy(&output.stdout).trim())
+            Finding::fine("git", String::from_utf8_lossy(&output.stdout).trim())
         }
-        _ => Finding::well("git", "not found here; only the demo needs it"),
+        _ => Finding::fine("git", "not found here; only the demo needs it"),
     }
 }

@@ -16,7 +16,7 @@ pub(super) async fn look(patient: &Patient) -> Option<Finding> {
     // Where storage cannot be listed at all another check says so, with the cure.
     let swept = sweep(&app, SAFE_AGE, true).await.ok()?;
     if swept.is_empty() {
-        return Some(Finding::well("leftovers", "none"));
+        return Some(Finding::fine("leftovers", "none"));
     }
     let found = format!(
         "{} unused objects and {} temporary files, {} KiB",

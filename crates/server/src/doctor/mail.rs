@@ -17,7 +17,7 @@ pub(super) async fn look(patient: &Patient) -> Vec<Finding> {
             "no mail server: mail is written to a folder, and reaches nobody",
             "set mail.smtp (SKAAS_SMTP_URL) so that people can confirm addresses and reset passwords",
         ),
-        Ok(()) => Finding::well("mail", "the mail server answers and accepts the sign-in"),
+        Ok(()) => Finding::fine("mail", "the mail server answers and accepts the sign-in"),
         Err(error) => Finding::fault(
             "mail",
             causes(error.as_ref()),

@@ -16,7 +16,7 @@ mod proxies;
 mod storage;
 
 use anyhow::bail;
-use serde::Serialize;
+use skaas_api::Finding;
 use skaas_app::Store;
 
 use crate::{arguments::Place, config::Settings, installation, output};
@@ -34,33 +34,6 @@ impl Patient {
     /// The store, for checks that have nothing to say where there is none.
     fn store(&self) -> Option<&Store> {
         self.store.as_ref().ok()?.as_ref()
-    }
-}
-
-/// One thing that was looked at.
-#[derive(Debug, Serialize)]
-struct Finding {
-    what: &'static str,
-    ok: bool,
-    found: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cure: Option<String>,
-}
-
-impl Finding {
-    /// All is well.
-    fn well(what: &'static str, found: impl Into<String>) -> Self {
-        Self { what, ok: true, found: found.into(), cure: None }
-    }
-
-    /// Works, and could be better.
-    fn advice(what: &'static str, found: impl Into<String>, cure: impl Into<String>) -> Self {
-        Self { what, ok: true, found: found.into(), cure: Some(cure.into()) }
-    }
-
-    /// Does not work.
-    fn fault(what: &'static str, found: impl Into<String>, cure: impl Into<String>) -> Self {
-        Self { what, ok: false, found: found.into(), cure: Some(cure.into()) }
     }
 }
 

@@ -16,6 +16,6 @@ pub(super) fn look(patient: &Patient) -> Option<Finding> {
         )
     } else {
         let header = &settings.server.proxy_header;
-        Finding::well("proxies", format!("{trusted} trusted to say who asks, by {header}"))
+        Finding::fine("proxies", format!("{trusted} trusted to say who asks, by {header}"))
     })
 }

@@ -14,7 +14,7 @@ pub(super) async fn look(patient: &Patient) -> Vec<Finding> {
         },
     };
     match failed {
-        None => vec![Finding::well("storage", "objects can be listed, written and deleted")],
+        None => vec![Finding::fine("storage", "objects can be listed, written and deleted")],
         Some(error) => vec![fault(&error)],
     }
 }
