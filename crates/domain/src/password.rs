@@ -42,11 +42,12 @@ pub enum WeakPassword {
 /// # Errors
 /// [`WeakPassword`], whose text is for the person. Never [`WeakPassword::Breached`]: only a service knows that.
 pub fn check(password: &str, hints: &[&str]) -> Result<(), WeakPassword> {
-    let chars = password.chars().count();
-    if chars < MIN_CHARS {
+    let mut chars = password.chars();
+    if chars.nth(MIN_CHARS - 1).is_none() {
         return Err(WeakPassword::Short);
     }
-    if chars > MAX_CHARS {
+    // Before anything that takes longer the longer the text is, counting included.
+    if chars.nth(MAX_CHARS - MIN_CHARS).is_some() {
         return Err(WeakPassword::Long);
     }
     if let Some(known) = known::recognize(password) {
@@ -141,8 +142,22 @@ mod tests {
     #[test]
     fn length_is_counted_in_characters_not_bytes() {
         assert_eq!(check("héllo wör", HINTS), Err(WeakPassword::Short));
+        assert!(!matches!(check(&"ü".repeat(MIN_CHARS), HINTS), Err(WeakPassword::Short)));
+        assert!(!matches!(check(&"ü".repeat(MAX_CHARS), HINTS), Err(WeakPassword::Long)));
         assert_eq!(check(&"ü".repeat(MAX_CHARS + 1), HINTS), Err(WeakPassword::Long));
         assert_eq!(check(&"violet tractor ".repeat(17)[..MAX_CHARS - 2], HINTS), Ok(()));
+    }
+
+    #[test]
+    fn a_password_of_megabytes_is_refused_without_looking_at_it() {
+        // A mixed text, which would be the most work to estimate.
+        let long = "kT7#ü violet-Tractor 1987 ".repeat(400_000);
+        let started = std::time::Instant::now();
+        for _ in 0..1000 {
+            assert_eq!(check(&long, HINTS), Err(WeakPassword::Long));
+        }
+        // 10 MB a thousand times: reading them once each would take more than a minute here.
+        assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
     }
 
     #[test]
