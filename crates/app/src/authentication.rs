@@ -142,7 +142,7 @@ async fn fresh_viewer(app: &App, hash: TokenHash) -> Result<Option<Arc<Known>>> 
 /// The same viewer as of now.
 ///
 /// # Errors
-/// [`Error::Unauthenticated`] when the token works no more.
+/// [`Error::Unauthenticated`] when the token is invalid or expired.
 pub(crate) async fn reload(app: &App, viewer: &Viewer) -> Result<Arc<Viewer>> {
     let known = load(app, viewer.token().hash, app.store.mark()).await?;
     let viewer = known.map(|known| Arc::clone(&known.viewer));

@@ -65,7 +65,7 @@ fn dummy() -> &'static str {
     DUMMY.get_or_init(|| hash_with("nobody's", &[7; SALT_BYTES]).unwrap_or_default())
 }
 
-/// The PHC string of a password, under a salt of its own.
+/// The PHC string of a password, with its own salt.
 pub(super) async fn hash(app: &App, password: &str) -> Result<String> {
     let mut salt = [0; SALT_BYTES];
     app.with_rng(|rng| rng.fill_bytes(&mut salt));

@@ -200,7 +200,7 @@ fn cut_one(
         }
         Laid::Refused => Ok(candidate.kept(findings)),
         Laid::Changed { bundle, .. } if !room.take_bytes(bundle.entries().len() as u64) => {
-            findings.push(candidate.no_room());
+            findings.push(candidate.push_too_large());
             Ok(candidate.kept(findings))
         }
         Laid::Changed { version, laid, bundle } => candidate.released(version, &laid, bundle, findings),
@@ -248,7 +248,7 @@ impl Candidate<'_> {
             }
             None => match self.highest().filter(|highest| !self.pushed.is_main && version < *highest) {
                 Some(highest) => {
-                    findings.push(self.takes_back(&version, &highest));
+                    findings.push(self.lower_than_released(&version, &highest));
                     Ok(Laid::Unchanged(highest.to_string()))
                 }
                 None => Ok(Laid::Changed { version, laid, bundle }),
@@ -260,11 +260,11 @@ impl Candidate<'_> {
         self.releases.iter().filter_map(|release| release.version.parse().ok()).max()
     }
 
-    /// The last release is what everybody has: a tag on an older commit is not meant to take them back.
-    fn takes_back(&self, version: &Version, highest: &Version) -> Finding {
+    /// Everybody has the latest release. Tagging an older commit is not meant to downgrade them.
+    fn lower_than_released(&self, version: &Version, highest: &Version) -> Finding {
         let message = format!(
-            "version {version} is lower than {highest}, which is released: everybody would be taken back to it, so \
-             it was not released; to do that, push it to main"
+            "version {version} was not released: it is lower than {highest}, and everybody would be downgraded to it; \
+             if you want that, push it to main"
         );
         Finding::warning(&self.found.folder, "version-lower", message)
     }
@@ -285,10 +285,10 @@ impl Candidate<'_> {
         Finding::error(file, "version-taken", message).at(written.and_then(|written| written.line))
     }
 
-    fn no_room(&self) -> Finding {
+    fn push_too_large(&self) -> Finding {
         let message = format!(
-            "the releases of one push come to at most {} MiB, and this one would be too much; push fewer skills or \
-             tags at a time, and this one again",
+            "this skill was not released: the releases of one push may have {} MiB in all; push fewer skills or tags \
+             at a time, then push this one again",
             self.app.limits().push_bytes >> 20
         );
         Finding::error(&self.found.folder, "push-releases", message)

@@ -1,6 +1,6 @@
-//! Owns how this interface answers: problem+json, what no answer goes out without, and where a client that was
-//! turned away learns to ask (RFC 6750, section 3; RFC 9728, section 5.1). Refuses Basic's challenge: a
-//! browser would ask for a password in a window of its own.
+//! How this interface answers: problem+json, the headers of every answer, and where a refused client learns how to get a
+//! token (RFC 6750, section 3; RFC 9728, section 5.1). There is no Basic challenge: a browser would open its password
+//! prompt.
 
 use axum::{
     extract::{Request, State},
@@ -15,9 +15,9 @@ use crate::{
     problem::{problem, problem_saying},
 };
 
-/// What is said to who is nobody.
-const NOBODY: &str = "send an API token of yours, or an access token given for this address, as \
-                      `Authorization: Bearer`; there was none, or it works no more";
+/// The message for a request without a working token.
+const NOBODY: &str = "send an API token, or an access token issued for this address, as \
+                      `Authorization: Bearer`; there was none, or it is invalid or expired";
 
 /// An error on its way out as problem+json.
 pub(crate) struct Failed {
