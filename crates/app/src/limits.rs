@@ -79,13 +79,13 @@ pub(crate) struct Rates {
     address: Quota,
 }
 
-/// What a request is counted as. Taking something back has a count of its own: whoever floods the server with a
-/// stolen token does not keep its owner from ending it.
+/// What a request is counted as. Revocations have a separate quota, so a flood with a stolen token cannot keep its owner
+/// from revoking it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CountedAs {
-    /// Anything.
+    /// Any other request.
     Request,
-    /// The end of a token, a session, a consent.
+    /// Revoking a token, a session or an authorized app.
     Revocation,
 }
 
@@ -103,7 +103,7 @@ impl Rates {
         }
     }
 
-    /// Whether the one who counts is there.
+    /// Whether requests can be counted.
     pub(crate) async fn check(&self) -> Result<(), skaas_store::StoreError> {
         self.rate.check().await
     }

@@ -160,10 +160,18 @@ pub async fn revoke_again(app: &App, found: &[WorksAgain]) -> Result<()> {
     rest.sort_by_key(|one| (one.user, one.what));
     for Revocation { what, user, .. } in &rest {
         match what {
-            Revoked::Token(id) => drop(tokens::revoke(&mut tx, *user, &id.to_string(), now).await?),
-            Revoked::App(id) => drop(oauth_grants::revoke(&mut tx, *user, *id, now).await?),
-            Revoked::Session(id) => drop(sessions::revoke(&mut tx, *user, *id, now).await?),
-            Revoked::Grant(id) => drop(grants::revoke(&mut tx, *id, now).await?),
+            Revoked::Token(id) => {
+                tokens::revoke(&mut tx, *user, &id.to_string(), now).await?;
+            }
+            Revoked::App(id) => {
+                oauth_grants::revoke(&mut tx, *user, *id, now).await?;
+            }
+            Revoked::Session(id) => {
+                sessions::revoke(&mut tx, *user, *id, now).await?;
+            }
+            Revoked::Grant(id) => {
+                grants::revoke(&mut tx, *id, now).await?;
+            }
             Revoked::User => {}
         }
     }

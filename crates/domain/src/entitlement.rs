@@ -1,7 +1,6 @@
-//! Owns THE decision: may this user have this skill now? Refuses to be asked about anything else, to do
-//! IO, and to know the time: `now` is an argument.
+//! The access decision: may this user have this skill now? A pure function, without IO; the time is an argument.
 //!
-//! Every channel (git, REST, MCP, pages, the command line) asks [`decide`]; none has a rule of its own.
+//! Every channel (git, REST, MCP, pages, the command line) asks [`decide`], and none adds rules.
 
 use std::str::FromStr;
 
@@ -84,7 +83,7 @@ pub struct Grant {
     pub kind: GrantKind,
     /// The first moment at which it holds.
     pub starts_at: Timestamp,
-    /// The first moment at which it no longer holds; `None` is for ever.
+    /// The first moment at which it no longer holds; `None` means never.
     pub until: Option<Timestamp>,
     /// Releases published after this are not covered; `None` covers all.
     pub updates_until: Option<Timestamp>,
@@ -154,7 +153,7 @@ pub enum StubReason {
     TrialEnded,
     /// What was paid or given for a time is over.
     Lapsed,
-    /// It was taken back: refund, dispute, operator.
+    /// It was revoked: refund, dispute, operator.
     Revoked,
     /// No longer offered, and this user's grants have ended.
     Withdrawn,

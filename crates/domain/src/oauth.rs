@@ -296,7 +296,7 @@ pub struct OauthToken {
 }
 
 impl OauthToken {
-    /// Whether it opens anything at `now`. Its grant may have been taken back all the same.
+    /// Whether the token itself works at `now`. Its grant may still have been revoked.
     pub fn works(&self, now: Timestamp) -> bool {
         self.revoked_at.is_none()
             && now < self.expires_at

@@ -11,7 +11,7 @@ use crate::{
 /// A person.
 #[derive(Clone, PartialEq, Eq)]
 pub struct User {
-    /// Names this user for ever.
+    /// The permanent ID.
     pub id: UserId,
     /// What stands in URLs; unique, never given to another after deletion.
     pub username: String,

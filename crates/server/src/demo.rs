@@ -1,6 +1,5 @@
-//! Owns `skaas-server demo`: a server of its own in a folder of its own, and a tour of it by the same
-//! commands that anybody can type. Refuses to touch any other installation: neither the environment
-//! nor a `skaas.toml` beside it is read.
+//! `skaas-server demo`: a separate server in a separate folder, and a tour of it with the commands that anybody can type.
+//! No other installation is touched: neither the environment nor a `skaas.toml` nearby is read.
 
 mod line;
 mod samples;

@@ -55,8 +55,8 @@ pub struct Terms {
 /// Serves `router` on `listener` until `stop` is done, then lets what is under way finish. Every request says
 /// who made it, as far as the connection and the proxies tell.
 ///
-/// HTTP/1.1 alone: git speaks nothing else without TLS, and every proxy can. Telling the versions apart would
-/// have no deadline: whoever connects and stays silent, or sends half of a preface, would stay for ever.
+/// HTTP/1.1 only: git speaks nothing else without TLS, and every proxy supports it. Detecting the version has no
+/// deadline: a client that stays silent, or sends half of a preface, would hold its connection indefinitely.
 ///
 /// Returns whether everything did within [`Patience::grace`].
 pub async fn serve(

@@ -1,8 +1,7 @@
-//! Owns the slowest pace that the other side may keep, of what it sends and of what it takes. Refuses to
-//! count the time in which the server itself is at work.
+//! The slowest pace at which a client may send or receive. Time that the server itself spends working doesn't count.
 //!
-//! A limit on silence alone is none: one byte before each deadline would hold a place for ever. So waiting
-//! spends patience, and bytes earn it back, at the slowest pace that counts as being there.
+//! Limiting silence alone is not enough: one byte before each deadline would hold a place indefinitely. So waiting uses
+//! up patience, and transferred bytes restore it, at the slowest pace that is accepted.
 
 use std::{
     io,

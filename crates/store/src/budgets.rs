@@ -66,8 +66,8 @@ impl Budget {
     }
 }
 
-/// Spends one try of `subject` (an account, an address). Spend before trying, in a transaction of its own
-/// that is committed: a try that fails is to count.
+/// Spends one try of `subject` (an account, an address). Spend before trying, and commit that in a separate transaction,
+/// so that failed tries count.
 pub async fn spend(tx: &mut Tx, budget: &Budget, subject: &str, now: Timestamp) -> Result<Spent> {
     let (start, end) = budget.window_at(now);
     let limit = i64::from(budget.limit.max(1));

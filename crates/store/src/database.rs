@@ -309,7 +309,7 @@ async fn open_postgres(url: &str, connections: u32) -> Result<Db> {
     let options = PgConnectOptions::from_str(url)?
         .application_name("skaas")
         .statement_cache_capacity(256)
-        // A node that hangs in a transaction is not to hold up all others for ever.
+        // A node that hangs in a transaction must not block the others indefinitely.
         .options([("lock_timeout", millis.as_str()), ("idle_in_transaction_session_timeout", "60000")])
         .disable_statement_logging();
     // The pool would try again and again, and then say only that time was up.

@@ -104,7 +104,8 @@ impl Revocation {
 pub(crate) async fn append(objects: Arc<Objects>, revocations: Vec<Revocation>) {
     let Some(first) = revocations.first() else { return };
     let name = format!("{FOLDER}/{}/{}-{}.json", day(first.at), first.at.as_microsecond(), first.id());
-    let text = Json::from_iter(revocations.iter().map(|one| one.to_json())).to_string();
+    let entries: Json = revocations.iter().map(|one| one.to_json()).collect();
+    let text = entries.to_string();
     let write = async move {
         let put = async { Ok(objects.backend.put(&objects.key(&name), PutPayload::from(text)).await?) };
         if let Err(error) = counted::storage("put", put).await {

@@ -39,16 +39,16 @@ record!(OauthCode {
     used_at: Option<Timestamp>,
 });
 
-/// What became of a code that was presented.
+/// The outcome of presenting a code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Redeemed {
-    /// It is used up now. Address, verifier and client are the caller's to check; where they do not fit the
-    /// transaction is committed all the same, for who presented it is not who asked for it.
+    /// The code is now used. The caller checks address, verifier and client, and commits the transaction even if they
+    /// don't match: whoever presented the code is then not the client that asked for it.
     Redeemed(Box<OauthCode>, Box<OauthGrant>),
-    /// It had been used before: one of the two was a thief. The grant is taken back with all its tokens; the
-    /// transaction must be committed for that to last.
+    /// The code was used before, so one of the two callers stole it. The grant is revoked with all its tokens once the
+    /// transaction is committed.
     Reused(OauthGrantId),
-    /// There is none, or it is too late.
+    /// There is no such code, or it has expired.
     Unknown,
 }
 

@@ -3,7 +3,7 @@
 //!
 //! Each use of a refresh token returns a new one (OAuth 2.1, section 4.3.1). Two processes of one client may refresh
 //! the same token at the same moment, and an answer may get lost on the way. So for [`REFRESH_OVERLAP`] after its
-//! first use, a refresh token gives every caller a working pair of its own. A use after that means that somebody
+//! first use, a refresh token gives each caller a separate working pair. A use after that means that somebody
 //! else has a copy, and revokes the grant with all its tokens (RFC 9700, section 4.14.2).
 
 use jiff::Timestamp;
@@ -74,9 +74,9 @@ record!(OauthToken {
 pub struct OauthBearer {
     /// The token, perhaps revoked or expired.
     pub token: OauthToken,
-    /// What it was given for, perhaps taken back. Its `resource` is the token's audience.
+    /// The grant it was issued for, perhaps revoked. Its `resource` is the token's audience.
     pub grant: OauthGrant,
-    /// Who gave it, and is not deleted.
+    /// Whose grant it is. Never a deleted user.
     pub user: User,
     /// The user's revision at this moment: see [`crate::Revisions::user`].
     pub revision: i64,
@@ -271,7 +271,7 @@ pub async fn touch(tx: &mut Tx, used: &[(OauthTokenId, Timestamp)]) -> Result<()
 }
 
 /// Drops tokens that ended before then; how many. A refresh token that was used long ago is unknown once it
-/// is dropped, and takes nothing back: give it a time well past.
+/// is dropped, and presenting it revokes nothing: pass a time well in the past.
 pub async fn forget(tx: &mut Tx, before: Timestamp) -> Result<u64> {
     execute!(tx, FORGET, [before])
 }

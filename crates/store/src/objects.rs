@@ -96,10 +96,10 @@ impl Objects {
     }
 
     fn folder(path: &Path) -> Result<Self> {
-        // Whatever the file system says of the path itself, before the library wraps it in words of its own.
+        // Look first: the library would hide the file system's reason behind its own message.
         std::fs::read_dir(path).map_err(|error| StorageFault::of_io(&error, &path.display().to_string()))?;
         let hasty = LocalFileSystem::new_with_prefix(path)?;
-        // A release row is not to outlive its content in a power cut.
+        // After a power cut, no release row may be left without its content.
         let backend = LocalFileSystem::new_with_prefix(path)?.with_fsync(true);
         Ok(Self {
             backend: Arc::new(backend),
@@ -211,7 +211,7 @@ impl Objects {
         Ok(())
     }
 
-    /// Takes back the parts of a failed upload; what failed it is what is told.
+    /// Aborts a failed upload and returns the original error.
     async fn abandon(writer: WriteMultipart, why: StoreError) -> Result<()> {
         if let Err(error) = writer.abort().await {
             tracing::warn!(%error, "upload_not_aborted");

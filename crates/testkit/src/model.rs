@@ -64,12 +64,12 @@ pub struct Grant {
     pub until: Option<Timestamp>,
     /// Which releases it covers.
     pub updates_until: Option<Timestamp>,
-    /// When it was taken back.
+    /// When it was revoked.
     pub revoked: Option<Timestamp>,
 }
 
 impl Grant {
-    /// When it ended or will end, and whether because it was taken back.
+    /// When it ended or will end, and whether because it was revoked.
     fn end(&self) -> Option<(Timestamp, bool)> {
         match (self.until, self.revoked) {
             (None, None) => None,

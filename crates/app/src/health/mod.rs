@@ -1,8 +1,8 @@
-//! Use cases of whoever watches a node: is it ready to serve, and what of its parts is not well?
+//! Use cases for monitoring a node: is it ready to serve, and which of its parts has a problem?
 //!
-//! A part is one thing that the node depends on; each is one small check in a file of its own, listed in
-//! [`Part::ALL`]. Answers are kept for a while, so that asking costs nothing and outsiders cannot make the
-//! node work. Reasons go to the log, once for each change; callers see only which part it is.
+//! A part is one thing that the node depends on, with one small check, listed in [`Part::ALL`]. Results are cached for a
+//! while, so that requests from outside cannot keep the node busy with checks. Reasons go to the log, once for each
+//! change; callers only see which part it is.
 
 mod contents;
 mod parts;

@@ -1,5 +1,5 @@
-//! Giving each skill of a source a name of its own. Owns what happens when two wish for the same;
-//! refuses to depend on the order in which they were found.
+//! Gives each skill of a source a unique name. If two want the same one, the order in which they were found makes no
+//! difference.
 
 use super::FoundSkill;
 use crate::client_name::{MAX_LEN, kebab};

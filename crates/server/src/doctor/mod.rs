@@ -1,5 +1,5 @@
-//! `skaas-server doctor`: looks at everything an installation depends on and names each fault, its reason and
-//! its cure. Changes nothing and creates nothing.
+//! `skaas-server doctor`: checks everything an installation depends on, and names each fault with its reason and what to
+//! do. Changes nothing and creates nothing.
 //!
 //! Each check is a file with an `async fn look(&Patient) -> Vec<Finding>`, called from [`examine`].
 

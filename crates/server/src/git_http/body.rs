@@ -1,5 +1,5 @@
-//! Owns bodies: a rope of shared slices as the body of an answer, and the bounded reading of a request's.
-//! Refuses to copy packs and to wait for ever.
+//! Bodies: a rope of shared slices as the body of an answer, and reading a request's body within bounds of size and time.
+//! Packs are never copied.
 
 use std::{
     convert::Infallible,

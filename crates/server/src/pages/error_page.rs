@@ -89,7 +89,7 @@ impl From<Error> for PageError {
     /// Status and headers as the one mapping says.
     fn from(error: Error) -> Self {
         let mut response = problem::sentence(&error);
-        // What follows from Basic is for git: a browser would ask for a password in a window of its own.
+        // The Basic challenge is for git. A browser would open its password prompt.
         response.headers_mut().remove(http::header::WWW_AUTHENTICATE);
         Self::carrying(response, error.to_string())
     }

@@ -1,8 +1,8 @@
-//! Owns `/api`: JSON for programs, described by the OpenAPI document that is made from these very handlers.
-//! Refuses rules of its own: each handler is one use case and a mapping to wire types.
+//! `/api`: JSON for programs, described by the OpenAPI document that is generated from these handlers. Each handler
+//! calls one use case and maps the result to wire types.
 //!
-//! Invariant: no answer may be read by a script of another site. There is no CORS here, so that the cookie of
-//! a browser that is signed in is of no use to anybody but our own pages.
+//! Invariant: scripts of other sites can't read any answer. There is no CORS, so the cookie of a signed-in browser works
+//! for our own pages only.
 
 mod answer;
 mod caller;

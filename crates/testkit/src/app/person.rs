@@ -163,7 +163,7 @@ impl<'a> Person<'a> {
         Connection::open(port.expect("an address ends in its port")).basic(self.name(), &self.token())
     }
 
-    /// Buys a skill for ever.
+    /// Buys a skill permanently.
     #[track_caller]
     pub fn buys(&self, skill: &str) {
         self.gets(skill, Given::of(GrantKind::Purchase));
