@@ -19,9 +19,9 @@ use crate::{
 };
 
 /// How often each request is made before any is counted.
-const WARM_UP: usize = 20;
+const WARM_UP: usize = 100;
 /// How often the counted request is repeated.
-const REPEATED: usize = 200;
+const REPEATED: usize = 2_000;
 
 /// What puts a program under callgrind: it replaces itself, so that signals reach it as before.
 pub(crate) const CALLGRIND: [&str; 3] = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"];
