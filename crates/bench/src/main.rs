@@ -53,6 +53,10 @@ struct Arguments {
     port_file: Option<PathBuf>,
 }
 
+/// As the server: the limit server differs from it in nothing but what answers.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match begin() {
         Ok(()) => ExitCode::SUCCESS,
