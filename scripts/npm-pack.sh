@@ -61,14 +61,14 @@ for target in "${targets[@]}"; do
     stop "Rust cannot build for $target yet: run rustup target add $target, and install a C compiler and linker for it"
   folder=${CARGO_TARGET_DIR:-target}
   if [ "$target" = "$host" ]; then
-    cargo build --release --bin "$product" "${build[@]}" >&2
+    cargo build --profile dist --bin "$product" "${build[@]}" >&2
   else
-    cargo build --release --bin "$product" "${build[@]}" --target "$target" >&2
+    cargo build --profile dist --bin "$product" "${build[@]}" --target "$target" >&2
     folder=$folder/$target
   fi
   suffix=
   case $platform in win32-*) suffix=.exe ;; esac
-  programs+=("$platform=$folder/release/$product$suffix")
+  programs+=("$platform=$folder/dist/$product$suffix")
 done
 
 slim=()
