@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    hash::{BuildHasher, Hasher},
     net::IpAddr,
     sync::{Arc, Mutex},
     time::Duration,
@@ -43,8 +44,36 @@ pub struct Presented<'a> {
 
 /// What is remembered between requests about who asked.
 pub(crate) struct Authentication {
-    viewers: Cache<TokenHash, Arc<Known>>,
+    viewers: Cache<TokenHash, Arc<Known>, Uniform>,
     used: Mutex<HashMap<TokenId, Use>>,
+}
+
+/// Hashes what is a hash already, by taking its first bytes. Only the hashes of tokens that work are kept, and
+/// nobody chooses those.
+#[derive(Clone, Default)]
+struct Uniform(u64);
+
+impl BuildHasher for Uniform {
+    type Hasher = Self;
+
+    fn build_hasher(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl Hasher for Uniform {
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(first) = bytes.first_chunk() {
+            self.0 ^= u64::from_ne_bytes(*first);
+        }
+    }
+
+    /// Of the length, which is always the same.
+    fn write_usize(&mut self, _: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 /// A viewer, and from where the token was used last.
@@ -172,7 +201,8 @@ async fn load(app: &App, hash: TokenHash, mark: Option<Mark>) -> Result<Option<A
 
 impl Authentication {
     pub(crate) fn new() -> Self {
-        let viewers = Cache::builder().max_capacity(VIEWERS).time_to_idle(IDLE).build();
+        let viewers =
+            Cache::builder().max_capacity(VIEWERS).time_to_idle(IDLE).build_with_hasher(Uniform::default());
         Self { viewers, used: Mutex::new(HashMap::new()) }
     }
 

@@ -55,8 +55,8 @@ impl Contents {
             return Ok(bundle);
         }
         // Everyone who waited for the same content gets the same answer: when the storage is away for a moment,
-        // that is "try again" for all of them.
-        let loaded = self.kept.try_get_with(tree, self.load(tree)).await;
+        // that is "try again" for all of them. Boxed, since it is rare and its future large.
+        let loaded = Box::pin(self.kept.try_get_with(tree, self.load(tree))).await;
         loaded.map_err(|shared: Arc<Error>| Arc::try_unwrap(shared).unwrap_or_else(|shared| shared.again()))
     }
 

@@ -68,6 +68,14 @@ impl Places {
 
     /// A place for `user`, at once or after a bounded wait.
     pub(crate) async fn take(&self, user: UserId) -> Result<Place> {
+        match self.try_take(user) {
+            Some(place) => Ok(place),
+            // Boxed, since it is rare and its future large.
+            None => Box::pin(self.wait(user)).await,
+        }
+    }
+
+    async fn wait(&self, user: UserId) -> Result<Place> {
         let share = self.share_of(user);
         let both = async {
             // The share first: whoever waits for their own keeps no place of all.

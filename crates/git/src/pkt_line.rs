@@ -18,6 +18,18 @@ pub const DELIM: &[u8; 4] = b"0001";
 /// The response-end packet: end of a stateless answer (protocol v2).
 pub const RESPONSE_END: &[u8; 4] = b"0002";
 
+/// What each byte is worth as a hexadecimal digit. A request has a dozen of these headers.
+const DIGITS: [Option<u8>; 256] = {
+    let mut digits = [None; 256];
+    let mut value = 0;
+    while value < 16 {
+        digits[b"0123456789abcdef"[value as usize] as usize] = Some(value);
+        digits[b"0123456789ABCDEF"[value as usize] as usize] = Some(value);
+        value += 1;
+    }
+    digits
+};
+
 /// Why bytes are not packet lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum PacketError {
@@ -66,8 +78,8 @@ impl Header {
     pub fn parse(bytes: [u8; HEADER]) -> Result<Self, PacketError> {
         let mut length = 0;
         for byte in bytes {
-            let digit = char::from(byte).to_digit(16).ok_or(PacketError::NotHex)?;
-            length = length * 16 + digit as usize;
+            let digit = DIGITS[usize::from(byte)].ok_or(PacketError::NotHex)?;
+            length = length * 16 + usize::from(digit);
         }
         match length {
             0 => Ok(Self::Flush),
@@ -117,11 +129,6 @@ impl<'a> Reader<'a> {
         self.rest = after;
         Ok(Some(packet))
     }
-}
-
-/// A payload without its one trailing line feed, which senders may leave out.
-pub fn chomp(data: &[u8]) -> &[u8] {
-    data.strip_suffix(b"\n").unwrap_or(data)
 }
 
 /// Appends one data packet made of `parts` laid end to end.
@@ -191,12 +198,6 @@ mod tests {
         assert_eq!(all(&out).unwrap(), [Packet::Data(&vec![7; MAX_DATA])]);
         let beyond = vec![7; MAX_DATA + 1];
         assert!(std::panic::catch_unwind(|| put(&mut Vec::new(), &[&beyond])).is_err());
-    }
-
-    #[test]
-    fn only_one_line_feed_is_chomped() {
-        assert_eq!(chomp(b"a\n\n"), b"a\n");
-        assert_eq!(chomp(b"a"), b"a");
     }
 
     proptest! {

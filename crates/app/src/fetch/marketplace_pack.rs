@@ -86,7 +86,8 @@ pub(super) async fn make(
         // A state that comes back is the same file again. Sent as a difference to what came between, which
         // is one to itself, it would make the pack unreadable.
         if keeps_file(filter) && sides.there.insert(blob) {
-            file = Some(file_entry(app, state, known, past, &sides.bases).await?);
+            // Boxed, since its future is large and a clone has no use for it.
+            file = Some(Box::pin(file_entry(app, state, known, past, &sides.bases)).await?);
             sides.bases.insert(blob);
             written.insert(blob);
         }

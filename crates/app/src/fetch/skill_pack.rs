@@ -160,7 +160,8 @@ async fn raw_commit(app: &App, state: &SkillState, known: &Known, id: ObjectId) 
         return Ok(past.row.commit_raw.clone());
     }
     if let Some(release) = state.offered.releases.iter().find(|release| oid(release.commit) == id) {
-        return release_root(app, release.id).await;
+        // Boxed, since its future is large and most clones have no use for it.
+        return Box::pin(release_root(app, release.id)).await;
     }
     let stub = known.tree(&id).map(|tree| stub_commit(&state.offered.listing, tree));
     match stub {

@@ -118,15 +118,20 @@ impl Histories {
         {
             return Ok(steps);
         }
-        let mut conn = store.read().await?;
-        let rows = steps::list(&mut conn, user, repo).await?;
-        drop(conn);
-        let lineage: Lineage =
-            rows.into_iter().map(|row| Past::new(repo, row).map(Arc::new)).collect::<Result<_>>()?;
+        // Boxed, since it is rare and its future large.
+        let lineage = Box::pin(read(store, user, repo)).await?;
         self.read.insert(key, Arc::clone(&lineage));
         ending_at(&lineage, tip)
             .ok_or_else(|| Error::internal(format!("the lineage of {repo} does not hold its own tip")))
     }
+}
+
+/// The whole lineage, from the database.
+async fn read(store: &Store, user: UserId, repo: Repo) -> Result<Lineage> {
+    let mut conn = store.read().await?;
+    let rows = steps::list(&mut conn, user, repo).await?;
+    drop(conn);
+    rows.into_iter().map(|row| Past::new(repo, row).map(Arc::new)).collect()
 }
 
 /// The part of a lineage up to `tip`; `None` when `tip` is not of it.

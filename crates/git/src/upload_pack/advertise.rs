@@ -2,11 +2,14 @@
 //!
 //! Owns info/refs and `ls-refs`. Refuses to choose refs: it lists what it is given.
 
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
 use bytes::Bytes;
-use gix_hash::ObjectId;
+use gix_hash::{Kind, ObjectId};
 
 use super::{AGENT, LsRefs, MAIN, Refs};
-use crate::pkt_line::{FLUSH, put_line};
+use crate::pkt_line::{FLUSH, put, put_line};
 
 /// A version of the protocol (gitprotocol-http, "Git-Protocol").
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -80,6 +83,15 @@ const V0_CAPABILITIES: &str = "multi_ack multi_ack_detailed no-done thin-pack si
 /// ([`super::History::whole`]), the tip has parents, and the client reads such lines
 /// ([`reads_boundary`]). A copy that has more than the tip can still follow (git over HTTP: tested).
 pub fn advertise(version: Version, refs: &Refs, shallow: &[ObjectId]) -> Bytes {
+    /// In version 2 it says nothing about the repository.
+    static V2: LazyLock<Bytes> = LazyLock::new(|| rendered(Version::V2, &Refs::default(), &[]));
+    match version {
+        Version::V2 => V2.clone(),
+        Version::V0 | Version::V1 => rendered(version, refs, shallow),
+    }
+}
+
+fn rendered(version: Version, refs: &Refs, shallow: &[ObjectId]) -> Bytes {
     let mut out = Vec::with_capacity(640);
     put_line(&mut out, "# service=git-upload-pack");
     out.extend_from_slice(FLUSH);
@@ -106,7 +118,7 @@ fn put_refs_v0(out: &mut Vec<u8>, refs: &Refs, shallow: &[ObjectId]) {
     let symref = if refs.head.is_some() { format!(" symref=HEAD:{MAIN}") } else { String::new() };
     let mut capabilities = format!("\0{V0_CAPABILITIES}{symref} agent={AGENT}");
     if listed.is_empty() {
-        let null = ObjectId::null(gix_hash::Kind::Sha1);
+        let null = ObjectId::null(Kind::Sha1);
         put_line(out, &format!("{null} capabilities^{{}}{capabilities}"));
     }
     for (name, id) in listed {
@@ -122,26 +134,30 @@ pub fn ls_refs(request: &LsRefs, refs: &Refs) -> Bytes {
     let asked = |name: &str| {
         request.ref_prefixes.is_empty() || request.ref_prefixes.iter().any(|prefix| name.starts_with(prefix))
     };
-    let symref_target = |name: &str| match name {
-        "HEAD" if request.symrefs => format!(" symref-target:{MAIN}"),
-        _ => String::new(),
-    };
     let mut out = Vec::with_capacity(256);
+    let mut put_ref = |id: &[u8], name: &str| {
+        let symref: &[&[u8]] = match name {
+            "HEAD" if request.symrefs => &[b" symref-target:", MAIN.as_bytes()],
+            _ => &[b"", b""],
+        };
+        put(&mut out, &[id, b" ", name.as_bytes(), symref[0], symref[1], b"\n"]);
+    };
     if refs.head.is_none() && request.unborn && asked("HEAD") {
-        put_line(&mut out, &format!("unborn HEAD{}", symref_target("HEAD")));
+        put_ref(b"unborn", "HEAD");
     }
     for (name, id) in listed(refs).into_iter().filter(|(name, _)| asked(name)) {
-        put_line(&mut out, &format!("{id} {name}{}", symref_target(&name)));
+        let mut hex = Kind::hex_buf();
+        put_ref(id.hex_to_buf(&mut hex).as_bytes(), &name);
     }
     out.extend_from_slice(FLUSH);
     out.into()
 }
 
 /// All refs in the order of an advertisement: HEAD, then by name.
-fn listed(refs: &Refs) -> Vec<(String, ObjectId)> {
-    let branches =
-        refs.head.into_iter().flat_map(|head| [("HEAD".to_owned(), head), (MAIN.to_owned(), head)]);
-    let mut tags: Vec<_> = refs.tags.iter().map(|(name, id)| (format!("refs/tags/{name}"), *id)).collect();
+fn listed(refs: &Refs) -> Vec<(Cow<'static, str>, ObjectId)> {
+    let branches = refs.head.into_iter().flat_map(|head| [("HEAD".into(), head), (MAIN.into(), head)]);
+    let mut tags: Vec<(Cow<'_, str>, ObjectId)> =
+        refs.tags.iter().map(|(name, id)| (format!("refs/tags/{name}").into(), *id)).collect();
     tags.sort();
     branches.chain(tags).collect()
 }

@@ -10,7 +10,7 @@ use gix_hash::ObjectId;
 
 use super::filter::{both, parse_filter};
 use super::{Command, Deepen, FetchRequest, LsRefs, MultiAck, ProtocolError, Version};
-use crate::pkt_line::{FLUSH, Packet, Reader, chomp};
+use crate::pkt_line::{FLUSH, Packet, Reader};
 use crate::sideband::SideBand;
 
 /// How much of a request is read. The defaults let a partial clone ask for every file of a large
@@ -322,22 +322,34 @@ enum Line<'a> {
 }
 
 /// Packets as lines of text.
-struct Lines<'a>(Reader<'a>);
+struct Lines<'a> {
+    packets: Reader<'a>,
+    /// The whole body, if all of it is text, as it is whenever a request is well-formed: one look costs less than
+    /// one at each line.
+    text: Option<&'a str>,
+}
 
 impl<'a> Lines<'a> {
     fn new(body: &'a [u8]) -> Self {
-        Self(Reader::new(body))
+        Self { packets: Reader::new(body), text: str::from_utf8(body).ok() }
     }
 
     fn at_end(&self) -> bool {
-        self.0.rest().is_empty()
+        self.packets.rest().is_empty()
+    }
+
+    /// `data`, which was just read, as text.
+    fn text_of(&self, data: &'a [u8]) -> Option<&'a str> {
+        let Some(text) = self.text else { return str::from_utf8(data).ok() };
+        let end = text.len() - self.packets.rest().len();
+        text.get(end - data.len()..end)
     }
 
     fn next(&mut self) -> Result<Line<'a>, ProtocolError> {
-        match self.0.next()? {
-            Some(Packet::Data(data)) => match std::str::from_utf8(chomp(data)) {
-                Ok(text) => Ok(Line::Text(text)),
-                Err(_) => Err(unexpected(&String::from_utf8_lossy(data))),
+        match self.packets.next()? {
+            Some(Packet::Data(data)) => match self.text_of(data) {
+                Some(text) => Ok(Line::Text(text.strip_suffix('\n').unwrap_or(text))),
+                None => Err(unexpected(&String::from_utf8_lossy(data))),
             },
             Some(Packet::Flush) => Ok(Line::End(End::Flush)),
             Some(Packet::Delim) => Ok(Line::End(End::Delim)),
@@ -407,6 +419,9 @@ fn unexpected(line: &str) -> ProtocolError {
 
 /// Foreign text made fit for a log or an error: short, and without control characters.
 fn clean(text: &str) -> String {
+    if text.len() <= 80 && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.to_owned();
+    }
     text.chars().filter(|char| !char.is_control()).take(80).collect()
 }
 

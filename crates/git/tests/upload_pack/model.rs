@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use gix_hash::ObjectId;
 use proptest::prelude::*;
-use skaas_git::pkt_line::{Packet, Reader, chomp};
+use skaas_git::pkt_line::{Packet, Reader};
 use skaas_git::sideband::SideBand;
 use skaas_git::upload_pack::{Deepen, FetchRequest, Version};
 
@@ -158,7 +158,7 @@ fn boundary(answer: &[u8]) -> Option<Vec<ObjectId>> {
             None => break,
             Some(Packet::Data(line)) if line.starts_with(b"ERR ") => return None,
             Some(Packet::Data(line)) => {
-                if let Some(id) = chomp(line).strip_prefix(b"shallow ") {
+                if let Some(id) = line.strip_suffix(b"\n").unwrap_or(line).strip_prefix(b"shallow ") {
                     shallow.push(ObjectId::from_hex(id).unwrap());
                 }
             }
