@@ -13,17 +13,19 @@ use http::{Extensions, HeaderMap, HeaderName, header};
 use ipnet::IpNet;
 use skaas_domain::{device::Place, forwarded};
 
+use crate::guests::Arrival;
+
 /// The older of the two headers, which has no standard.
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// Who made a request, as far as it can be known: an extension of every request.
+/// Who made a request, as far as it can be known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ClientAddress(pub(crate) IpAddr);
 
 impl ClientAddress {
     /// The one that the listener found.
     pub(crate) fn of(extensions: &Extensions) -> Option<IpAddr> {
-        extensions.get::<Self>().map(|Self(address)| *address)
+        extensions.get::<Arrival>().map(|arrival| arrival.client.0)
     }
 }
 

@@ -22,6 +22,8 @@ use tokio::{
     time::Instant,
 };
 
+use crate::client_address::ClientAddress;
+
 /// How many newcomers may wait for a place, beside those in the system's queue.
 const WAITING: usize = 64;
 
@@ -82,7 +84,16 @@ pub(crate) struct Guest {
     pub(crate) state: Arc<State>,
 }
 
-/// Ends the connection that a request came over: an extension of every request.
+/// What a connection tells of a request that came over it: an extension of every request.
+#[derive(Clone)]
+pub(crate) struct Arrival {
+    /// Who made the request.
+    pub(crate) client: ClientAddress,
+    /// Ends the connection.
+    pub(crate) hangup: Hangup,
+}
+
+/// Ends a connection.
 #[derive(Clone)]
 pub(crate) struct Hangup(Arc<State>);
 
@@ -261,11 +272,11 @@ impl State {
 }
 
 impl Guest {
-    /// A request begins.
-    pub(crate) fn begins(&self) -> Hangup {
+    /// A request of `client` begins.
+    pub(crate) fn begins(&self, client: ClientAddress) -> Arrival {
         self.state.served.store(true, Ordering::Relaxed);
         self.state.idle_since.store(0, Ordering::Relaxed);
-        Hangup(Arc::clone(&self.state))
+        Arrival { client, hangup: Hangup(Arc::clone(&self.state)) }
     }
 
     /// The head of its answer is ready.
@@ -332,7 +343,7 @@ mod tests {
         }
         busy.push(enter(&guests, "192.0.2.2").await.unwrap().unwrap());
         // The first of the greedy has a request under way: the second gives way.
-        greedy[0].begins();
+        greedy[0].begins(ClientAddress(ip("203.0.113.1")));
         let newcomer = enter(&guests, "192.0.2.3").await.unwrap().unwrap();
         let orders: Vec<Order> = greedy.iter().map(|guest| guest.state.order()).collect();
         assert_eq!(orders, [Order::Stay, Order::End, Order::Stay], "the longest idle one is told to end");
@@ -347,7 +358,7 @@ mod tests {
     async fn closing_waits_for_what_is_under_way_and_lets_nobody_in() {
         let guests = Guests::new(4, 4);
         let busy = enter(&guests, "192.0.2.1").await.unwrap().unwrap();
-        busy.begins();
+        busy.begins(ClientAddress(ip("203.0.113.1")));
         let mut closing = std::pin::pin!(guests.close());
         assert!(futures_util::poll!(closing.as_mut()).is_pending());
         assert_eq!(busy.state.order(), Order::Finish);

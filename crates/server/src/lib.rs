@@ -30,8 +30,8 @@ mod until;
 mod watch;
 
 pub use client_address::{InvalidProxies, TrustedProxies};
-pub use listener::{Patience, Terms, serve as listen};
-pub use router::{RouterParts, addresses, router};
+pub use listener::{Answers, Patience, Terms, serve as listen};
+pub use router::{RouterParts, Routes, addresses, router};
 
 use std::process::ExitCode;
 

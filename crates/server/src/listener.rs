@@ -1,6 +1,7 @@
 //! Owns connections: accepting them, their timeouts, their orderly end. Refuses to know what they carry.
 
 use std::{
+    convert::Infallible,
     future::{Future, poll_fn},
     net::{IpAddr, SocketAddr},
     pin::pin,
@@ -9,16 +10,12 @@ use std::{
     time::Duration,
 };
 
-use axum::Router;
-use http::Request;
-use hyper::server::conn::http1::Builder;
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
-};
+use axum::{body::Body, extract::Request, response::Response};
+use hyper::{body::Incoming, server::conn::http1::Builder, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use skaas_app::quiet::Quiet;
 use tokio::net::{TcpListener, TcpStream};
-use tower::ServiceExt as _;
+use tower::{Service, ServiceExt as _};
 
 use crate::{
     client_address::TrustedProxies,
@@ -52,7 +49,22 @@ pub struct Terms {
     pub connections_per_address: usize,
 }
 
-/// Serves `router` on `listener` until `stop` is done, then lets what is under way finish. Every request says
+/// What answers requests: a clone of it each.
+pub trait Answers:
+    Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + Sync + 'static
+{
+}
+
+impl<S> Answers for S where
+    S: Service<Request, Response = Response, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+/// Serves `routes` on `listener` until `stop` is done, then lets what is under way finish. Every request says
 /// who made it, as far as the connection and the proxies tell.
 ///
 /// HTTP/1.1 only: git speaks nothing else without TLS, and every proxy supports it. Detecting the version has no
@@ -61,7 +73,7 @@ pub struct Terms {
 /// Returns whether everything did within [`Patience::grace`].
 pub async fn serve(
     listener: TcpListener,
-    router: Router,
+    routes: impl Answers,
     Terms { patience, proxies, connections, connections_per_address }: Terms,
     stop: impl Future<Output = ()>,
 ) -> bool {
@@ -76,12 +88,12 @@ pub async fn serve(
             () = &mut stop => break,
         };
         let Some((stream, peer)) = admit(accepted, patience.stall, &failures).await else { continue };
-        let (builder, router, proxies, guests) =
-            (builder.clone(), router.clone(), proxies.clone(), Arc::clone(&guests));
+        let (builder, routes, proxies, guests) =
+            (builder.clone(), routes.clone(), proxies.clone(), Arc::clone(&guests));
         tokio::spawn(async move {
             // Who gets no place is not read, and costs little more than a file.
             let Ok(guest) = guests.enter(peer, proxies.trusts(peer)).await else { return };
-            converse(&builder, stream, peer, router, proxies, Arc::new(guest)).await;
+            converse(&builder, stream, peer, routes, proxies, Arc::new(guest)).await;
         });
     }
     drop(listener);
@@ -93,28 +105,25 @@ async fn converse(
     builder: &Builder,
     stream: PacedStream<TcpStream>,
     peer: IpAddr,
-    router: Router,
+    routes: impl Answers,
     proxies: TrustedProxies,
     guest: Arc<Guest>,
 ) {
     let state = Arc::clone(&guest.state);
     let stream = TokioIo::new(stream.watched_by(Arc::clone(&state)));
-    let arriving = Arc::clone(&guest);
-    let service = router
-        .map_request(move |mut request: Request<_>| {
-            let client = proxies.client(peer, request.headers());
-            let hangup = arriving.begins();
-            let extensions = request.extensions_mut();
-            extensions.insert(client);
-            extensions.insert(hangup);
-            spell_plainly(&mut request);
-            request
-        })
-        .map_response(move |response| {
+    let service = service_fn(move |mut request: http::Request<Incoming>| {
+        let client = proxies.client(peer, request.headers());
+        request.extensions_mut().insert(guest.begins(client));
+        spell_plainly(&mut request);
+        let answering = routes.clone().oneshot(request.map(Body::new));
+        let guest = Arc::clone(&guest);
+        async move {
+            let answer = answering.await;
             guest.answers();
-            response
-        });
-    let mut connection = pin!(builder.serve_connection(stream, TowerToHyperService::new(service)));
+            answer
+        }
+    });
+    let mut connection = pin!(builder.serve_connection(stream, service));
     let (mut known, mut finishing) = (false, false);
     let outcome = poll_fn(|cx| {
         if !std::mem::replace(&mut known, true) {

@@ -1,15 +1,22 @@
 //! Owns which address is answered by what. Refuses handlers of more than a few lines: they have rooms of
 //! their own.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    fmt,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use axum::{
-    Router,
-    middleware::from_fn_with_state,
-    routing::{any, get},
+    Router, body::Body, extract::Request, middleware::from_fn_with_state, response::Response,
+    routing::future::RouteFuture, routing::get,
 };
+use futures_util::future::{BoxFuture, Either};
 use metrics_exporter_prometheus::PrometheusHandle;
 use skaas_app::App;
+use tower::Service;
 
 use crate::{
     git_http::{self, GitState},
@@ -40,25 +47,49 @@ pub fn addresses() -> Vec<String> {
     git_http::addresses().chain(rest).chain(others).collect()
 }
 
+/// All routes of a node. Cheap to clone.
+#[derive(Clone)]
+pub struct Routes {
+    git: Arc<GitState>,
+    others: Router,
+}
+
+impl fmt::Debug for Routes {
+    /// Shows every pattern.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Routes").field("git", &git_http::PREFIXES).field("others", &self.others).finish()
+    }
+}
+
+impl Service<Request> for Routes {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Either<BoxFuture<'static, Result<Response, Infallible>>, RouteFuture<Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    /// Git's addresses are told apart here. A router would match, decode and keep what `git_http` reads for
+    /// itself, which costs as much as answering.
+    fn call(&mut self, request: Request) -> Self::Future {
+        if git_http::is_git(request.uri().path()) {
+            let git = Arc::clone(&self.git);
+            return Either::Left(Box::pin(async move { Ok(git_http::handle(&git, request).await) }));
+        }
+        Either::Right(Service::<Request<Body>>::call(&mut self.others, request))
+    }
+}
+
 /// All routes of a node.
-pub fn router(parts: RouterParts) -> Router {
+pub fn router(parts: RouterParts) -> Routes {
     let faults: Arc<Faults> = Arc::default();
-    let git = GitState {
-        app: parts.app.clone(),
-        stall: parts.stall,
-        faults: Arc::clone(&faults),
-        large: Arc::default(),
-    };
+    // Without any layer: nothing may compress, buffer or delay git's answers.
+    let git = Arc::new(GitState::new(parts.app.clone(), parts.stall, Arc::clone(&faults)));
     let watched = |area: &'static str, router: Router| {
         let watch = Watch { area, faults: Arc::clone(&faults), stall: parts.stall };
         router.layer(from_fn_with_state(watch, watch::around))
     };
-    // Git first and without further layers: nothing may compress, buffer or delay its answers.
-    let git = Router::new()
-        .route("/u/{*rest}", any(git_http::handle))
-        .route("/me/{*rest}", any(git_http::handle))
-        .route("/s/{*rest}", any(git_http::handle))
-        .with_state(git);
     let app = parts.app.clone();
     let pages_state = PagesState::new(parts.app.clone());
     let health = Router::new()
@@ -79,5 +110,6 @@ pub fn router(parts: RouterParts) -> Router {
     );
     let oauth = watched("oauth", oauth::routes(app.clone()));
     let rest = watched("rest", rest::routes(app));
-    git.merge(rest).merge(oauth).merge(health).merge(metrics.unwrap_or_default()).merge(pages)
+    let others = rest.merge(oauth).merge(health).merge(metrics.unwrap_or_default()).merge(pages);
+    Routes { git, others }
 }

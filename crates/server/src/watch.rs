@@ -97,18 +97,26 @@ pub(crate) fn name_in(text: &str) -> &str {
     if name.len() <= 64 && is_kebab(name) { name } else { "" }
 }
 
+/// How statuses are counted.
+pub(crate) const CLASSES: [&str; 9] = ["2xx", "3xx", "401", "403", "404", "429", "4xx", "503", "5xx"];
+
 /// A status as it is counted.
 pub(crate) const fn class(status: StatusCode) -> &'static str {
+    CLASSES[class_index(status)]
+}
+
+/// The same, as an index of [`CLASSES`].
+pub(crate) const fn class_index(status: StatusCode) -> usize {
     match status.as_u16() {
-        200..300 => "2xx",
-        300..400 => "3xx",
-        401 => "401",
-        403 => "403",
-        404 => "404",
-        429 => "429",
-        503 => "503",
-        400..500 => "4xx",
-        _ => "5xx",
+        200..300 => 0,
+        300..400 => 1,
+        401 => 2,
+        403 => 3,
+        404 => 4,
+        429 => 5,
+        400..500 => 6,
+        503 => 7,
+        _ => 8,
     }
 }
 

@@ -13,17 +13,21 @@ pub(crate) struct Credentials {
 
 /// Reads the header; `None` when it is absent or unreadable, which is the same to the caller.
 pub(crate) fn read(headers: &HeaderMap) -> Option<Credentials> {
-    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, rest) = value.split_once(' ')?;
-    if scheme.eq_ignore_ascii_case("bearer") {
-        return Some(Credentials { username: None, secret: rest.trim().to_owned() });
+    let value = headers.get(AUTHORIZATION)?.as_bytes();
+    let (scheme, rest) = value.split_at_checked(value.iter().position(|byte| *byte == b' ')?)?;
+    let rest = rest.trim_ascii();
+    if scheme.eq_ignore_ascii_case(b"bearer") {
+        let secret = str::from_utf8(rest).ok().filter(|secret| secret.is_ascii())?;
+        return Some(Credentials { username: None, secret: secret.to_owned() });
     }
-    if !scheme.eq_ignore_ascii_case("basic") || rest.len() > 1024 {
+    if !scheme.eq_ignore_ascii_case(b"basic") || rest.len() > 1024 {
         return None;
     }
-    let decoded = String::from_utf8(STANDARD.decode(rest.trim()).ok()?).ok()?;
-    let (username, secret) = decoded.split_once(':')?;
-    Some(Credentials { username: Some(username.to_owned()), secret: secret.to_owned() })
+    let mut username = String::from_utf8(STANDARD.decode(rest).ok()?).ok()?;
+    let colon = username.find(':')?;
+    let secret = username.split_off(colon + 1);
+    username.truncate(colon);
+    Some(Credentials { username: Some(username), secret })
 }
 
 #[cfg(test)]

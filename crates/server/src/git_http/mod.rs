@@ -4,6 +4,7 @@
 mod body;
 pub(crate) mod credentials;
 mod large;
+mod meter;
 mod path;
 
 use std::{convert::Infallible, sync::Arc, time::Duration, time::Instant};
@@ -11,7 +12,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration, time::Instant};
 use app::{App, Error, Presented, ProtocolVersion, Viewer, authenticate, fetch, push};
 use axum::{
     body::Body,
-    extract::{Request, State},
+    extract::Request,
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
@@ -22,63 +23,70 @@ use futures_util::{
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
 use skaas_app as app;
 
-pub(crate) use self::{body::drain, path::addresses};
+pub(crate) use self::{
+    body::drain,
+    path::{PREFIXES, addresses, is_git},
+};
 use self::{
     body::{BodyLimits, RopeBody, is_gzip, next_piece, read_all},
     large::LargeRequests,
+    meter::Meter,
     path::{Endpoint, GitPath, Owner, Repo},
 };
 use crate::{
     client_address::ClientAddress,
-    guests::Hangup,
+    guests::Arrival,
     pace::Pace,
     problem::sentence,
-    watch::{Faults, class, name_in},
+    watch::{Faults, name_in},
 };
 
 /// What of an upload-pack request is read at most: a few tens of thousands of `have` lines.
 const REQUEST_BYTES: usize = 4 << 20;
 
-/// What the git routes need besides the app.
-#[derive(Clone)]
+/// What answering git needs besides the app.
 pub(crate) struct GitState {
-    pub(crate) app: App,
+    app: App,
     /// Patience with a sender who does not keep pace.
-    pub(crate) stall: Duration,
+    stall: Duration,
     /// Where faults are told.
-    pub(crate) faults: Arc<Faults>,
+    faults: Arc<Faults>,
     /// Large requests in memory.
-    pub(crate) large: Arc<LargeRequests>,
+    large: Arc<LargeRequests>,
+    meter: Meter,
+}
+
+impl GitState {
+    pub(crate) fn new(app: App, stall: Duration, faults: Arc<Faults>) -> Self {
+        Self { app, stall, faults, large: Arc::default(), meter: Meter::default() }
+    }
 }
 
 type Answer = Result<Response, Error>;
 
-/// Every URL below `/u/`, `/me/` and `/s/`.
-pub(crate) async fn handle(State(state): State<GitState>, request: Request) -> Response {
+/// Answers every URL that [`is_git`].
+pub(crate) async fn handle(state: &GitState, request: Request) -> Response {
     let started = Instant::now();
     let (parts, mut body) = request.into_parts();
-    let path = parts.uri.path();
-    let (kind, endpoint, answer) = match GitPath::parse(path) {
-        None => ("none", "none", Err(no_such_page())),
-        Some(git) => {
-            let answer = route(&state, &parts, git, &mut body).await;
-            (repo_word(git.repo), endpoint_word(git.endpoint), answer)
+    let path = GitPath::parse(parts.uri.path());
+    let answer = match path {
+        None => Err(no_such_page()),
+        Some(git) => route(state, &parts, git, &mut body).await,
+    };
+    let mut response = match answer {
+        Ok(response) => response,
+        Err(error) => {
+            // What is left unread would cost the client its connection.
+            Box::pin(drain(&mut body, state.stall)).await;
+            sentence(&error)
         }
     };
-    if answer.is_err() {
-        // What is left unread would cost the client its connection.
-        Box::pin(drain(&mut body, state.stall)).await;
-    }
-    let mut response = answer.unwrap_or_else(|error| sentence(&error));
     if response.status().is_server_error() {
-        let object = GitPath::parse(parts.uri.path()).map_or_else(String::new, |git| object(git.repo));
-        state.faults.tell(&mut response, &format!("git {endpoint} of a {kind}"), &object);
+        let route = format!("git {} of a {}", meter::endpoint_word(path), meter::repo_word(path));
+        let object = path.map_or_else(String::new, |git| object(git.repo));
+        state.faults.tell(&mut response, &route, &object);
     }
-    let status = class(response.status());
-    metrics::counter!("skaas_git_requests_total", "repo" => kind, "endpoint" => endpoint, "status" => status)
-        .increment(1);
-    metrics::histogram!("skaas_git_request_seconds", "endpoint" => endpoint)
-        .record(started.elapsed().as_secs_f64());
+    state.meter.count(path, response.status(), started.elapsed());
     response
 }
 
@@ -128,7 +136,7 @@ async fn personal_route(
     match (endpoint, &parts.method) {
         (Endpoint::InfoRefs, &Method::GET) => match service(parts) {
             Some("git-upload-pack") => {
-                let agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+                let agent = || parts.headers.get(header::USER_AGENT)?.to_str().ok();
                 let refs = fetch::info_refs(&state.app, &opened, version, agent).await?;
                 Ok(advertisement("git-upload-pack", refs.into()))
             }
@@ -140,8 +148,8 @@ async fn personal_route(
             let limits = BodyLimits { bytes: REQUEST_BYTES, stall: state.stall };
             let request = read_all(body, &parts.headers, limits, || state.large.take(user)).await?;
             let reply = fetch::upload_pack(&state.app, &opened, version, &request.bytes).await?;
-            if let (Some(slot), Some(hangup)) = (&reply.slot, parts.extensions.get::<Hangup>()) {
-                let hangup = hangup.clone();
+            if let (Some(slot), Some(arrival)) = (&reply.slot, parts.extensions.get::<Arrival>()) {
+                let hangup = arrival.hangup.clone();
                 slot.ends_by(move || hangup.now());
             }
             let body = Body::new(RopeBody::new(reply.body, reply.slot));
@@ -256,14 +264,6 @@ fn no_such_page() -> Error {
     Error::NotFound("there is nothing at this address; a repository's ends in .git".into())
 }
 
-const fn repo_word(repo: Repo<'_>) -> &'static str {
-    match repo {
-        Repo::Marketplace(_) => "marketplace",
-        Repo::Skill(..) => "skill",
-        Repo::Source { .. } => "source",
-    }
-}
-
 /// What a fault was about: names of skills and people, never anything else that a path may hold.
 fn object(repo: Repo<'_>) -> String {
     match repo {
@@ -271,16 +271,6 @@ fn object(repo: Repo<'_>) -> String {
         Repo::Marketplace(Owner::Me) => String::new(),
         Repo::Skill(_, skill) => name_in(skill).to_owned(),
         Repo::Source { creator, source } => format!("{}/{}", name_in(creator), name_in(source)),
-    }
-}
-
-const fn endpoint_word(endpoint: Endpoint) -> &'static str {
-    match endpoint {
-        Endpoint::InfoRefs => "info/refs",
-        Endpoint::UploadPack => "upload-pack",
-        Endpoint::ReceivePack => "receive-pack",
-        Endpoint::UploadArchive => "upload-archive",
-        Endpoint::Dumb => "dumb",
     }
 }
 

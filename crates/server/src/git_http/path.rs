@@ -8,6 +8,14 @@
 //!
 //! each with and without `.git`, followed by the path of one of git's endpoints.
 
+/// What the path of every git URL begins with.
+pub(crate) const PREFIXES: [&str; 3] = ["/u/", "/me/", "/s/"];
+
+/// Whether a path is git's to answer.
+pub(crate) fn is_git(path: &str) -> bool {
+    PREFIXES.iter().any(|prefix| path.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty()))
+}
+
 /// Every repo that has an address, without its suffix.
 const REPOS: [&str; 5] = [
     "/u/{username}/marketplace",

@@ -10,7 +10,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use skaas_server::TrustedProxies;
+use skaas_server::{Routes, TrustedProxies};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tower::ServiceExt as _;
@@ -41,7 +41,7 @@ pub struct Exchange {
 type Moment = dyn Fn(&str, bool) -> u64 + Send + Sync;
 
 struct Inner {
-    routers: Vec<Router>,
+    routers: Vec<Routes>,
     next: AtomicUsize,
     moment: Box<Moment>,
     exchanges: Mutex<Vec<Exchange>>,

@@ -4,10 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use axum::Router;
 use metrics_exporter_prometheus::PrometheusHandle;
 use skaas_app::App;
-use skaas_server::{Patience, RouterParts, Terms, TrustedProxies, listen, router};
+use skaas_server::{Answers, Patience, RouterParts, Routes, Terms, TrustedProxies, listen, router};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -22,7 +21,7 @@ pub struct Node {
     port: u16,
     scratch: PathBuf,
     app: App,
-    router: Router,
+    router: Routes,
     running: Mutex<Option<Running>>,
 }
 
@@ -33,7 +32,7 @@ struct Running {
 
 /// Serves a router on a free loopback port.
 pub(super) async fn serve(
-    router: Router,
+    routes: impl Answers,
     proxies: TrustedProxies,
 ) -> (u16, oneshot::Sender<()>, JoinHandle<bool>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has free ports");
@@ -41,7 +40,7 @@ pub(super) async fn serve(
     let (stop, told) = oneshot::channel::<()>();
     let terms =
         Terms { patience: PATIENCE, proxies, connections: CONNECTIONS, connections_per_address: CONNECTIONS };
-    let served = tokio::spawn(listen(listener, router, terms, async {
+    let served = tokio::spawn(listen(listener, routes, terms, async {
         // A dropped sender stops it as well.
         drop(told.await);
     }));
@@ -76,7 +75,7 @@ impl Node {
     }
 
     /// Its routes, for whoever stands before it.
-    pub fn router(&self) -> Router {
+    pub fn router(&self) -> Routes {
         self.router.clone()
     }
 
