@@ -53,7 +53,7 @@ fn a_tag_on_an_older_commit_takes_nobody_back_and_main_may() {
         let copy = bob.clones(SKILL);
         copy.sees_full("2.0.0");
 
-        source.pushes_refs(&["v1.0.0"]).is_taken().says("1.0.0 is lower than 2.0.0");
+        source.pushes_refs(&["v1.0.0"]).is_taken().says("1.0.0 was not released: it is lower than 2.0.0");
         copy.pulls().sees_full("2.0.0");
         assert_eq!(app.offer(SKILL).versions(), ["2.0.0"]);
 
@@ -93,7 +93,11 @@ fn the_releases_of_one_push_are_bounded_however_small_its_pack_is() {
             let link = source.folder().join(format!("skills/{skill}/shared"));
             std::os::unix::fs::symlink("../../shared", link).unwrap();
         }
-        source.pushes().is_taken().says("2 released, 0 unchanged, 1 kept").says("at most 1 MiB");
+        source
+            .pushes()
+            .is_taken()
+            .says("2 released, 0 unchanged, 1 kept")
+            .says("the releases of one push may have 1 MiB in all");
         // What was left out comes with another push.
         source.writes("README.md", "More.\n");
         source.pushes().is_taken().says("1 released, 2 unchanged");

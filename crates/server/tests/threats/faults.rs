@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -217,6 +218,17 @@ fn a_restored_backup_knows_what_it_knew_and_serves_every_copy_or_says_why() {
     assert_eq!(sight(&fresh), full("1.2.0"));
 }
 
+/// Copies the database of a server that has stopped, with what is not in its main file yet.
+fn copy_database(from: &Path, to: &Path) {
+    for file in ["skaas.db", "skaas.db-wal"] {
+        let _ = fs::remove_file(to.join(file));
+        if from.join(file).exists() {
+            fs::copy(from.join(file), to.join(file)).unwrap();
+        }
+    }
+    let _ = fs::remove_file(to.join("skaas.db-shm"));
+}
+
 #[test]
 fn a_restored_backup_revokes_again_what_its_journal_knows() {
     let house = House::new();
@@ -226,7 +238,7 @@ fn a_restored_backup_revokes_again_what_its_journal_knows() {
     let house = comes_back(house, |server| {
         assert_eq!(server.stop(), Some(0));
         fs::create_dir(&backup).unwrap();
-        fs::copy(data.join("skaas.db"), backup.join("skaas.db")).unwrap();
+        copy_database(&data, &backup);
     });
     let status = |name: &str, token: &str| {
         Connection::open(port).basic(name, token).get(&refs("me/marketplace.git")).status
@@ -238,10 +250,7 @@ fn a_restored_backup_revokes_again_what_its_journal_knows() {
         let house = comes_back(house, |server| {
             let installation = server.installation().clone();
             assert_eq!(server.stop(), Some(0));
-            for file in ["skaas.db", "skaas.db-wal", "skaas.db-shm"] {
-                let _ = fs::remove_file(data.join(file));
-            }
-            fs::copy(backup.join("skaas.db"), data.join("skaas.db")).unwrap();
+            copy_database(&backup, &data);
             said = Some(installation.run(&[&["admin", "restored"], arguments].concat()));
         });
         (house, said.unwrap())
