@@ -7,11 +7,17 @@ mod screen;
 mod stage;
 mod tour;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    pin::pin,
+};
 
 use anyhow::{Context as _, anyhow, bail};
 
-use crate::arguments::{Demo, Place};
+use crate::{
+    arguments::{Demo, Place},
+    signals::told_to_stop,
+};
 use stage::Stage;
 
 /// The file that marks a folder as a demo's, and so as one that may be emptied.
@@ -33,33 +39,20 @@ pub(crate) async fn run(place: &Place, options: &Demo) -> anyhow::Result<()> {
     let stage = Stage::new(&folder, options.port)?;
     let stop = stage.stopper();
     let exit = options.exit;
+    let mut told_to_stop = pin!(told_to_stop()?);
     let tour = tokio::task::spawn_blocking(move || tour::give(&stage, exit));
     let told = tokio::select! {
         ended = tour => ended.context("the tour broke off").flatten(),
-        signal = interrupted() => signal.and(Err(anyhow!("interrupted before the tour's end"))),
+        () = &mut told_to_stop => Err(anyhow!("interrupted before the tour's end")),
     };
-    let stayed = if told.is_ok() && !exit { interrupted().await } else { Ok(()) };
+    if told.is_ok() && !exit {
+        told_to_stop.await;
+    }
     // Whatever happened, no server is left behind.
     stop.stop();
     screen::gap()?;
     screen::say(&format!("Stopped. Everything is kept in {}.", line::short(&folder)))?;
-    told.and(stayed)
-}
-
-/// Waits for Ctrl-C or SIGTERM.
-async fn interrupted() -> anyhow::Result<()> {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-        tokio::select! {
-            pressed = tokio::signal::ctrl_c() => pressed.context("cannot listen for Ctrl-C")?,
-            _ = terminate.recv() => {}
-        }
-    }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await.context("cannot listen for Ctrl-C")?;
-    Ok(())
+    told
 }
 
 /// An empty folder at `path`: new, or emptied when an earlier demo made it.

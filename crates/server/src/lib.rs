@@ -25,6 +25,7 @@ mod request_path;
 mod rest;
 mod router;
 mod serve;
+mod signals;
 mod telemetry;
 mod until;
 mod watch;

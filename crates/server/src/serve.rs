@@ -12,6 +12,7 @@ use crate::{
     installation,
     listener::{Patience, Terms, serve},
     router::{RouterParts, router},
+    signals::told_to_stop,
     telemetry,
 };
 
@@ -44,6 +45,8 @@ pub(crate) async fn run(place: &Place, options: &Serve) -> anyhow::Result<()> {
     }
     let stall = Duration::from_secs(settings.limits.stall_seconds);
     let router = router(RouterParts { app: app.clone(), stall, metrics: Some(metrics) });
+    // Before anybody is told where to find the server, for then they may stop it.
+    let stop = told_to_stop()?;
     if let Some(file) = &options.port_file {
         write_port(file, address.port())?;
     }
@@ -59,7 +62,7 @@ pub(crate) async fn run(place: &Place, options: &Serve) -> anyhow::Result<()> {
         connections: settings.limits.connections as usize,
         connections_per_address: settings.limits.connections_per_address as usize,
     };
-    let finished = serve(listener, router, terms, told_to_stop()).await;
+    let finished = serve(listener, router, terms, stop).await;
     tidying.abort();
     sweeping.abort();
     if tokio::time::timeout(patience.grace, mail_settled(&app)).await.is_err() {
@@ -146,26 +149,4 @@ async fn sweep(app: App) {
             tracing::warn!(event = "sweep_failed", reason = %causes(&error));
         }
     }
-}
-
-/// Done at SIGTERM or Ctrl-C.
-async fn told_to_stop() {
-    let interrupt = async {
-        let _ = tokio::signal::ctrl_c().await;
-    };
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminate) => {
-                tokio::select! {
-                    () = interrupt => {}
-                    _ = terminate.recv() => {}
-                }
-            }
-            Err(_) => interrupt.await,
-        }
-    }
-    #[cfg(not(unix))]
-    interrupt.await;
 }

@@ -7,6 +7,7 @@ pub mod git;
 pub mod git_backend;
 pub mod log;
 pub mod model;
+pub mod noise;
 pub mod pack;
 pub mod process;
 pub mod terminal;

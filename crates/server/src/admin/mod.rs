@@ -117,7 +117,7 @@ async fn user(app: &App, command: User) -> anyhow::Result<()> {
                 })
                 .collect();
             output::table(
-                &["USERNAME", "E-MAIL", "SINCE"],
+                &["USERNAME", "EMAIL", "SINCE"],
                 &rows,
                 "No users yet: `admin user add NAME --email …`",
             );

@@ -3,7 +3,10 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use skaas_app::Limits;
-use skaas_testkit::app::{Fitting, Source, story};
+use skaas_testkit::{
+    app::{Fitting, Source, story},
+    noise::noise,
+};
 
 const SKILL: &str = "lint-pro";
 
@@ -102,18 +105,6 @@ fn the_releases_of_one_push_are_bounded_however_small_its_pack_is() {
         source.writes("README.md", "More.\n");
         source.pushes().is_taken().says("1 released, 2 unchanged");
     });
-}
-
-/// Bytes that nothing makes smaller.
-fn noise(seed: u64, length: usize) -> Vec<u8> {
-    let mut state = seed;
-    let word = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()
-    };
-    std::iter::repeat_with(word).take(length / 8).flatten().collect()
 }
 
 #[test]

@@ -26,15 +26,7 @@ fn impatient(packs: &str, pushes: &str) -> House {
 
 /// Incompressible bytes, the same every time.
 pub(crate) fn noise(count: usize) -> Vec<u8> {
-    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
-    let mut bytes = Vec::with_capacity(count + 8);
-    while bytes.len() < count {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend_from_slice(&state.to_le_bytes());
-    }
-    bytes
+    skaas_testkit::noise::noise(0x9E37_79B9_7F4A_7C15, count)
 }
 
 /// Makes the skill large, and gives a buyer of it with the commit they are served.

@@ -153,7 +153,7 @@ async fn a_revocation_holds_even_if_the_journal_cannot_be_written() {
     let mut world = World::new(database.store().await);
     let bob = world.user("bob").await.id;
     let id = token(&mut world, bob).await;
-    // A file where the folder would be: writing fails for every user, root included.
+    // A file in place of the folder: nobody can write there, not even root.
     std::fs::write(database.path().join("objects/journal"), "in the way").unwrap();
     let mut tx = world.store.begin().await.unwrap();
     tokens::revoke(&mut tx, bob, &id.to_string(), at(10)).await.unwrap();
