@@ -20,10 +20,10 @@ use crate::{
     health, housekeeping,
     limits::{Limits, Places, Rates},
     lineage::Histories,
-    outside::{Outside, Post},
     push::{self, PushQueue, SourceLocks},
     quiet::Quiet,
     render::Voice,
+    third_parties::{Post, ThirdParties},
 };
 
 /// What an operator decides about a node.
@@ -37,7 +37,7 @@ pub struct AppConfig {
     pub limits: Limits,
 }
 
-/// What the outside hands in.
+/// What the caller supplies.
 pub struct Parts {
     /// Database and object storage, migrated.
     pub store: Store,
@@ -68,7 +68,7 @@ pub struct Inner {
     pub(crate) pushes: PushQueue,
     pub(crate) source_locks: SourceLocks,
     pub(crate) hashing: Hashing,
-    pub(crate) outside: Outside,
+    pub(crate) third_parties: ThirdParties,
     pub(crate) post: Post,
     pub(crate) health: health::Kept,
     /// Uses of sessions and tokens that could not be written down.
@@ -84,14 +84,14 @@ impl std::ops::Deref for App {
 }
 
 impl App {
-    /// A node over `parts` that knows nobody outside: no mail, no identity providers. Nothing is read or
+    /// A node over `parts` without third parties: no mail, no identity providers. Nothing is read or
     /// written yet.
     pub fn new(config: AppConfig, parts: Parts) -> Self {
-        Self::with_outside(config, parts, Outside::default())
+        Self::with_third_parties(config, parts, ThirdParties::default())
     }
 
-    /// A node over `parts` that speaks to the outside.
-    pub fn with_outside(config: AppConfig, parts: Parts, outside: Outside) -> Self {
+    /// A node over `parts` that talks to `third_parties`.
+    pub fn with_third_parties(config: AppConfig, parts: Parts, third_parties: ThirdParties) -> Self {
         let Parts { store, clock, rng, rate } = parts;
         let limits = config.limits;
         Self(Arc::new(Inner {
@@ -104,7 +104,7 @@ impl App {
             pushes: PushQueue::new(&limits),
             source_locks: SourceLocks::default(),
             hashing: Hashing::new(),
-            outside,
+            third_parties,
             post: Post::new(),
             health: health::Kept::default(),
             uses_not_noted: Quiet::default(),
@@ -137,9 +137,9 @@ impl App {
         work(&mut **rng)
     }
 
-    /// The way to addresses that strangers name; none where nothing outside is configured.
+    /// The client for addresses that strangers name; `None` if no third parties are configured.
     pub(crate) fn documents(&self) -> Option<&skaas_outbound::Http> {
-        self.outside.documents.as_ref()
+        self.third_parties.documents.as_ref()
     }
 
     /// Random numbers of their own for work that waits in between.

@@ -25,8 +25,8 @@ use crate::{
     accounts::{Rejected, spend},
     app::App,
     error::{Error, Result},
-    outside::{IdentityProvider, Way},
     sessions::{self, Opened, SignedIn, Visitor},
+    third_parties::{IdentityProvider, Way},
 };
 
 /// Sign-ins that one network address may begin.
@@ -80,11 +80,11 @@ struct Proven {
 
 /// The providers that the operator configured, in the order of their buttons.
 pub fn providers(app: &App) -> impl Iterator<Item = &ProviderKind> {
-    app.outside.providers.iter().map(|provider| &provider.kind)
+    app.third_parties.providers.iter().map(|provider| &provider.kind)
 }
 
 fn provider<'a>(app: &'a App, word: &str) -> Result<&'a IdentityProvider> {
-    app.outside
+    app.third_parties
         .provider(word)
         .ok_or_else(|| Error::NotFound("this server does not offer sign-in with this provider".into()))
 }

@@ -26,7 +26,6 @@ pub mod identities;
 pub mod lineage;
 pub mod listings;
 pub mod oauth;
-pub mod outside;
 pub mod publication;
 pub mod push;
 pub mod quiet;
@@ -35,6 +34,7 @@ pub mod sessions;
 pub mod sign_in;
 pub mod stamps;
 pub mod storage;
+pub mod third_parties;
 pub mod tokens;
 pub mod users;
 
@@ -42,7 +42,6 @@ pub use app::{App, AppConfig, Parts};
 pub use authentication::{Presented, authenticate, authenticate_to_revoke};
 pub use error::{Counted, Error, Result, causes, whole_seconds};
 pub use limits::{CountedAs, Limits, PackSlot, admit};
-pub use outside::Outside;
 pub use render::Voice;
 pub use skaas_git::{
     rope::{Pieces, Rope, RopeBuilder},
@@ -54,4 +53,5 @@ pub use skaas_store::{
     DatabaseConfig, Description, Migrated, ObjectsConfig, S3Config, StorageFault, Store, StoreConfig,
     StoreError, rate::Rate,
 };
+pub use third_parties::ThirdParties;
 pub use viewer::Viewer;

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::{
     client_address::{InvalidProxies, TrustedProxies},
-    outside::ProviderSettings,
+    third_parties::ProviderSettings,
 };
 
 /// The defaults and the manual.

@@ -8,15 +8,15 @@ use jiff::{SignedDuration, Timestamp};
 use rand::{SeedableRng, rngs::StdRng};
 use serde_json::json;
 use skaas_app::{
-    App, AppConfig, DatabaseConfig, Limits, ObjectsConfig, Outside, Parts, Rate, S3Config, Store,
-    StoreConfig, Voice, publication::voice_in_use,
+    App, AppConfig, DatabaseConfig, Limits, ObjectsConfig, Parts, Rate, S3Config, Store, StoreConfig,
+    ThirdParties, Voice, publication::voice_in_use,
 };
 use skaas_domain::clock::Clock;
 
 use crate::{
     arguments::Place,
     config::{DEFAULTS, Overrides, Settings},
-    output, outside,
+    output, third_parties,
 };
 
 /// The machine's clock: the one place where it is read.
@@ -133,16 +133,16 @@ fn store_config(settings: &Settings) -> StoreConfig {
     config
 }
 
-/// An app over an open store that speaks to nobody outside.
+/// An app over an open store, without third parties.
 pub(crate) fn app(settings: &Settings, store: Store, voice: Voice) -> App {
-    with_outside(settings, store, voice, Rate::in_process(), Outside::default())
+    with_third_parties(settings, store, voice, Rate::in_process(), ThirdParties::default())
 }
 
 /// An app over an open store that sends mail, asks identity providers, and counts with the other nodes.
 pub(crate) fn serving_app(settings: &Settings, store: Store, public_url: String) -> anyhow::Result<App> {
-    let outside = outside::outside(settings, &public_url)?;
+    let third_parties = third_parties::from_settings(settings, &public_url)?;
     let voice = Voice { public_url, marketplace_name: settings.marketplace_name.clone() };
-    Ok(with_outside(settings, store, voice, rate(settings)?, outside))
+    Ok(with_third_parties(settings, store, voice, rate(settings)?, third_parties))
 }
 
 /// Where requests are counted: in Redis, where one is named.
@@ -153,10 +153,16 @@ pub(crate) fn rate(settings: &Settings) -> anyhow::Result<Rate> {
     }
 }
 
-fn with_outside(settings: &Settings, store: Store, voice: Voice, rate: Rate, outside: Outside) -> App {
+fn with_third_parties(
+    settings: &Settings,
+    store: Store,
+    voice: Voice,
+    rate: Rate,
+    third_parties: ThirdParties,
+) -> App {
     let scratch = settings.data_dir.join("scratch");
     let parts = Parts { store, clock: Arc::new(SystemClock), rng: Box::new(StdRng::from_os_rng()), rate };
-    App::with_outside(AppConfig { voice, scratch, limits: limits(settings) }, parts, outside)
+    App::with_third_parties(AppConfig { voice, scratch, limits: limits(settings) }, parts, third_parties)
 }
 
 /// An app for commands beside the server: it speaks with the voice that the server last rendered with.

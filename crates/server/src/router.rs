@@ -1,5 +1,4 @@
-//! Owns which address is answered by what. Refuses handlers of more than a few lines: they have rooms of
-//! their own.
+//! Which part of the server answers which address. Handlers live in those parts.
 
 use std::{
     convert::Infallible,
@@ -20,10 +19,9 @@ use tower::Service;
 
 use crate::{
     git_http::{self, GitState},
-    health, oauth,
-    pages::{self, PagesState},
-    rest,
+    health, mcp, oauth, pages, rest,
     watch::{self, Faults, Watch},
+    web::WebState,
 };
 
 /// What the routes need.
@@ -43,6 +41,7 @@ pub fn addresses() -> Vec<String> {
         .iter()
         .chain(pages::ADDRESSES)
         .chain(oauth::ADDRESSES)
+        .chain(mcp::ADDRESSES)
         .map(|address| (*address).to_owned());
     git_http::addresses().chain(rest).chain(others).collect()
 }
@@ -91,7 +90,7 @@ pub fn router(parts: RouterParts) -> Routes {
         router.layer(from_fn_with_state(watch, watch::around))
     };
     let app = parts.app.clone();
-    let pages_state = PagesState::new(parts.app.clone());
+    let pages_state = WebState::new(parts.app.clone());
     let health = Router::new()
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
@@ -108,7 +107,7 @@ pub fn router(parts: RouterParts) -> Routes {
             &pages_state,
         ),
     );
-    let oauth = watched("oauth", oauth::routes(app.clone()));
+    let oauth = watched("oauth", oauth::routes(app.clone()).merge(mcp::routes(app.clone())));
     let rest = watched("rest", rest::routes(app));
     let others = rest.merge(oauth).merge(health).merge(metrics.unwrap_or_default()).merge(pages);
     Routes { git, others }

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::Path, time::Duration};
 
 use anyhow::Context as _;
-use skaas_app::{App, causes, outside::mail_settled, publication::render_all, quiet::Quiet, storage};
+use skaas_app::{App, causes, publication::render_all, quiet::Quiet, storage, third_parties::mail_settled};
 use tokio::net::TcpListener;
 
 use crate::{

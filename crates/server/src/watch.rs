@@ -20,7 +20,7 @@ use http_body::Body as _;
 use skaas_app::quiet::Quiet;
 use skaas_domain::name::is_kebab;
 
-use crate::{pace::PacedBody, problem::Cause};
+use crate::{pace::PacedBody, web::problem::Cause};
 
 /// How many kinds of faults are told apart; beyond them all count as one.
 const KINDS: usize = 256;

@@ -1,4 +1,5 @@
-//! Which crate may know which: the edges of ARCHITECTURE.md, held against what cargo builds.
+//! Which crate and which part of the server may know which: the edges of ARCHITECTURE.md, compared with what cargo
+//! builds and with the imports in the code.
 
 #![allow(clippy::unwrap_used, reason = "a test stops where it is surprised")]
 
@@ -89,6 +90,72 @@ fn the_domain_and_git_touch_no_network_and_no_runtime() {
             assert!(!uses.contains(foreign), "{name} uses {foreign}");
         }
     }
+}
+
+/// The parts of the server that answer clients, one for each kind. Only the router knows them all.
+const DOORS: &[&str] = &["git_http", "mcp", "oauth", "pages", "rest"];
+
+/// Where the doors meet, and so the modules that may import from several.
+const ABOVE_THE_DOORS: &[&str] =
+    &["admin", "arguments", "demo", "doctor", "health", "installation", "lib", "router", "serve"];
+
+/// The modules of this crate that `program` names by a path: after `crate::`, or after a chain of `super::`.
+fn named_modules(program: &str) -> BTreeSet<String> {
+    let program: String = program.chars().filter(|char| !char.is_whitespace()).collect();
+    let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    let mut named = BTreeSet::new();
+    for start in ["crate::", "super::"] {
+        for (at, _) in program.match_indices(start) {
+            let rest = &program[at + start.len()..];
+            let Some(list) = rest.strip_prefix('{') else {
+                named.insert(word(rest));
+                continue;
+            };
+            // The names at the first level of `crate::{a, b::{c, d}}`.
+            let (mut depth, mut is_start) = (1, true);
+            for (at, char) in list.char_indices() {
+                if std::mem::take(&mut is_start) {
+                    named.insert(word(&list[at..]));
+                }
+                match char {
+                    '{' => depth += 1,
+                    '}' => depth -= 1,
+                    _ => {}
+                }
+                is_start = char == ',' && depth == 1;
+                if depth == 0 {
+                    break;
+                }
+            }
+        }
+    }
+    named
+}
+
+#[test]
+fn the_parts_that_answer_clients_never_import_from_each_other() {
+    assert_eq!(
+        named_modules("use crate::{a::{b, c}, d}; super::super::e::f; crate :: g"),
+        ["a", "d", "e", "g", "super"].map(str::to_owned).into(),
+    );
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let files = skaas_testkit::folder::everything(&folder);
+    let mut checked = 0;
+    for (file, bytes) in files.iter().filter(|(file, _)| file.ends_with(".rs")) {
+        let file = file.rsplit_once("/src/").map_or(file.as_str(), |(_, file)| file);
+        let home = file.split(['/', '.']).next().unwrap();
+        if ABOVE_THE_DOORS.contains(&home) {
+            continue;
+        }
+        checked += 1;
+        let named = named_modules(std::str::from_utf8(bytes).unwrap());
+        for door in DOORS.iter().filter(|door| **door != home) {
+            // `oauth::pages` are the pages of that part.
+            let is_own = home == "oauth" && *door == "pages" && !file.starts_with("oauth/pages/");
+            assert!(is_own || !named.contains(*door), "{file} imports from {door}");
+        }
+    }
+    assert!(checked > 60, "{checked}");
 }
 
 #[test]

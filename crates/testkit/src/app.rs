@@ -27,15 +27,15 @@ use jiff::{SignedDuration, Timestamp};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use rand::{SeedableRng as _, rngs::StdRng};
 use skaas_app::{
-    App, AppConfig, Limits, Outside, Parts, Rate, Store, Voice,
+    App, AppConfig, Limits, Parts, Rate, Store, ThirdParties, Voice,
     outbound::{
         Egress, Http,
         github::{Github, GithubConfig},
         mail::{Folder, Mailer},
         oidc::{Provider, ProviderConfig},
     },
-    outside::{IdentityProvider, Way},
     publication,
+    third_parties::{IdentityProvider, Way},
 };
 use skaas_domain::{
     clock::{Clock as _, ManualClock},
@@ -135,7 +135,7 @@ impl TestApp {
         let beside = store.clone();
         let scratch = folder.path().join("operator");
         let fitting = Fitting::default();
-        let operator = app_over(store, &clock, &scratch, PUBLIC_URL, seed, Outside::default(), &fitting);
+        let operator = app_over(store, &clock, &scratch, PUBLIC_URL, seed, ThirdParties::default(), &fitting);
         let (nodes, bases, accounts) = Default::default();
         let app = Self {
             runtime,
@@ -169,12 +169,12 @@ impl TestApp {
 
     /// The same with another public address, as after a change of the configuration.
     pub fn node_speaking_as(&self, public_url: &str) -> Arc<Node> {
-        self.node_with(public_url, self.outside())
+        self.node_with(public_url, self.third_parties())
     }
 
     /// One more node with bounds, counts or proxies of its own.
     pub fn node_fitted(&self, fitting: Fitting) -> Arc<Node> {
-        self.start(PUBLIC_URL, self.outside(), fitting)
+        self.start(PUBLIC_URL, self.third_parties(), fitting)
     }
 
     /// One more node that lets people sign in with the GitHub at `base`, an address on loopback, and with a forge
@@ -196,7 +196,7 @@ impl TestApp {
             IdentityProvider { kind, way }
         };
         let providers = [ProviderKind::Github, ProviderKind::Oidc("forge".to_owned())].map(provider).into();
-        self.node_with(PUBLIC_URL, Outside { providers, ..self.outside() })
+        self.node_with(PUBLIC_URL, ThirdParties { providers, ..self.third_parties() })
     }
 
     /// One more node that lets people sign in with the OIDC provider `issuer`, an address on loopback.
@@ -210,20 +210,20 @@ impl TestApp {
         let way = Way::Oidc(Box::new(Provider::new(http, config).expect("an issuer's address")));
         self.node_with(
             PUBLIC_URL,
-            Outside { providers: vec![IdentityProvider { kind, way }], ..self.outside() },
+            ThirdParties { providers: vec![IdentityProvider { kind, way }], ..self.third_parties() },
         )
     }
 
-    fn node_with(&self, public_url: &str, outside: Outside) -> Arc<Node> {
-        self.start(public_url, outside, Fitting::default())
+    fn node_with(&self, public_url: &str, third_parties: ThirdParties) -> Arc<Node> {
+        self.start(public_url, third_parties, Fitting::default())
     }
 
-    fn start(&self, public_url: &str, outside: Outside, fitting: Fitting) -> Arc<Node> {
+    fn start(&self, public_url: &str, third_parties: ThirdParties, fitting: Fitting) -> Arc<Node> {
         let number = self.nodes().len();
         let scratch = self.folder.path().join(format!("node-{number}"));
         let store = self.run(self.database.store());
         let seed = self.seed.wrapping_add(1 + number as u64);
-        let app = app_over(store, &self.clock, &scratch, public_url, seed, outside, &fitting);
+        let app = app_over(store, &self.clock, &scratch, public_url, seed, third_parties, &fitting);
         self.run(publication::render_all(&app)).expect("a node can render the catalogue");
         let node = Arc::new(self.run(Node::start(app, scratch, self.metrics(), fitting.proxies)));
         self.nodes().push(Arc::clone(&node));
@@ -232,10 +232,10 @@ impl TestApp {
     }
 
     /// Mail into a folder; nobody vouches for anybody.
-    fn outside(&self) -> Outside {
+    fn third_parties(&self) -> ThirdParties {
         let sender = "skaas <skaas@skaas.test>".parse().expect("a constant");
         let mailer = Some(Mailer::Folder(Folder::new(self.mail_folder(), sender)));
-        Outside { mailer, ..Outside::default() }
+        ThirdParties { mailer, ..ThirdParties::default() }
     }
 
     /// The node that everybody talks to unless they say otherwise: the newest that runs.
@@ -367,7 +367,7 @@ fn app_over(
     scratch: &Path,
     public_url: &str,
     seed: u64,
-    outside: Outside,
+    third_parties: ThirdParties,
     fitting: &Fitting,
 ) -> App {
     let config = AppConfig {
@@ -377,5 +377,9 @@ fn app_over(
     };
     let rng = Box::new(StdRng::seed_from_u64(seed));
     let rate = fitting.rate.clone();
-    App::with_outside(config, Parts { store, clock: Arc::<ManualClock>::clone(clock), rng, rate }, outside)
+    App::with_third_parties(
+        config,
+        Parts { store, clock: Arc::<ManualClock>::clone(clock), rng, rate },
+        third_parties,
+    )
 }

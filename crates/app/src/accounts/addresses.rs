@@ -19,8 +19,8 @@ use super::{Rejected, address, mails, spend};
 use crate::{
     app::App,
     error::{Error, Result},
-    outside::post,
     sessions::SignedIn,
+    third_parties::post,
 };
 
 /// How long a mailed link works that confirms an address.

@@ -24,8 +24,8 @@ use super::{
 use crate::{
     app::App,
     error::Result,
-    outside::{beside, post},
     sessions::{self, Opened, SignedIn, Visitor},
+    third_parties::{beside, post},
 };
 
 /// How long a mailed link works that chooses a new password.
@@ -175,7 +175,7 @@ pub async fn change_password(
 /// [`Rejected::Field`] with `password`.
 pub(super) async fn check(app: &App, new: &str, hints: &[&str]) -> Result<(), Rejected> {
     password::check(new, hints)?;
-    let Some(service) = &app.outside.breaches else { return Ok(()) };
+    let Some(service) = &app.third_parties.breaches else { return Ok(()) };
     let count = |outcome| metrics::counter!("skaas_breach_lookups_total", "outcome" => outcome).increment(1);
     match service.count(new).await {
         Ok(0) => count("clean"),

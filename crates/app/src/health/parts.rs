@@ -87,7 +87,7 @@ impl Part {
             Self::Contents => return contents::sample(app).await,
             Self::Scratch => write_to_scratch(app).await.map_err(|error| causes(&error)),
             Self::Counts => app.rates.check().await.map_err(|error| causes(&error)),
-            Self::Mail => match &app.outside.mailer {
+            Self::Mail => match &app.third_parties.mailer {
                 Some(mailer) => mailer.check().await.map_err(|error| causes(&error)),
                 None => Ok(()),
             },

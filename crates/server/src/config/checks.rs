@@ -6,7 +6,7 @@ use skaas_domain::name::check_marketplace_name;
 use url::{Host, Url};
 
 use super::{InvalidSettings, Settings, wrong};
-use crate::{installation, outside, telemetry};
+use crate::{installation, telemetry, third_parties};
 
 type Checked = Result<(), InvalidSettings>;
 
@@ -22,7 +22,7 @@ impl Settings {
         self.check_redis()?;
         self.proxies()?;
         telemetry::filter(&self.log).map_err(|reason| wrong("log.level", &reason))?;
-        outside::check(self)
+        third_parties::check(self)
     }
 
     fn check_addresses(&self) -> Checked {

@@ -3,11 +3,11 @@
 use skaas_app::causes;
 
 use super::{Finding, Patient};
-use crate::outside;
+use crate::third_parties;
 
 pub(super) async fn look(patient: &Patient) -> Vec<Finding> {
     let settings = &patient.settings;
-    let checked = match outside::mailer(settings) {
+    let checked = match third_parties::mailer(settings) {
         Ok(mailer) => mailer.check().await.map_err(anyhow::Error::from),
         Err(error) => Err(error.into()),
     };

@@ -15,12 +15,10 @@ use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
 use http_body::{Frame, SizeHint};
-use http_body_util::BodyExt as _;
 use skaas_app as app;
-use tokio::time::Instant;
 
 use super::large::{LargeRequest, SMALL};
-use crate::pace::Pace;
+use crate::{pace::Pace, web::body::next_piece};
 
 /// The first write is no larger than this, so that a small answer beside a large one is not kept waiting
 /// by a full socket buffer.
@@ -99,38 +97,6 @@ pub(crate) struct BodyLimits {
     pub(crate) stall: Duration,
 }
 
-/// The next piece of `body`; `None` at its end.
-pub(crate) async fn next_piece(body: &mut Body, pace: &mut Pace) -> Result<Option<Bytes>, Error> {
-    loop {
-        let began = Instant::now();
-        let frame = tokio::time::timeout(pace.left(), body.frame())
-            .await
-            .map_err(|_| Error::Invalid("the request stalled; nothing was changed".into()))?;
-        pace.spend(began.elapsed());
-        match frame {
-            None => return Ok(None),
-            Some(Err(_)) => return Err(Error::Invalid("the request broke off; nothing was changed".into())),
-            Some(Ok(frame)) => {
-                if let Ok(data) = frame.into_data() {
-                    pace.earn(data.len());
-                    return Ok(Some(data));
-                }
-            }
-        }
-    }
-}
-
-/// Reads on for a little, so that the connection can be used again after an early answer.
-pub(crate) async fn drain(body: &mut Body, stall: Duration) {
-    const AT_MOST: usize = 64 * 1024;
-    let (mut read, mut pace) = (0, Pace::new(stall));
-    while read < AT_MOST
-        && let Ok(Some(piece)) = next_piece(body, &mut pace).await
-    {
-        read += piece.len();
-    }
-}
-
 /// Whether the body is gzipped. Codings are named in any case (RFC 9110, 8.4.1); others are refused.
 pub(crate) fn is_gzip(headers: &HeaderMap) -> Result<bool, Error> {
     let Some(coding) = headers.get(header::CONTENT_ENCODING).map(http::HeaderValue::as_bytes) else {
@@ -206,6 +172,7 @@ fn too_large(limit: usize) -> Error {
 mod tests {
     use std::io::Write as _;
 
+    use http_body_util::BodyExt as _;
     use skaas_app::RopeBuilder;
 
     use super::*;

@@ -2,7 +2,6 @@
 //! Refuses to know what is served to whom: the use cases of `fetch` and `push` do.
 
 mod body;
-pub(crate) mod credentials;
 mod large;
 mod meter;
 mod path;
@@ -23,12 +22,9 @@ use futures_util::{
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
 use skaas_app as app;
 
-pub(crate) use self::{
-    body::drain,
-    path::{PREFIXES, addresses, is_git},
-};
+pub(crate) use self::path::{PREFIXES, addresses, is_git};
 use self::{
-    body::{BodyLimits, RopeBody, is_gzip, next_piece, read_all},
+    body::{BodyLimits, RopeBody, is_gzip, read_all},
     large::LargeRequests,
     meter::Meter,
     path::{Endpoint, GitPath, Owner, Repo},
@@ -37,8 +33,12 @@ use crate::{
     client_address::ClientAddress,
     guests::Arrival,
     pace::Pace,
-    problem::sentence,
     watch::{Faults, name_in},
+    web::{
+        body::{drain, next_piece},
+        credentials,
+        problem::sentence,
+    },
 };
 
 /// What of an upload-pack request is read at most: a few tens of thousands of `have` lines.

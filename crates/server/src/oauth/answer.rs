@@ -1,16 +1,12 @@
-//! Owns how these endpoints answer: JSON that nobody keeps, and refusals in the words of the RFCs (RFC 6749,
-//! section 5.2).
+//! Refusals in the words of the RFCs (RFC 6749, section 5.2).
 
-use axum::{
-    Json,
-    response::{IntoResponse, Response},
-};
+use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 use skaas_app::{Error, oauth::Refused};
 use skaas_domain::oauth::ErrorCode;
 
-use crate::problem::problem;
+use crate::web::{json_once, problem::problem};
 
 /// A refusal on its way out.
 pub(super) struct NotGiven(Refused);
@@ -25,11 +21,6 @@ impl From<Error> for NotGiven {
     fn from(error: Error) -> Self {
         Self(error.into())
     }
-}
-
-/// JSON that nobody keeps.
-pub(super) fn json_once(status: StatusCode, body: &Value) -> Response {
-    (status, [(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }
 
 fn body(code: ErrorCode, why: &impl ToString) -> Value {

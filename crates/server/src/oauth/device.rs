@@ -15,11 +15,13 @@ use skaas_app::{
 use skaas_domain::oauth::ErrorCode;
 
 use super::{
-    answer::{NotGiven, json_once},
-    bearer::bearer,
+    answer::NotGiven,
     form::{Form, Posted},
 };
-use crate::client_address::place;
+use crate::{
+    client_address::place,
+    web::{credentials::bearer, json_once},
+};
 
 /// `POST /oauth/device_authorization` (RFC 8628, section 3.1).
 pub(super) async fn authorize(State(app): State<App>, posted: Posted) -> Result<Response, NotGiven> {

@@ -1,15 +1,12 @@
-//! Owns the endpoints of the authorization server that programs speak to: device login (RFC 8628), tokens,
-//! registration, revocation, metadata, and the MCP endpoint that they are for; and the two questions that a
-//! person is asked on the way. Only those two pages read cookies. Scripts of any site may call the rest, except
-//! the MCP endpoint.
+//! The authorization server: its endpoints for programs (device login by RFC 8628, tokens, registration, revocation,
+//! metadata), and the two pages on which a person answers. Only those two pages read cookies. Scripts of any site may
+//! call the rest.
 
 mod answer;
-mod bearer;
 mod cors;
 mod device;
 mod discovery;
 mod form;
-mod mcp;
 pub(crate) mod pages;
 mod registration;
 mod token;
@@ -19,13 +16,13 @@ use axum::{
     extract::{Request, State},
     middleware::{self, Next},
     response::Response,
-    routing::{any, get, post},
+    routing::{get, post},
 };
 use skaas_app::{App, CountedAs};
 
 use answer::NotGiven;
 
-use crate::counted::counted;
+use crate::web::counted;
 
 /// Every address of these.
 pub(crate) const ADDRESSES: &[&str] = &[
@@ -37,7 +34,6 @@ pub(crate) const ADDRESSES: &[&str] = &[
     "/auth/cli",
     "/auth/cli/status",
     "/device",
-    "/mcp",
     "/oauth/authorize",
     "/oauth/device_authorization",
     "/oauth/register",
@@ -68,9 +64,7 @@ pub(crate) fn routes(app: App) -> Router {
         .route("/auth/cli", post(device::start_cli))
         .route("/auth/cli/status", get(device::cli_status).head(device::only_get))
         .route_layer(by_address);
-    // Outside of `open`: a page of another site may not speak to it.
-    let mcp = Router::new().route("/mcp", any(mcp::handle));
-    open.merge(ours).merge(mcp).with_state(app)
+    open.merge(ours).with_state(app)
 }
 
 /// The layer around what a client asks for before it has a token.

@@ -9,8 +9,8 @@ use skaas_app::{
 };
 use skaas_domain::oauth::{Client, ErrorCode};
 
-use super::answer::{NotGiven, json_once};
-use crate::client_address::place;
+use super::answer::NotGiven;
+use crate::{client_address::place, web::json_once};
 
 /// The largest description of a client, in bytes.
 const MAX_METADATA: usize = 64 * 1024;

@@ -14,9 +14,10 @@ use skaas_app::{
 use skaas_domain::oauth::{ErrorCode, GrantType};
 
 use super::{
-    answer::{NotGiven, json_once},
+    answer::NotGiven,
     form::{Form, Posted},
 };
+use crate::web::json_once;
 
 /// `POST /oauth/token` (RFC 6749, section 3.2).
 pub(super) async fn give(State(app): State<App>, Posted { form, .. }: Posted) -> Result<Response, NotGiven> {

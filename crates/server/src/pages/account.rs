@@ -6,11 +6,11 @@ use http::StatusCode;
 use skaas_app::accounts::{self, ChangeOfAddress, Overview, Rejected};
 
 use super::{
-    Fault, Frame, Member, Moment, PageError, PagesState, Query, Submitted,
-    frame::{show_as, sign_in_command},
-    go,
     sign_in::{patience, sign_in_again},
     taken_apart, with_patience,
+};
+use crate::web::{
+    Fault, Frame, Member, Moment, PageError, Query, Submitted, WebState, go, show_as, sign_in_command,
 };
 
 /// The form of the page that was rejected.
@@ -42,7 +42,7 @@ struct Account {
 }
 
 async fn render(
-    state: &PagesState,
+    state: &WebState,
     member: &Member,
     frame: Frame,
     status: StatusCode,
@@ -67,7 +67,7 @@ async fn render(
 }
 
 pub(super) async fn page(
-    State(state): State<PagesState>,
+    State(state): State<WebState>,
     member: Member,
     Query(query): Query,
 ) -> Result<Response, PageError> {
@@ -93,7 +93,7 @@ pub(super) async fn page(
 }
 
 pub(super) async fn change_email(
-    State(state): State<PagesState>,
+    State(state): State<WebState>,
     member: Member,
     Submitted(fields): Submitted,
 ) -> Result<Response, PageError> {
@@ -106,7 +106,7 @@ pub(super) async fn change_email(
 }
 
 pub(super) async fn delete(
-    State(state): State<PagesState>,
+    State(state): State<WebState>,
     member: Member,
     Submitted(fields): Submitted,
 ) -> Result<Response, PageError> {
@@ -118,7 +118,7 @@ pub(super) async fn delete(
 }
 
 async fn refuse(
-    state: &PagesState,
+    state: &WebState,
     member: &Member,
     form: Form,
     rejected: Rejected,

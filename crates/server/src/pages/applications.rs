@@ -11,9 +11,8 @@ use skaas_app::{
     },
 };
 
-use super::{
-    Frame, Member, Moment, PageError, PagesState, Query, Submitted, confirm::Confirm, frame::show, go,
-};
+use super::confirm::Confirm;
+use crate::web::{Frame, Member, Moment, PageError, Query, Submitted, WebState, go, show};
 
 /// One application.
 struct Row {
@@ -35,7 +34,7 @@ struct Applications {
     rows: Vec<Row>,
 }
 
-fn row(state: &PagesState, application: Application) -> Row {
+fn row(state: &WebState, application: Application) -> Row {
     let now = state.app.now();
     let resource = match application.resource {
         mcp if mcp == mcp_resource(&state.app) => "MCP tools".to_owned(),
@@ -58,7 +57,7 @@ fn row(state: &PagesState, application: Application) -> Row {
 }
 
 pub(super) async fn page(
-    State(state): State<PagesState>,
+    State(state): State<WebState>,
     Member { browser, signed_in }: Member,
     Query(query): Query,
 ) -> Result<Response, PageError> {
@@ -76,7 +75,7 @@ pub(super) async fn page(
 
 /// `GET /account/applications/disconnect?grant=…`
 pub(super) async fn ask(
-    State(state): State<PagesState>,
+    State(state): State<WebState>,
     Member { browser, signed_in }: Member,
     Query(query): Query,
 ) -> Result<Response, PageError> {
@@ -101,7 +100,7 @@ pub(super) async fn ask(
 }
 
 pub(super) async fn disconnect(
-    State(state): State<PagesState>,
+    State(state): State<WebState>,
     Member { signed_in, .. }: Member,
     Submitted(fields): Submitted,
 ) -> Result<Response, PageError> {

@@ -4,7 +4,7 @@
 use askama::Template;
 use axum::response::Response;
 
-use super::{Frame, PageError, frame::show};
+use crate::web::{Frame, PageError, show};
 
 /// A question with two answers: do it, or go back.
 #[derive(Template)]

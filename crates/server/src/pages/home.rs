@@ -3,10 +3,7 @@
 use askama::Template;
 use axum::{extract::State, response::Response};
 
-use super::{
-    Browser, Frame, PageError, PagesState, Query,
-    frame::{show, sign_in_command},
-};
+use crate::web::{Browser, Frame, PageError, Query, WebState, show, sign_in_command};
 
 #[derive(Template)]
 #[template(path = "home.html")]
@@ -18,7 +15,7 @@ struct Home {
 }
 
 pub(super) async fn page(
-    State(state): State<PagesState>,
+    State(state): State<WebState>,
     browser: Browser,
     Query(query): Query,
 ) -> Result<Response, PageError> {

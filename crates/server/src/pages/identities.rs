@@ -9,9 +9,9 @@ use skaas_app::{
     identities,
 };
 
-use super::{
-    Fault, Frame, Member, Moment, PageError, PagesState, Query, Submitted, confirm::Confirm, frame::show_as,
-    go, sentence_case, sign_in::sign_in_again,
+use super::{confirm::Confirm, sign_in::sign_in_again};
+use crate::web::{
+    Fault, Frame, Member, Moment, PageError, Query, Submitted, WebState, go, sentence_case, show_as,
 };
 
 /// One identity.
@@ -42,7 +42,7 @@ struct Identities {
 }
 
 async fn render(
-    state: &PagesState,
+    state: &WebState,
     member: &Member,
     frame: Frame,
     status: StatusCode,
@@ -66,7 +66,7 @@ async fn render(
 }
 
 pub(super) async fn page(
-    State(state): State<PagesState>,
+    State(state): State<WebState>,
     member: Member,
     Query(query): Query,
 ) -> Result<Response, PageError> {
@@ -81,7 +81,7 @@ pub(super) async fn page(
 
 /// `GET /account/identities/unlink?identity=…`
 pub(super) async fn ask(
-    State(state): State<PagesState>,
+    State(state): State<WebState>,
     Member { browser, signed_in }: Member,
     Query(query): Query,
 ) -> Result<Response, PageError> {
@@ -111,7 +111,7 @@ pub(super) async fn ask(
 }
 
 pub(super) async fn unlink(
-    State(state): State<PagesState>,
+    State(state): State<WebState>,
     member: Member,
     Submitted(fields): Submitted,
 ) -> Result<Response, PageError> {

@@ -8,18 +8,12 @@
 
 mod account;
 mod applications;
-mod assets;
-mod browser;
 mod confirm;
-mod error_page;
-mod fields;
-mod frame;
 mod home;
 mod identities;
-mod moment;
-mod outside;
 mod password;
 mod profile;
+mod providers;
 mod reset;
 mod sessions;
 mod sign_in;
@@ -33,35 +27,13 @@ use axum::{
     Router,
     extract::Request,
     middleware,
-    response::{IntoResponse as _, Redirect, Response},
+    response::{IntoResponse as _, Response},
     routing::{get, post},
 };
 use http::{HeaderValue, StatusCode, header};
-use skaas_app::{App, Error, accounts::Rejected};
+use skaas_app::{Error, accounts::Rejected};
 
-pub(crate) use browser::{Browser, Cookies, Member, around};
-pub(crate) use error_page::{PageError, sentence_case};
-pub(crate) use fields::{Fields, Forged, Query, Submitted, comes_from_us};
-pub(crate) use frame::{Frame, show, show_as};
-pub(crate) use moment::Moment;
-
-use crate::problem::problem;
-
-/// What pages need.
-#[derive(Clone)]
-pub(crate) struct PagesState {
-    /// The use cases.
-    pub(crate) app: App,
-    /// How our cookies are called here.
-    pub(crate) cookies: Cookies,
-}
-
-impl PagesState {
-    pub(crate) fn new(app: App) -> Self {
-        let cookies = Cookies::of(&app.voice().public_url);
-        Self { app, cookies }
-    }
-}
+use crate::web::{Fault, PageError, WebState, around, assets, problem::problem, sentence_case};
 
 /// Every address of these pages, with `{…}` where a name stands.
 pub(crate) const ADDRESSES: &[&str] = &[
@@ -101,7 +73,7 @@ pub(crate) const ADDRESSES: &[&str] = &[
 ];
 
 /// The pages of this part, without the layer.
-pub(crate) fn routes() -> Router<PagesState> {
+pub(crate) fn routes() -> Router<WebState> {
     Router::new()
         .route("/", get(home::page))
         .route("/account", get(account::page))
@@ -121,16 +93,16 @@ pub(crate) fn routes() -> Router<PagesState> {
         .route("/assets/app.js", get(assets::script))
         .route("/assets/favicon.svg", get(assets::icon))
         .route("/buy/{name}", get(skill::page))
-        .route("/auth/{provider}/callback", get(outside::callback))
-        .route("/auth/{provider}/link", post(outside::link))
-        .route("/auth/{provider}/start", post(outside::start))
+        .route("/auth/{provider}/callback", get(providers::callback))
+        .route("/auth/{provider}/link", post(providers::link))
+        .route("/auth/{provider}/start", post(providers::start))
         .route("/reset", get(reset::page).post(reset::ask))
         .route("/reset/new", get(reset::new_page).post(reset::set))
         .route("/robots.txt", get(assets::robots))
         .route("/signin", get(sign_in::page).post(sign_in::sign_in))
         .route("/signout", post(sign_in::sign_out))
         .route("/signup", get(sign_up::page).post(sign_up::sign_up))
-        .route("/signup/identity", get(outside::newcomer).post(outside::join))
+        .route("/signup/identity", get(providers::newcomer).post(providers::join))
         .route("/skills/{name}", get(skill::page))
         .route("/skills/{name}/get", post(skill::get_free))
         .route("/theme", post(theme::switch))
@@ -140,7 +112,7 @@ pub(crate) fn routes() -> Router<PagesState> {
 }
 
 /// Puts the layer around pages. What a part adds to them goes in before: `wrap(routes().merge(mine), state)`.
-pub(crate) fn wrap(pages: Router<PagesState>, state: &PagesState) -> Router {
+pub(crate) fn wrap(pages: Router<WebState>, state: &WebState) -> Router {
     pages.layer(middleware::from_fn_with_state(state.clone(), around)).with_state(state.clone())
 }
 
@@ -161,36 +133,6 @@ async fn not_in_this_way(request: Request) -> Response {
 fn wants_html(request: &Request) -> bool {
     let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     accept.is_some_and(|accept| accept.contains("text/html"))
-}
-
-/// To a path of ours, by GET, with cookies set on the way.
-pub(crate) fn go(path: &str, cookies: impl IntoIterator<Item = HeaderValue>) -> Response {
-    let mut response = Redirect::to(path).into_response();
-    for cookie in cookies {
-        response.headers_mut().append(header::SET_COOKIE, cookie);
-    }
-    response
-}
-
-/// What a form shows that was not taken.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Fault {
-    /// The field at fault; empty where it is none, or not said.
-    pub(crate) field: &'static str,
-    /// What is wrong and what to do.
-    pub(crate) text: String,
-}
-
-impl Fault {
-    /// What stands beside `field`, if that is the one at fault.
-    pub(crate) fn at(&self, field: &str) -> Option<&str> {
-        (self.field == field && !self.text.is_empty()).then_some(self.text.as_str())
-    }
-
-    /// What stands above the form, if it is about no field.
-    pub(crate) fn above(&self) -> Option<&str> {
-        self.at("")
-    }
 }
 
 /// What a rejected form is answered with: shown again with this status and fault, or not at all.

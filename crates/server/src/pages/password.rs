@@ -6,13 +6,11 @@ use http::StatusCode;
 use skaas_app::accounts::{self, Access, NewPassword, OtherAccess, Rejected};
 
 use super::{
-    Fault, Frame, Member, Moment, PageError, PagesState, Query, Submitted,
-    frame::show_as,
-    go,
     reset::other_access,
     sign_in::{patience, sign_in_again},
     taken_apart, with_patience,
 };
+use crate::web::{Fault, Frame, Member, Moment, PageError, Query, Submitted, WebState, go, show_as};
 
 #[derive(Template)]
 #[template(path = "password.html")]
@@ -27,7 +25,7 @@ struct Password {
 }
 
 async fn render(
-    state: &PagesState,
+    state: &WebState,
     member: &Member,
     frame: Frame,
     status: StatusCode,
@@ -42,7 +40,7 @@ async fn render(
 }
 
 pub(super) async fn page(
-    State(state): State<PagesState>,
+    State(state): State<WebState>,
     member: Member,
     Query(query): Query,
 ) -> Result<Response, PageError> {
@@ -64,7 +62,7 @@ pub(super) async fn page(
 }
 
 pub(super) async fn change(
-    State(state): State<PagesState>,
+    State(state): State<WebState>,
     member: Member,
     Submitted(fields): Submitted,
 ) -> Result<Response, PageError> {

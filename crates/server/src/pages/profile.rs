@@ -8,7 +8,8 @@ use axum::{
 };
 use skaas_app::users::{self, Profile};
 
-use super::{Browser, Frame, Moment, PageError, PagesState, frame::show, nothing_here};
+use super::nothing_here;
+use crate::web::{Browser, Frame, Moment, PageError, WebState, show};
 
 #[derive(Template)]
 #[template(path = "profile.html")]
@@ -19,7 +20,7 @@ struct Page {
 }
 
 pub(super) async fn page(
-    State(state): State<PagesState>,
+    State(state): State<WebState>,
     browser: Browser,
     Path(at_username): Path<String>,
     request: Request<axum::body::Body>,

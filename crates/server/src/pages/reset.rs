@@ -8,10 +8,8 @@ use skaas_app::{
     accounts::{self, Access, NewPassword, OtherAccess, Resettable},
 };
 
-use super::{
-    Browser, Fault, Fields, Frame, PageError, PagesState, Query, Submitted, frame::show_as, go,
-    sign_in::patience, taken_apart, with_patience,
-};
+use super::{sign_in::patience, taken_apart, with_patience};
+use crate::web::{Browser, Fault, Fields, Frame, PageError, Query, Submitted, WebState, go, show_as};
 
 #[derive(Template)]
 #[template(path = "reset.html")]
@@ -47,7 +45,7 @@ pub(super) async fn page(browser: Browser) -> Result<Response, PageError> {
 }
 
 pub(super) async fn ask(
-    State(state): State<PagesState>,
+    State(state): State<WebState>,
     browser: Browser,
     Submitted(fields): Submitted,
 ) -> Result<Response, PageError> {
@@ -64,7 +62,7 @@ pub(super) async fn ask(
 }
 
 pub(super) async fn new_page(
-    State(state): State<PagesState>,
+    State(state): State<WebState>,
     browser: Browser,
     Query(query): Query,
 ) -> Result<Response, PageError> {
@@ -74,7 +72,7 @@ pub(super) async fn new_page(
 }
 
 pub(super) async fn set(
-    State(state): State<PagesState>,
+    State(state): State<WebState>,
     browser: Browser,
     Submitted(fields): Submitted,
 ) -> Result<Response, PageError> {

@@ -4,10 +4,8 @@ use askama::Template;
 use axum::{extract::State, response::Response};
 use skaas_app::{Error, accounts::Rejected, sessions};
 
-use super::{
-    Frame, Member, Moment, PageError, PagesState, Query, Submitted, confirm::Confirm, frame::show, go,
-    sign_in::sign_in_again,
-};
+use super::{confirm::Confirm, sign_in::sign_in_again};
+use crate::web::{Frame, Member, Moment, PageError, Query, Submitted, WebState, go, show};
 
 /// One browser.
 struct Row {
@@ -27,7 +25,7 @@ struct Sessions {
 }
 
 pub(super) async fn page(
-    State(state): State<PagesState>,
+    State(state): State<WebState>,
     Member { browser, signed_in }: Member,
     Query(query): Query,
 ) -> Result<Response, PageError> {
@@ -52,7 +50,7 @@ pub(super) async fn page(
 
 /// `GET /account/sessions/revoke?session=…`
 pub(super) async fn ask(
-    State(state): State<PagesState>,
+    State(state): State<WebState>,
     Member { browser, signed_in }: Member,
     Query(query): Query,
 ) -> Result<Response, PageError> {
@@ -84,7 +82,7 @@ pub(super) async fn ask(
 
 /// `GET /account/sessions/others`
 pub(super) async fn ask_others(
-    State(state): State<PagesState>,
+    State(state): State<WebState>,
     Member { browser, signed_in }: Member,
 ) -> Result<Response, PageError> {
     if !signed_in.session.is_fresh(state.app.now()) {
@@ -107,7 +105,7 @@ pub(super) async fn ask_others(
 }
 
 pub(super) async fn revoke(
-    State(state): State<PagesState>,
+    State(state): State<WebState>,
     Member { signed_in, .. }: Member,
     Submitted(fields): Submitted,
 ) -> Result<Response, PageError> {
@@ -127,7 +125,7 @@ pub(super) async fn revoke(
 }
 
 pub(super) async fn revoke_others(
-    State(state): State<PagesState>,
+    State(state): State<WebState>,
     Member { signed_in, .. }: Member,
     _: Submitted,
 ) -> Result<Response, PageError> {

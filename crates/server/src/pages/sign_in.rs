@@ -7,12 +7,10 @@ use skaas_app::{accounts::Rejected, sessions, sign_in as use_case};
 use skaas_domain::identity::return_path;
 
 use super::{
-    Browser, Fault, Frame, PageError, PagesState, Query, Submitted,
-    frame::show_as,
-    go,
-    outside::{Button, buttons},
+    providers::{Button, buttons},
     taken_apart, with_patience,
 };
+use crate::web::{Browser, Fault, Frame, PageError, Query, Submitted, WebState, go, show_as};
 
 #[derive(Template)]
 #[template(path = "signin.html")]
@@ -27,7 +25,7 @@ struct SignIn {
 }
 
 pub(super) async fn page(
-    State(state): State<PagesState>,
+    State(state): State<WebState>,
     browser: Browser,
     Query(query): Query,
 ) -> Result<Response, PageError> {
@@ -52,7 +50,7 @@ pub(super) async fn page(
 }
 
 pub(super) async fn sign_in(
-    State(state): State<PagesState>,
+    State(state): State<WebState>,
     browser: Browser,
     Submitted(fields): Submitted,
 ) -> Result<Response, PageError> {
@@ -74,7 +72,7 @@ pub(super) async fn sign_in(
 }
 
 pub(super) async fn sign_out(
-    State(state): State<PagesState>,
+    State(state): State<WebState>,
     browser: Browser,
     _: Submitted,
 ) -> Result<Response, PageError> {

@@ -7,13 +7,11 @@ use skaas_app::accounts;
 use skaas_domain::identity::return_path;
 
 use super::{
-    Browser, Fault, Frame, PageError, PagesState, Query, Submitted,
-    frame::show_as,
-    go,
-    outside::{Button, buttons},
+    providers::{Button, buttons},
     sign_in::{after, patience},
     taken_apart, with_patience,
 };
+use crate::web::{Browser, Fault, Frame, PageError, Query, Submitted, WebState, go, show_as};
 
 #[derive(Template)]
 #[template(path = "signup.html")]
@@ -27,7 +25,7 @@ struct SignUp {
 }
 
 pub(super) async fn page(
-    State(state): State<PagesState>,
+    State(state): State<WebState>,
     browser: Browser,
     Query(query): Query,
 ) -> Result<Response, PageError> {
@@ -43,7 +41,7 @@ pub(super) async fn page(
 }
 
 pub(super) async fn sign_up(
-    State(state): State<PagesState>,
+    State(state): State<WebState>,
     browser: Browser,
     Submitted(fields): Submitted,
 ) -> Result<Response, PageError> {

@@ -13,7 +13,7 @@ use skaas_domain::{
     money::Price,
 };
 
-use super::{Browser, Frame, Member, PageError, PagesState, Query, Submitted, frame::show, go};
+use crate::web::{Browser, Frame, Member, PageError, Query, Submitted, WebState, go, show};
 
 /// What the visitor can do about the skill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +44,7 @@ struct Page {
 
 /// `GET /skills/{name}` and `GET /buy/{name}`.
 pub(super) async fn page(
-    State(state): State<PagesState>,
+    State(state): State<WebState>,
     browser: Browser,
     Path(name): Path<String>,
     Query(query): Query,
@@ -103,7 +103,7 @@ fn price(price: Option<&Price>) -> String {
 
 /// `POST /skills/{name}/get`.
 pub(super) async fn get_free(
-    State(state): State<PagesState>,
+    State(state): State<WebState>,
     Member { signed_in, .. }: Member,
     Path(name): Path<String>,
     _: Submitted,

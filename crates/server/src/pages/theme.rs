@@ -3,9 +3,9 @@
 use axum::{extract::State, response::Response};
 use skaas_domain::identity::return_path;
 
-use super::{PagesState, Submitted, browser::Theme, go};
+use crate::web::{Submitted, Theme, WebState, go};
 
-pub(super) async fn switch(State(state): State<PagesState>, Submitted(fields): Submitted) -> Response {
+pub(super) async fn switch(State(state): State<WebState>, Submitted(fields): Submitted) -> Response {
     let theme = Theme::parse(fields.get("theme"));
     go(return_path(fields.get("back")), theme.map(|theme| state.cookies.theme(theme)))
 }

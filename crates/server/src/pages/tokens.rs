@@ -13,11 +13,10 @@ use skaas_domain::{
     user::{TokenRecord, descendants},
 };
 
-use super::{
-    Fault, Fields, Frame, Member, Moment, PageError, PagesState, Query, Submitted,
-    confirm::{Confirm, Tick},
-    frame::{show, show_as, sign_in_command},
-    go, sentence_case,
+use super::confirm::{Confirm, Tick};
+use crate::web::{
+    Fault, Fields, Frame, Member, Moment, PageError, Query, Submitted, WebState, go, sentence_case, show,
+    show_as, sign_in_command,
 };
 
 /// The lifetimes on offer, in days; 0 means that the token never expires.
@@ -113,7 +112,7 @@ fn row(token: &TokenRecord, all: &[TokenRecord], now: Timestamp) -> Row {
 }
 
 async fn render(
-    state: &PagesState,
+    state: &WebState,
     member: &Member,
     frame: Frame,
     status: StatusCode,
@@ -130,7 +129,7 @@ async fn render(
 }
 
 pub(super) async fn page(
-    State(state): State<PagesState>,
+    State(state): State<WebState>,
     member: Member,
     Query(query): Query,
 ) -> Result<Response, PageError> {
@@ -193,7 +192,7 @@ fn ends(fields: &Fields, now: Timestamp) -> Result<Option<Timestamp>, Fault> {
 }
 
 pub(super) async fn create(
-    State(state): State<PagesState>,
+    State(state): State<WebState>,
     member: Member,
     Submitted(fields): Submitted,
 ) -> Result<Response, PageError> {
@@ -244,7 +243,7 @@ pub(super) async fn create(
 
 /// `GET /account/tokens/revoke?token=…`
 pub(super) async fn ask(
-    State(state): State<PagesState>,
+    State(state): State<WebState>,
     Member { browser, signed_in }: Member,
     Query(query): Query,
 ) -> Result<Response, PageError> {
@@ -278,7 +277,7 @@ pub(super) async fn ask(
 }
 
 pub(super) async fn revoke(
-    State(state): State<PagesState>,
+    State(state): State<WebState>,
     member: Member,
     Submitted(fields): Submitted,
 ) -> Result<Response, PageError> {

@@ -8,7 +8,7 @@ use skaas_app::{
     accounts::{self, Confirmation},
 };
 
-use super::{Browser, Frame, PageError, PagesState, Query, Submitted, frame::show, go};
+use crate::web::{Browser, Frame, PageError, Query, Submitted, WebState, go, show};
 
 #[derive(Template)]
 #[template(path = "verify.html")]
@@ -19,7 +19,7 @@ struct Verify {
 }
 
 pub(super) async fn page(
-    State(state): State<PagesState>,
+    State(state): State<WebState>,
     browser: Browser,
     Query(query): Query,
 ) -> Result<Response, PageError> {
@@ -29,7 +29,7 @@ pub(super) async fn page(
 }
 
 pub(super) async fn confirm(
-    State(state): State<PagesState>,
+    State(state): State<WebState>,
     browser: Browser,
     Submitted(fields): Submitted,
 ) -> Result<Response, PageError> {

@@ -10,7 +10,8 @@ use axum::{
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use skaas_app::{App, Error};
 
-use crate::{
+use crate::web::{
+    challenge::{self, Lacking},
     escapes,
     problem::{problem, problem_saying},
 };
@@ -67,22 +68,16 @@ pub(super) async fn around(State(app): State<App>, request: Request, next: Next)
         Err(error) => problem(&error),
     };
     let is_limited = response.extensions_mut().remove::<Limited>().is_some();
-    let more = match response.status() {
-        StatusCode::UNAUTHORIZED if with_credentials => Some(", error=\"invalid_token\""),
-        StatusCode::UNAUTHORIZED => Some(""),
-        StatusCode::FORBIDDEN if is_limited => Some(", error=\"insufficient_scope\""),
+    let lacking = match response.status() {
+        StatusCode::UNAUTHORIZED if with_credentials => Some(Lacking::ValidToken),
+        StatusCode::UNAUTHORIZED => Some(Lacking::Credentials),
+        StatusCode::FORBIDDEN if is_limited => Some(Lacking::Scope),
         _ => None,
     };
     let headers = response.headers_mut();
-    if let Some(more) = more {
-        let base = &app.voice().public_url;
-        let challenge = format!(
-            "Bearer realm=\"skaas\", resource_metadata=\"{base}/.well-known/oauth-protected-resource/api\", \
-             scope=\"account\"{more}"
-        );
-        if let Ok(challenge) = HeaderValue::from_str(&challenge) {
-            headers.insert(header::WWW_AUTHENTICATE, challenge);
-        }
+    let base = &app.voice().public_url;
+    if let Some(value) = lacking.and_then(|lacking| challenge::bearer(base, "api", "account", lacking)) {
+        headers.insert(header::WWW_AUTHENTICATE, value);
     }
     for (name, value) in [
         (header::CACHE_CONTROL, "no-store"),

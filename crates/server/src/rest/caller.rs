@@ -19,8 +19,7 @@ use skaas_domain::{
 use super::Failed;
 use crate::{
     client_address::ClientAddress,
-    git_http::credentials,
-    pages::{Browser, Forged, PagesState, comes_from_us},
+    web::{Browser, Forged, WebState, comes_from_us, credentials},
 };
 
 /// What a script of our own pages sends to show that it is one: the `csrf` of their forms.
@@ -95,7 +94,7 @@ impl FromRequestParts<App> for Caller {
             return Ok(by_credentials(app, parts).await?);
         }
         admit(app, ClientAddress::of(&parts.extensions), counted_as(parts)).await?;
-        let state = PagesState::new(app.clone());
+        let state = WebState::new(app.clone());
         let found = Browser::signed_in(&state, parts).await?;
         let (browser, signed_in) = found.ok_or(Error::Unauthenticated)?;
         if !matches!(parts.method, Method::GET | Method::HEAD) {

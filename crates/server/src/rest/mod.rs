@@ -27,7 +27,7 @@ use answer::{Answer, Failed};
 pub(crate) use openapi::document;
 pub(crate) use reference::page_routes;
 
-use crate::counted::counted;
+use crate::web::counted;
 
 /// The largest request body, in bytes.
 const MAX_BODY: usize = 64 * 1024;

@@ -8,7 +8,7 @@ use axum::{Router, extract::State, response::Response, routing::get};
 use serde_json::Value;
 
 use super::document;
-use crate::pages::{Browser, Frame, PageError, PagesState, show};
+use crate::web::{Browser, Frame, PageError, WebState, show};
 
 /// A text in pieces: what stands between backticks is code.
 type Prose = Vec<Piece>;
@@ -83,11 +83,11 @@ struct Reference {
 }
 
 /// The page, without the layer.
-pub(crate) fn page_routes() -> Router<PagesState> {
+pub(crate) fn page_routes() -> Router<WebState> {
     Router::new().route("/api", get(page))
 }
 
-async fn page(State(state): State<PagesState>, browser: Browser) -> Result<Response, PageError> {
+async fn page(State(state): State<WebState>, browser: Browser) -> Result<Response, PageError> {
     let document = serde_json::to_value(document()).map_err(skaas_app::Error::internal)?;
     show(&reference(browser.frame("api"), &state.app.voice().public_url, &document))
 }

@@ -7,8 +7,9 @@ use std::{
 
 use jiff::SignedDuration;
 use skaas_app::{
-    accounts, outside,
+    accounts,
     sessions::{self, Visitor},
+    third_parties,
 };
 use skaas_domain::device::Place;
 use skaas_testkit::app::{TestApp, story};
@@ -167,9 +168,9 @@ fn asking_for_a_reset_is_answered_before_the_address_is_looked_up() {
         thread.block_on(async {
             for email in ["ann@example.test", "nobody@example.test"] {
                 accounts::ask_reset(operator, email, &place).await.unwrap();
-                let settled = pin!(outside::mail_settled(operator));
+                let settled = pin!(third_parties::mail_settled(operator));
                 assert!(settled.poll(&mut Context::from_waker(Waker::noop())).is_pending(), "{email}");
-                outside::mail_settled(operator).await;
+                third_parties::mail_settled(operator).await;
             }
         });
     });

@@ -13,7 +13,7 @@ use axum::routing::get;
 use http::{HeaderMap, StatusCode};
 use sha1::{Digest as _, Sha1};
 use skaas_app::{
-    Outside,
+    ThirdParties,
     outbound::{Egress, Http, breaches::RangeService},
 };
 use tokio::net::TcpListener;
@@ -94,6 +94,6 @@ impl TestApp {
         let http = Http::new(egress).expect("a client can be made");
         let service = RangeService::new(http, &format!("http://127.0.0.1:{port}/range/"));
         let service = Some(service.expect("an address of ours"));
-        (self.node_with(PUBLIC_URL, Outside { breaches: service, ..self.outside() }), breaches)
+        (self.node_with(PUBLIC_URL, ThirdParties { breaches: service, ..self.third_parties() }), breaches)
     }
 }

@@ -43,7 +43,7 @@ impl TestApp {
     /// Every mail that was sent, the oldest first: its whole text, with soft line breaks taken out.
     pub fn mails(&self) -> Vec<String> {
         for node in self.nodes().iter() {
-            self.run(skaas_app::outside::mail_settled(node.app()));
+            self.run(skaas_app::third_parties::mail_settled(node.app()));
         }
         let Ok(entries) = fs::read_dir(self.mail_folder()) else { return Vec::new() };
         let mut files: Vec<_> =

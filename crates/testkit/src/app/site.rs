@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use skaas_app::Outside;
+use skaas_app::ThirdParties;
 use skaas_app::outbound::{Egress, Http, http_client::HttpOptions};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -98,7 +98,7 @@ impl TestApp {
             ..HttpOptions::default()
         };
         let http = Http::with(egress, options).expect("a client can be made");
-        self.node_with(PUBLIC_URL, Outside { documents: Some(http), ..self.outside() })
+        self.node_with(PUBLIC_URL, ThirdParties { documents: Some(http), ..self.third_parties() })
     }
 }
 

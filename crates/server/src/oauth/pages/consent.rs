@@ -14,7 +14,7 @@ use skaas_app::{
 use skaas_domain::redirect;
 
 use super::super::form::Form;
-use crate::pages::{Browser, Frame, Moment, PageError, PagesState, Submitted, sentence_case, show, show_as};
+use crate::web::{Browser, Frame, Moment, PageError, Submitted, WebState, sentence_case, show, show_as};
 
 /// What the question is made of, as it stands in the query and in the form.
 const PARAMETERS: [&str; 8] = [
@@ -91,7 +91,7 @@ fn not_asked(browser: &Browser, why: NotAsked) -> Result<Response, PageError> {
 
 /// `GET /oauth/authorize`: the question. Who is not signed in sees it as well, and signs in from there.
 pub(super) async fn page(
-    State(state): State<PagesState>,
+    State(state): State<WebState>,
     browser: Browser,
     RawQuery(query): RawQuery,
 ) -> Result<Response, PageError> {
@@ -136,7 +136,7 @@ fn consent(app: &App, browser: &Browser, request: &Request, kept: Vec<(&'static 
 
 /// `POST /oauth/authorize`: the person's answer. Everything is checked again.
 pub(super) async fn answer(
-    State(state): State<PagesState>,
+    State(state): State<WebState>,
     browser: Browser,
     Submitted(fields): Submitted,
 ) -> Result<Response, PageError> {

@@ -11,8 +11,8 @@ use skaas_app::{
 };
 use skaas_domain::device::{DeviceAuthorization, DeviceRecord, UserCode};
 
-use crate::pages::{
-    Frame, Member, Moment, PageError, PagesState, Query, Submitted, sentence_case, show, show_as,
+use crate::web::{
+    Frame, Member, Moment, PageError, Query, Submitted, WebState, sentence_case, show, show_as,
 };
 
 #[derive(Template)]
@@ -55,7 +55,7 @@ struct Done {
 
 /// `GET /device`: where the code is typed, or asked about.
 pub(super) async fn page(
-    State(state): State<PagesState>,
+    State(state): State<WebState>,
     member: Member,
     Query(query): Query,
 ) -> Result<Response, PageError> {
@@ -73,7 +73,7 @@ pub(super) async fn page(
 
 /// `GET /auth/cli`: the page that the command line opens.
 pub(super) async fn by_handle(
-    State(state): State<PagesState>,
+    State(state): State<WebState>,
     member: Member,
     Query(query): Query,
 ) -> Result<Response, PageError> {
@@ -88,7 +88,7 @@ pub(super) async fn by_handle(
 
 /// `POST /device`: the person's answer.
 pub(super) async fn answer(
-    State(state): State<PagesState>,
+    State(state): State<WebState>,
     member: Member,
     Submitted(fields): Submitted,
 ) -> Result<Response, PageError> {
@@ -117,7 +117,7 @@ pub(super) async fn answer(
 }
 
 fn ask(
-    state: &PagesState,
+    state: &WebState,
     member: &Member,
     device: &DeviceRecord,
     handle: &str,

@@ -7,10 +7,10 @@ mod device;
 
 use axum::{Router, routing::get};
 
-use crate::pages::PagesState;
+use crate::web::WebState;
 
 /// The pages of this part, without the layer.
-pub(crate) fn routes() -> Router<PagesState> {
+pub(crate) fn routes() -> Router<WebState> {
     Router::new()
         .route("/auth/cli", get(device::by_handle))
         .route("/device", get(device::page).post(device::answer))

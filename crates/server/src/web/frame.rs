@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use http::header;
 use skaas_domain::identity::return_path;
 
-use super::{Browser, PageError, PagesState, assets, browser::Theme};
+use super::{Browser, PageError, WebState, assets, cookies::Theme};
 
 /// A sentence above the content: what was just done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +73,7 @@ impl Frame {
     }
 
     /// The frame of an error page for a browser that could not be looked up.
-    pub(super) fn plain(state: &PagesState) -> Self {
+    pub(super) fn plain(state: &WebState) -> Self {
         let (user, theme, notice, summary) = Default::default();
         Self {
             theme,

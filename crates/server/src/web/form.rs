@@ -7,7 +7,10 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode, header, request::Parts};
 
-use super::{Browser, PageError, PagesState};
+use super::{
+    Browser, PageError, WebState,
+    csrf::{Forged, comes_from_us},
+};
 
 /// The largest form, in bytes.
 const MAX_FORM: usize = 64 * 1024;
@@ -51,10 +54,10 @@ impl<S: Sync> FromRequestParts<S> for Query {
 /// A form that was sent from a page of ours in this browser: [`check_csrf`] has passed.
 pub(crate) struct Submitted(pub(crate) Fields);
 
-impl FromRequest<PagesState> for Submitted {
+impl FromRequest<WebState> for Submitted {
     type Rejection = PageError;
 
-    async fn from_request(request: Request<Body>, state: &PagesState) -> Result<Self, PageError> {
+    async fn from_request(request: Request<Body>, state: &WebState) -> Result<Self, PageError> {
         let (mut parts, body) = request.into_parts();
         let browser = Browser::from_request_parts(&mut parts, state).await?;
         let form = "application/x-www-form-urlencoded";
@@ -73,32 +76,6 @@ impl FromRequest<PagesState> for Submitted {
     }
 }
 
-/// Why a request that would change something is not taken from a browser.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Forged {
-    /// The browser itself says that another site had it sent.
-    Elsewhere,
-    /// It does not carry what our pages in this browser carry.
-    Unproved,
-}
-
-/// Whether a request that changes something comes from a page of ours in this browser: what the browser
-/// itself says of where it comes from, and the token that only such a page holds.
-///
-/// # Errors
-/// What speaks against it.
-pub(crate) fn comes_from_us(
-    headers: &HeaderMap,
-    browser: &Browser,
-    state: &PagesState,
-    token: &str,
-) -> Result<(), Forged> {
-    if !is_same_origin(headers, state.app.voice().public_url.as_str()) {
-        return Err(Forged::Elsewhere);
-    }
-    if browser.knows_csrf(token) { Ok(()) } else { Err(Forged::Unproved) }
-}
-
 /// The same for a form.
 ///
 /// # Errors
@@ -106,7 +83,7 @@ pub(crate) fn comes_from_us(
 fn check_csrf(
     headers: &HeaderMap,
     browser: &Browser,
-    state: &PagesState,
+    state: &WebState,
     token: &str,
 ) -> Result<(), PageError> {
     comes_from_us(headers, browser, state, token).map_err(|forged| {
@@ -121,51 +98,23 @@ fn check_csrf(
     })
 }
 
-/// What the browser says: `Sec-Fetch-Site` (W3C Fetch Metadata) where it sends that, else `Origin`. A
-/// client that sends neither is no browser that another site could lead.
-fn is_same_origin(headers: &HeaderMap, public_url: &str) -> bool {
-    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("invalid"));
-    if let Some(site) = text("sec-fetch-site") {
-        return matches!(site, "same-origin" | "none");
-    }
-    let Some(origin) = text("origin") else { return true };
-    // Behind a proxy that rewrites Host it is the public address; without one it is the Host.
-    let authority = origin.split_once("://").map(|(_, authority)| authority);
-    let public = url::Url::parse(public_url).is_ok_and(|url| url.origin().ascii_serialization() == origin);
-    public || (authority.is_some() && authority == text("host"))
+/// What a form shows that was not taken.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Fault {
+    /// The field at fault; empty where it is none, or not said.
+    pub(crate) field: &'static str,
+    /// What is wrong and what to do.
+    pub(crate) text: String,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs
-            .iter()
-            .map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap()))
-            .collect()
+impl Fault {
+    /// What stands beside `field`, if that is the one at fault.
+    pub(crate) fn at(&self, field: &str) -> Option<&str> {
+        (self.field == field && !self.text.is_empty()).then_some(self.text.as_str())
     }
 
-    #[test]
-    fn only_our_own_pages_are_the_same_origin() {
-        let ours = "https://skaas.example";
-        for good in [
-            &[][..],
-            &[("sec-fetch-site", "same-origin"), ("origin", "https://skaas.example")],
-            &[("origin", "https://skaas.example")],
-            &[("origin", "http://127.0.0.1:8080"), ("host", "127.0.0.1:8080")],
-        ] {
-            assert!(is_same_origin(&headers(good), ours), "{good:?}");
-        }
-        for bad in [
-            &[("sec-fetch-site", "cross-site")][..],
-            &[("sec-fetch-site", "same-site"), ("origin", "https://skaas.example")],
-            &[("origin", "https://evil.example"), ("host", "skaas.example")],
-            &[("origin", "null"), ("host", "skaas.example")],
-            &[("origin", "https://skaas.example.evil.example")],
-            &[("origin", "http://skaas.example")],
-        ] {
-            assert!(!is_same_origin(&headers(bad), ours), "{bad:?}");
-        }
+    /// What stands above the form, if it is about no field.
+    pub(crate) fn above(&self) -> Option<&str> {
+        self.at("")
     }
 }

@@ -1,5 +1,5 @@
-//! Owns what a node may ask of the outside: mail, identity providers, foreign documents. Refuses to speak
-//! to any of them itself: that is `skaas_outbound`'s.
+//! The third parties a node is configured to talk to: the mail server, identity providers, the breach service and
+//! foreign documents. The protocols themselves belong to `skaas_outbound`.
 
 use skaas_domain::{id::UserId, identity::ProviderKind};
 use skaas_outbound::{
@@ -9,9 +9,9 @@ use tokio::sync::watch;
 
 use crate::app::App;
 
-/// What the operator configured. The default is nothing: a program beside the server needs none of it.
+/// The configured third parties. The default has none: programs other than the server don't need any.
 #[derive(Default)]
-pub struct Outside {
+pub struct ThirdParties {
     /// How mail goes out.
     pub mailer: Option<Mailer>,
     /// Who may vouch for a person, in the order of their buttons.
@@ -26,11 +26,11 @@ pub struct Outside {
 pub struct IdentityProvider {
     /// Its word in addresses and Skillport ids.
     pub kind: ProviderKind,
-    /// How it is spoken to.
+    /// The protocol it speaks.
     pub way: Way,
 }
 
-/// How a provider is spoken to.
+/// The protocol that a provider speaks.
 pub enum Way {
     /// `OpenID` Connect.
     Oidc(Box<Provider>),
@@ -38,7 +38,7 @@ pub enum Way {
     Github(Box<Github>),
 }
 
-impl Outside {
+impl ThirdParties {
     /// The provider of that word.
     pub(crate) fn provider(&self, word: &str) -> Option<&IdentityProvider> {
         self.providers.iter().find(|provider| provider.kind.as_str() == word)
@@ -80,7 +80,7 @@ where
 /// it to, shows in no answer. A failure is the operator's to see; the person can ask again.
 pub(crate) fn post(app: &App, about: UserId, message: Message) {
     beside(app, move |app| async move {
-        let Some(mailer) = &app.outside.mailer else {
+        let Some(mailer) = &app.third_parties.mailer else {
             tracing::warn!(event = "mail_not_configured", user_id = %about);
             return;
         };

@@ -1,13 +1,12 @@
-//! Owns the way from the configuration to what a node speaks to outside: mail, identity providers, the egress
-//! guard. Refuses to speak to any of them at the start: one that is down does not keep the server from
-//! starting.
+//! Builds the third parties a node talks to (mail, identity providers, the egress guard) from the configuration.
+//! Nothing is contacted here: one that is down does not keep the server from starting.
 
 use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, bail};
 use serde::Deserialize;
 use skaas_app::{
-    Outside,
+    ThirdParties,
     outbound::{
         Egress, Error as MailError, Http, HttpLimits, SecretString,
         breaches::RangeService,
@@ -17,7 +16,7 @@ use skaas_app::{
         mail::{Folder, Mailer, Sender, Smtp, SmtpConfig},
         oidc::{Flavour, Provider, ProviderConfig},
     },
-    outside::{IdentityProvider, Way},
+    third_parties::{IdentityProvider, Way},
 };
 use skaas_domain::identity::{InvalidProvider, ProviderKind};
 use url::Url;
@@ -202,8 +201,8 @@ impl ProviderSettings {
     }
 }
 
-/// What the configuration says of the outside.
-pub(crate) fn outside(settings: &Settings, public_url: &str) -> anyhow::Result<Outside> {
+/// The third parties that the configuration names.
+pub(crate) fn from_settings(settings: &Settings, public_url: &str) -> anyhow::Result<ThirdParties> {
     let breaches = breaches(settings)?;
     let http = Http::new(egress("egress.allow", &settings.egress.allow)?)?;
     // What an operator lets us reach for signing in, no stranger may have us call.
@@ -213,7 +212,7 @@ pub(crate) fn outside(settings: &Settings, public_url: &str) -> anyhow::Result<O
     if settings.mail.smtp.is_empty() {
         tracing::info!(event = "mail_to_folder", folder = %mail_folder(settings).display());
     }
-    Ok(Outside { mailer: Some(mailer(settings)?), providers, documents, breaches })
+    Ok(ThirdParties { mailer: Some(mailer(settings)?), providers, documents, breaches })
 }
 
 /// The service that knows breached passwords, if one is configured. A person waits for its answer, so it has less

@@ -14,12 +14,10 @@ use skaas_app::{
 use skaas_domain::identity::return_path;
 
 use super::{
-    Browser, Fault, Frame, Member, PageError, PagesState, Query, Submitted,
-    frame::{show, show_as},
-    go,
     sign_in::{after, sign_in_again},
     taken_apart,
 };
+use crate::web::{Browser, Fault, Frame, Member, PageError, Query, Submitted, WebState, go, show, show_as};
 
 /// A provider to sign in with.
 pub(super) struct Button {
@@ -30,7 +28,7 @@ pub(super) struct Button {
 }
 
 /// One for each configured provider.
-pub(super) fn buttons(state: &PagesState) -> Vec<Button> {
+pub(super) fn buttons(state: &WebState) -> Vec<Button> {
     identities::providers(&state.app)
         .map(|kind| Button { label: kind.label().to_owned(), action: format!("/auth/{kind}/start") })
         .collect()
@@ -66,7 +64,7 @@ fn rejected(rejected: Rejected) -> PageError {
     }
 }
 
-fn leave(state: &PagesState, frame: Frame, provider: &str, url: url::Url) -> Result<Response, PageError> {
+fn leave(state: &WebState, frame: Frame, provider: &str, url: url::Url) -> Result<Response, PageError> {
     let kind = identities::providers(&state.app).find(|kind| kind.as_str() == provider);
     let label = kind.map_or_else(String::new, |kind| kind.label().to_owned());
     show(&Leave { frame, label, url: url.into() })
@@ -74,7 +72,7 @@ fn leave(state: &PagesState, frame: Frame, provider: &str, url: url::Url) -> Res
 
 /// `POST /auth/{provider}/start`. By POST only: a link on another site must not start a sign-in (ASVS 5.0, 10.2.1).
 pub(super) async fn start(
-    State(state): State<PagesState>,
+    State(state): State<WebState>,
     browser: Browser,
     Path(provider): Path<String>,
     Submitted(fields): Submitted,
@@ -86,7 +84,7 @@ pub(super) async fn start(
 }
 
 pub(super) async fn link(
-    State(state): State<PagesState>,
+    State(state): State<WebState>,
     Member { browser, signed_in }: Member,
     Path(provider): Path<String>,
     _: Submitted,
@@ -100,7 +98,7 @@ pub(super) async fn link(
 }
 
 pub(super) async fn callback(
-    State(state): State<PagesState>,
+    State(state): State<WebState>,
     browser: Browser,
     Path(provider): Path<String>,
     Query(query): Query,
@@ -123,7 +121,7 @@ pub(super) async fn callback(
 }
 
 pub(super) async fn newcomer(
-    State(state): State<PagesState>,
+    State(state): State<WebState>,
     browser: Browser,
     Query(query): Query,
 ) -> Result<Response, PageError> {
@@ -134,7 +132,7 @@ pub(super) async fn newcomer(
 }
 
 pub(super) async fn join(
-    State(state): State<PagesState>,
+    State(state): State<WebState>,
     browser: Browser,
     Submitted(fields): Submitted,
 ) -> Result<Response, PageError> {

@@ -1,4 +1,5 @@
-//! Owns reading the `Authorization` header (RFC 7617 Basic, RFC 6750 Bearer). Refuses to judge what it holds.
+//! Reads the `Authorization` header: RFC 7617 Basic, RFC 6750 Bearer. Whether the credentials are valid is decided in
+//! `skaas_app`.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, header::AUTHORIZATION};
@@ -28,6 +29,13 @@ pub(crate) fn read(headers: &HeaderMap) -> Option<Credentials> {
     let secret = username.split_off(colon + 1);
     username.truncate(colon);
     Some(Credentials { username: Some(username), secret })
+}
+
+/// The token of `Authorization: Bearer` (RFC 6750, section 2.1), if there is one.
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 #[cfg(test)]

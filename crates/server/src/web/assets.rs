@@ -104,19 +104,19 @@ pub(super) fn icon_address() -> &'static str {
     &ADDRESS
 }
 
-pub(super) async fn stylesheet(headers: HeaderMap) -> Response {
+pub(crate) async fn stylesheet(headers: HeaderMap) -> Response {
     STYLESHEET.serve(&headers)
 }
 
-pub(super) async fn script(headers: HeaderMap) -> Response {
+pub(crate) async fn script(headers: HeaderMap) -> Response {
     SCRIPT.serve(&headers)
 }
 
-pub(super) async fn icon(headers: HeaderMap) -> Response {
+pub(crate) async fn icon(headers: HeaderMap) -> Response {
     ICON.serve(&headers)
 }
 
-pub(super) async fn robots(headers: HeaderMap) -> Response {
+pub(crate) async fn robots(headers: HeaderMap) -> Response {
     ROBOTS.serve(&headers)
 }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 use axum::extract::Request;
 use skaas_app::{App, CountedAs, Error, admit};
 
-use crate::{client_address::ClientAddress, git_http::drain};
+use super::body::drain;
+use crate::client_address::ClientAddress;
 
 /// Patience with the rest of a request that is refused.
 const STALL: Duration = Duration::from_secs(1);

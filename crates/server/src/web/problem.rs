@@ -10,6 +10,8 @@ use http::{HeaderValue, StatusCode, header};
 use skaas_api::Problem;
 use skaas_app as app;
 
+use super::challenge::BASIC;
+
 /// When it is worth asking again while something that we stand on is away.
 const UNAVAILABLE_SECONDS: &str = "5";
 
@@ -39,8 +41,7 @@ fn finish(error: &Error, status: StatusCode, mut response: Response) -> Response
     let headers = response.headers_mut();
     match error {
         Error::Unauthenticated => {
-            let challenge = HeaderValue::from_static("Basic realm=\"skaas\", charset=\"UTF-8\"");
-            headers.insert(header::WWW_AUTHENTICATE, challenge);
+            headers.insert(header::WWW_AUTHENTICATE, BASIC);
         }
         Error::RateLimited { retry_after, .. } | Error::Busy { retry_after } => {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(app::whole_seconds(*retry_after)));

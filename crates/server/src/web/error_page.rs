@@ -6,8 +6,10 @@ use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
 use skaas_app::Error;
 
-use super::frame::{Frame, show, sign_in_from};
-use crate::problem;
+use super::{
+    frame::{Frame, show, sign_in_from},
+    problem,
+};
 
 /// Why there is no page. It becomes one in the layer around all pages, which knows the frame.
 pub(crate) struct PageError(Box<Response>);
