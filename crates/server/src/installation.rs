@@ -9,13 +9,15 @@ use rand::{SeedableRng, rngs::StdRng};
 use serde_json::json;
 use skaas_app::{
     App, AppConfig, DatabaseConfig, Limits, ObjectsConfig, Parts, Rate, S3Config, Store, StoreConfig,
-    ThirdParties, Voice, publication::voice_in_use,
+    ThirdParties, Voice,
+    outbound::ExposeSecret as _,
+    publication::voice_in_use,
 };
 use skaas_domain::clock::Clock;
 
 use crate::{
     arguments::Place,
-    config::{DEFAULTS, Overrides, Settings},
+    config::{Overrides, Settings, defaults},
     output, third_parties,
 };
 
@@ -103,26 +105,26 @@ pub(crate) async fn store_as_it_is(settings: &Settings) -> anyhow::Result<Option
 
 /// Which database is configured.
 pub(crate) fn database_config(settings: &Settings) -> DatabaseConfig {
-    let url = &settings.database.url;
+    let url = settings.database.url.expose_secret();
     match url.strip_prefix("sqlite:") {
         Some(path) => DatabaseConfig::Sqlite { path: PathBuf::from(path.strip_prefix("//").unwrap_or(path)) },
         None if url.is_empty() => DatabaseConfig::Sqlite { path: settings.data_dir.join("skaas.db") },
-        None => DatabaseConfig::Postgres { url: url.clone() },
+        None => DatabaseConfig::Postgres { url: url.to_owned() },
     }
 }
 
 fn store_config(settings: &Settings) -> StoreConfig {
     let database = database_config(settings);
     let o = &settings.objects;
-    let some = |text: &String| (!text.is_empty()).then(|| text.clone());
+    let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let objects = match some(&o.bucket) {
         None => ObjectsConfig::Folder { path: settings.data_dir.join("objects") },
         Some(bucket) => ObjectsConfig::S3(S3Config {
             endpoint: some(&o.endpoint),
             bucket,
             region: o.region.clone(),
-            access_key_id: some(&o.access_key_id),
-            secret_access_key: some(&o.secret_access_key),
+            access_key_id: some(o.access_key_id.expose_secret()),
+            secret_access_key: some(o.secret_access_key.expose_secret()),
             allow_http: o.allow_http,
             prefix: o.prefix.clone(),
         }),
@@ -147,7 +149,7 @@ pub(crate) fn serving_app(settings: &Settings, store: Store, public_url: String)
 
 /// Where requests are counted: in Redis, where one is named.
 pub(crate) fn rate(settings: &Settings) -> anyhow::Result<Rate> {
-    match settings.redis.url.as_str() {
+    match settings.redis.url.expose_secret() {
         "" => Ok(Rate::in_process()),
         url => Ok(Rate::redis(url)?),
     }
@@ -227,11 +229,11 @@ pub(crate) async fn migrate(place: &Place, as_json: bool) -> anyhow::Result<()> 
 }
 
 /// `skaas-server config`.
-pub(crate) fn show_config(place: &Place, defaults: bool) -> anyhow::Result<()> {
-    if defaults {
-        output::line(DEFAULTS.trim_end());
+pub(crate) fn show_config(place: &Place, of_defaults: bool) -> anyhow::Result<()> {
+    if of_defaults {
+        output::line(defaults().trim_end());
     } else {
-        output::line(&settings(place, Vec::new())?.to_string());
+        output::line(settings(place, Vec::new())?.to_string().trim_end());
     }
     Ok(())
 }

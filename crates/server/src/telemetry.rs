@@ -17,16 +17,16 @@ const SECONDS: &[f64] =
 ///
 /// # Errors
 /// What is wrong with it.
-pub(crate) fn filter(log: &Log) -> Result<EnvFilter, String> {
+pub(crate) fn filter(level: &str) -> Result<EnvFilter, String> {
     const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
-    let directives = || log.level.split(',').map(str::trim);
+    let directives = || level.split(',').map(str::trim);
     if let Some(word) = directives().find(|word| {
         !word.contains(['=', '[']) && !LEVELS.iter().any(|level| word.eq_ignore_ascii_case(level))
     }) {
         return Err(format!("{word:?} is none of {}", LEVELS.join(", ")));
     }
     // The storage library logs what a bucket answered, which repeats access keys.
-    let level = format!("object_store=warn,{}", log.level);
+    let level = format!("object_store=warn,{level}");
     EnvFilter::builder().parse(level).map_err(|error| error.to_string())
 }
 
@@ -35,7 +35,7 @@ pub(crate) fn filter(log: &Log) -> Result<EnvFilter, String> {
 /// # Errors
 /// A level that cannot be read, or a log that was started before.
 pub(crate) fn start_log(log: &Log) -> anyhow::Result<()> {
-    let filter = filter(log).map_err(|reason| wrong("log.level", &reason))?;
+    let filter = filter(&log.level).map_err(|reason| wrong("log.level", &reason))?;
     let registry = tracing_subscriber::registry().with(filter);
     match log.format {
         LogFormat::Text => registry

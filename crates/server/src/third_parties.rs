@@ -4,11 +4,10 @@
 use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, bail};
-use serde::Deserialize;
 use skaas_app::{
     ThirdParties,
     outbound::{
-        Egress, Error as MailError, Http, HttpLimits, SecretString,
+        Egress, Error as MailError, ExposeSecret as _, Http, HttpLimits, SecretString,
         breaches::RangeService,
         egress::InvalidAllowance,
         github::{Github, GithubConfig},
@@ -21,63 +20,13 @@ use skaas_app::{
 use skaas_domain::identity::{InvalidProvider, ProviderKind};
 use url::Url;
 
-use crate::config::{InvalidSettings, Settings, wrong};
-
-/// What an operator says of one identity provider; `skaas.default.toml` says what each key means.
-#[derive(Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct ProviderSettings {
-    /// `github`, `google`, `entra`, `okta` or `oidc`.
-    pub(crate) kind: String,
-    /// The word for it in addresses; only for `oidc`.
-    pub(crate) name: String,
-    pub(crate) client_id: String,
-    pub(crate) client_secret: String,
-    pub(crate) client_secret_file: String,
-    pub(crate) issuer: String,
-    pub(crate) tenant: String,
-    pub(crate) hosted_domain: String,
-    pub(crate) web_base: String,
-    pub(crate) api_base: String,
-    pub(crate) scopes: Vec<String>,
-    pub(crate) groups_claim: String,
-    pub(crate) groups_api: String,
-}
-
-/// The kinds that the environment can set up, one of each.
-const KINDS: [&str; 5] = ["github", "google", "entra", "okta", "oidc"];
+use crate::config::{InvalidSettings, KINDS, ProviderSettings, Settings, wrong};
 
 /// Words that begin an id of another kind than a person's at a provider (`{name}:{subject}`): an account here, a group,
 /// an organization. A provider of that name could vouch for them.
 const RESERVED: [&str; 3] = ["skaas", "group", "org"];
 
 impl ProviderSettings {
-    /// The providers whose `SKAAS_{KIND}_CLIENT_ID` is in the environment. `variable` also reads `…_FILE`.
-    pub(crate) fn from_environment<E>(
-        variable: impl Fn(&str) -> Result<Option<String>, E>,
-    ) -> Result<Vec<Self>, E> {
-        let mut found = Vec::new();
-        for kind in KINDS {
-            let read = |key: &str| variable(&format!("SKAAS_{}_{key}", kind.to_uppercase()));
-            let Some(client_id) = read("CLIENT_ID")?.filter(|id| !id.is_empty()) else { continue };
-            let text = |key| Ok::<_, E>(read(key)?.unwrap_or_default());
-            found.push(Self {
-                kind: kind.to_owned(),
-                client_id,
-                client_secret: text("CLIENT_SECRET")?,
-                name: text("NAME")?,
-                issuer: text("ISSUER")?,
-                tenant: text("TENANT")?,
-                hosted_domain: text("HOSTED_DOMAIN")?,
-                web_base: text("WEB_BASE")?,
-                api_base: text("API_BASE")?,
-                groups_api: text("GROUPS_API")?,
-                ..Self::default()
-            });
-        }
-        Ok(found)
-    }
-
     /// The provider that this sets up.
     ///
     /// # Errors
@@ -117,14 +66,14 @@ impl ProviderSettings {
     }
 
     fn secret(&self) -> anyhow::Result<Option<SecretString>> {
-        let text = if self.client_secret_file.is_empty() {
+        let secret = if self.client_secret_file.is_empty() {
             self.client_secret.clone()
         } else {
             let text = std::fs::read_to_string(&self.client_secret_file)
                 .with_context(|| format!("cannot read the client secret in {}", self.client_secret_file))?;
-            text.trim_end_matches(['\r', '\n']).to_owned()
+            text.trim_end_matches(['\r', '\n']).into()
         };
-        Ok((!text.is_empty()).then(|| text.into()))
+        Ok((!secret.expose_secret().is_empty()).then_some(secret))
     }
 
     /// Names this provider, and the variables that may have set it up, with what is wrong.
@@ -209,7 +158,7 @@ pub(crate) fn from_settings(settings: &Settings, public_url: &str) -> anyhow::Re
     let for_clients = egress("egress.allow_for_clients", &settings.egress.allow_for_clients)?;
     let documents = Some(Http::new(for_clients)?);
     let providers = providers(settings, &http, public_url)?;
-    if settings.mail.smtp.is_empty() {
+    if settings.mail.smtp.expose_secret().is_empty() {
         tracing::info!(event = "mail_to_folder", folder = %mail_folder(settings).display());
     }
     Ok(ThirdParties { mailer: Some(mailer(settings)?), providers, documents, breaches })
@@ -281,10 +230,10 @@ pub(crate) fn mailer(settings: &Settings) -> Result<Mailer, InvalidSettings> {
     let mail = &settings.mail;
     let wrong = |key: &str, error: MailError| wrong(key, &error.to_string());
     let sender: Sender = mail.from.parse().map_err(|error| wrong("mail.from", error))?;
-    if mail.smtp.is_empty() {
+    if mail.smtp.expose_secret().is_empty() {
         return Ok(Mailer::Folder(Folder::new(mail_folder(settings), sender)));
     }
-    let config: SmtpConfig = mail.smtp.parse().map_err(|error| wrong("mail.smtp", error))?;
+    let config: SmtpConfig = mail.smtp.expose_secret().parse().map_err(|error| wrong("mail.smtp", error))?;
     Ok(Mailer::Smtp(Smtp::new(&config, sender).map_err(|error| wrong("mail.smtp", error))?))
 }
 

@@ -1,7 +1,12 @@
-//! Checks each setting before anything is started with it. Every fault names the setting, the reason and an
-//! example; a secret is never repeated.
+//! The checks of the settings, run before anything is started with them: one function for each kind of value, named
+//! by the declarations, and those that involve several settings. A secret is never repeated in a reason.
 
-use skaas_app::{DatabaseConfig, Rate};
+use std::path::Path;
+
+use skaas_app::{
+    DatabaseConfig, Rate,
+    outbound::{Egress, ExposeSecret as _, SecretString},
+};
 use skaas_domain::name::check_marketplace_name;
 use url::{Host, Url};
 
@@ -10,79 +15,84 @@ use crate::{installation, telemetry, third_parties};
 
 type Checked = Result<(), InvalidSettings>;
 
-/// The longest that an authorization may last: ten years.
-const MAX_AUTHORIZATION_DAYS: u32 = 3650;
+/// Whether a single value can be used. The error is the reason.
+type Usable = Result<(), String>;
+
+/// Any value of the type can be used, or what can is checked together with other settings.
+#[expect(clippy::unnecessary_wraps, reason = "it is one of the checks")]
+pub(super) fn any<T>(_: &T) -> Usable {
+    Ok(())
+}
+
+pub(super) fn at_least<const LEAST: u64>(value: &(impl Copy + Into<u64>)) -> Usable {
+    if (*value).into() < LEAST { Err(format!("must be at least {LEAST}")) } else { Ok(()) }
+}
+
+pub(super) fn days<const MOST: u64>(value: &(impl Copy + Into<u64>)) -> Usable {
+    if (1..=MOST).contains(&(*value).into()) { Ok(()) } else { Err(format!("must be from 1 to {MOST} days")) }
+}
+
+pub(super) fn public_url(url: &str) -> Usable {
+    let scheme = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    if url.ends_with('/') {
+        return Err("ends in a slash".to_owned());
+    }
+    // Cookies, links and metadata are served from the root of a host.
+    let is_host = |host: &str| !host.is_empty() && !host.contains(['/', '@', '?', '#', ' ', '\\']);
+    let is_address = scheme.is_some_and(is_host) && Url::parse(url).is_ok_and(|url| url.has_host());
+    if !url.is_empty() && !is_address {
+        return Err("not an http(s) address of a host without user, path, query or fragment".to_owned());
+    }
+    Ok(())
+}
+
+pub(super) fn data_dir(folder: &Path) -> Usable {
+    if folder.as_os_str().is_empty() { Err("is empty".to_owned()) } else { Ok(()) }
+}
+
+pub(super) fn marketplace_name(name: &str) -> Usable {
+    check_marketplace_name(name).map_err(|error| error.to_string())
+}
+
+pub(super) fn database_url(url: &SecretString) -> Usable {
+    let url = url.expose_secret();
+    let known = ["postgres://", "postgresql://", "sqlite:"];
+    if !url.is_empty() && !known.iter().any(|scheme| url.starts_with(scheme)) {
+        return Err("begins with none of postgresql://, postgres://, sqlite:".to_owned());
+    }
+    Ok(())
+}
+
+pub(super) fn redis_url(url: &SecretString) -> Usable {
+    let url = url.expose_secret();
+    if url.is_empty() {
+        return Ok(());
+    }
+    if !url.starts_with("redis://") {
+        return Err("does not begin with redis://".to_owned());
+    }
+    // The address may hold a password: it is not repeated.
+    Rate::check_url(url).map_err(|_| "is not the address of a Redis server".to_owned())
+}
+
+pub(super) fn allowance(list: &str) -> Usable {
+    list.parse::<Egress>().map(drop).map_err(|error| error.to_string())
+}
+
+pub(super) fn log_level(level: &str) -> Usable {
+    telemetry::filter(level).map(drop)
+}
 
 impl Settings {
     pub(super) fn check(&self) -> Checked {
-        self.check_addresses()?;
-        self.check_numbers()?;
+        self.check_each()?;
         self.check_database()?;
         self.check_objects()?;
-        self.check_redis()?;
         self.proxies()?;
-        telemetry::filter(&self.log).map_err(|reason| wrong("log.level", &reason))?;
         third_parties::check(self)
     }
 
-    fn check_addresses(&self) -> Checked {
-        let url = &self.public_url;
-        let scheme = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-        if url.ends_with('/') {
-            return Err(wrong("public_url", "ends in a slash"));
-        }
-        // Cookies, links and metadata are served from the root of a host.
-        let is_host = |host: &str| !host.is_empty() && !host.contains(['/', '@', '?', '#', ' ', '\\']);
-        let is_address = scheme.is_some_and(is_host) && Url::parse(url).is_ok_and(|url| url.has_host());
-        if !url.is_empty() && !is_address {
-            return Err(wrong(
-                "public_url",
-                "not an http(s) address of a host without user, path, query or fragment",
-            ));
-        }
-        if self.data_dir.as_os_str().is_empty() {
-            return Err(wrong("data_dir", "is empty"));
-        }
-        check_marketplace_name(&self.marketplace_name)
-            .map_err(|error| wrong("marketplace_name", &error.to_string()))
-    }
-
-    fn check_numbers(&self) -> Checked {
-        let l = &self.limits;
-        for (key, value, least) in [
-            ("database.connections", self.database.connections, 1),
-            ("database.readers", self.database.readers, 1),
-            ("limits.token_burst", l.token_burst, 1),
-            ("limits.token_per_second", l.token_per_second, 1),
-            ("limits.address_burst", l.address_burst, 1),
-            ("limits.address_per_second", l.address_per_second, 1),
-            ("limits.connections", l.connections, 1),
-            ("limits.connections_per_address", l.connections_per_address, 1),
-            ("limits.concurrent_packs", l.concurrent_packs, 1),
-            ("limits.concurrent_pushes", l.concurrent_pushes, 1),
-            ("limits.content_memory_mib", l.content_memory_mib, 64),
-            ("limits.push_mib", l.push_mib, 1),
-        ] {
-            if value < least {
-                return Err(wrong(key, &format!("must be at least {least}")));
-            }
-        }
-        if l.stall_seconds == 0 {
-            return Err(wrong("limits.stall_seconds", "must be at least 1"));
-        }
-        if !(1..=MAX_AUTHORIZATION_DAYS).contains(&l.authorization_days) {
-            let reason = format!("must be from 1 to {MAX_AUTHORIZATION_DAYS} days");
-            return Err(wrong("limits.authorization_days", &reason));
-        }
-        Ok(())
-    }
-
     fn check_database(&self) -> Checked {
-        let url = &self.database.url;
-        let known = ["postgres://", "postgresql://", "sqlite:"];
-        if !url.is_empty() && !known.iter().any(|scheme| url.starts_with(scheme)) {
-            return Err(wrong("database.url", "begins with none of postgresql://, postgres://, sqlite:"));
-        }
         match installation::database_config(self) {
             DatabaseConfig::Sqlite { path } if path.as_os_str().is_empty() => {
                 Err(wrong("database.url", "names no file after sqlite:"))
@@ -111,7 +121,7 @@ impl Settings {
         if o.region.is_empty() {
             return Err(wrong("objects.region", "is empty"));
         }
-        match (o.access_key_id.is_empty(), o.secret_access_key.is_empty()) {
+        match (is_empty(&o.access_key_id), is_empty(&o.secret_access_key)) {
             (true, false) => Err(wrong("objects.access_key_id", "is empty, though there is a secret key")),
             (false, true) => {
                 Err(wrong("objects.secret_access_key", "is empty, though there is an access key"))
@@ -120,24 +130,16 @@ impl Settings {
         }
     }
 
-    fn check_redis(&self) -> Checked {
-        let url = &self.redis.url;
-        if url.is_empty() {
-            return Ok(());
-        }
-        if !url.starts_with("redis://") {
-            return Err(wrong("redis.url", "does not begin with redis://"));
-        }
-        // The address may hold a password: it is not repeated.
-        Rate::check_url(url).map_err(|_| wrong("redis.url", "is not the address of a Redis server"))
-    }
-
     /// Whether people reach the server over plain http at a name that others can reach too: then passwords
     /// and tokens travel unprotected.
     pub(crate) fn is_unprotected(&self) -> bool {
         self.public_url.starts_with("http://")
             && Url::parse(&self.public_url).is_ok_and(|url| url.host().is_some_and(|host| is_public(&host)))
     }
+}
+
+fn is_empty(secret: &SecretString) -> bool {
+    secret.expose_secret().is_empty()
 }
 
 fn check_endpoint(endpoint: &str, allow_http: bool) -> Checked {

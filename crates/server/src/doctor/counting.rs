@@ -1,12 +1,12 @@
 //! Whether Redis answers, where nodes count requests together.
 
-use skaas_app::causes;
+use skaas_app::{causes, outbound::ExposeSecret as _};
 
 use super::{Finding, Patient};
 use crate::installation;
 
 pub(super) async fn look(patient: &Patient) -> Option<Finding> {
-    if patient.settings.redis.url.is_empty() {
+    if patient.settings.redis.url.expose_secret().is_empty() {
         return None;
     }
     let outcome =

@@ -1,6 +1,6 @@
 //! Whether the mail server answers and accepts the password, where there is one.
 
-use skaas_app::causes;
+use skaas_app::{causes, outbound::ExposeSecret as _};
 
 use super::{Finding, Patient};
 use crate::third_parties;
@@ -12,7 +12,7 @@ pub(super) async fn look(patient: &Patient) -> Vec<Finding> {
         Err(error) => Err(error.into()),
     };
     let finding = match checked {
-        Ok(()) if settings.mail.smtp.is_empty() => Finding::advice(
+        Ok(()) if settings.mail.smtp.expose_secret().is_empty() => Finding::advice(
             "mail",
             "no mail server: mail is written to a folder, and reaches nobody",
             "set mail.smtp (SKAAS_SMTP_URL) so that people can confirm addresses and reset passwords",
