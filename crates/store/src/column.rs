@@ -10,6 +10,7 @@ use skaas_domain::{
     },
     identity::ProviderKind,
     listing::ListingState,
+    master_key::MasterKeyId,
     oauth::{Challenge, OauthTokenKind},
     scope::Scopes,
     secret::SecretHash,
@@ -109,7 +110,7 @@ macro_rules! texts {
 }
 texts!(UserId, TokenId, SourceId, SkillId, ReleaseId, GrantId, crate::steps::Repo);
 texts!(SessionId, IdentityId, SignInId, CodeId, DeviceId, OauthClientId, OauthGrantId, OauthTokenId);
-texts!(ProviderKind, Scopes);
+texts!(ProviderKind, Scopes, MasterKeyId);
 
 macro_rules! words {
     ($($name:ty),*) => {$(

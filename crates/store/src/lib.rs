@@ -56,6 +56,7 @@ pub mod stubs;
 pub mod testing;
 pub mod tokens;
 pub mod users;
+pub mod vault;
 
 pub use config::{DatabaseConfig, ObjectsConfig, S3Config, StoreConfig};
 pub use connection::{Conn, Snapshot, Tx};

@@ -22,6 +22,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0004_token_parents", include_str!("../migrations/0004_token_parents.sql")),
     ("0005_known_browsers", include_str!("../migrations/0005_known_browsers.sql")),
     ("0006_oauth_ends", include_str!("../migrations/0006_oauth_ends.sql")),
+    ("0007_vault", include_str!("../migrations/0007_vault.sql")),
 ];
 
 /// The columns that hold JSON: `{json:name}` in a migration's text.

@@ -140,6 +140,7 @@ const REGISTRY: &[(&str, &[(&str, Sql)])] = &[
     ("stubs", crate::stubs::STATEMENTS),
     ("tokens", crate::tokens::STATEMENTS),
     ("users", crate::users::STATEMENTS),
+    ("vault", crate::vault::STATEMENTS),
 ];
 
 /// Prepares every statement there is on the database of `conn`; the names of those it refuses, with why.

@@ -14,7 +14,7 @@ use crate::{
     names::{self, Kind},
     oauth_grants, passwords, sessions,
     statement::{execute, fetch_all, fetch_optional, sql},
-    tokens,
+    tokens, vault,
 };
 
 macro_rules! select {
@@ -128,6 +128,7 @@ pub async fn delete(tx: &mut Tx, id: UserId, at: Timestamp) -> Result<()> {
     identities::remove_all(tx, id).await?;
     codes::forget_of(tx, id).await?;
     known_browsers::remove_all(tx, id).await?;
+    vault::remove_all_of(tx, &id.to_string()).await?;
     names::retire(tx, Kind::User, &user.username, at).await?;
     execute!(tx, DELETE, [id, at])?;
     tx.note_revocation(Revoked::User, id, at);

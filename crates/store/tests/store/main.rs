@@ -15,6 +15,7 @@ mod story_of_identity;
 mod story_of_oauth;
 mod story_of_people;
 mod story_of_skills;
+mod story_of_vault;
 mod sweep;
 mod world;
 
