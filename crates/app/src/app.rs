@@ -8,7 +8,7 @@ use std::{
 
 use jiff::Timestamp;
 use rand::{RngCore, SeedableRng, rngs::StdRng};
-use skaas_domain::clock::Clock;
+use skaas_domain::{clock::Clock, master_key::Keyring};
 use skaas_store::{Store, rate::Rate};
 
 use crate::{
@@ -47,6 +47,8 @@ pub struct Parts {
     pub rng: Box<dyn RngCore + Send>,
     /// Where requests are counted.
     pub rate: Rate,
+    /// The master keys of the vault, if there are any.
+    pub keyring: Keyring,
 }
 
 /// One node of skaas. Cheap to clone; clones share everything.
@@ -57,6 +59,7 @@ pub struct App(Arc<Inner>);
 pub struct Inner {
     pub(crate) config: AppConfig,
     pub(crate) store: Store,
+    pub(crate) keyring: Keyring,
     pub(crate) clock: Arc<dyn Clock>,
     rng: Mutex<Box<dyn RngCore + Send>>,
     pub(crate) authentication: Authentication,
@@ -92,7 +95,7 @@ impl App {
 
     /// A node over `parts` that talks to `third_parties`.
     pub fn with_third_parties(config: AppConfig, parts: Parts, third_parties: ThirdParties) -> Self {
-        let Parts { store, clock, rng, rate } = parts;
+        let Parts { store, clock, rng, rate, keyring } = parts;
         let limits = config.limits;
         Self(Arc::new(Inner {
             authentication: Authentication::new(),
@@ -111,6 +114,7 @@ impl App {
             rng: Mutex::new(rng),
             config,
             store,
+            keyring,
             clock,
         }))
     }

@@ -37,6 +37,7 @@ pub mod storage;
 pub mod third_parties;
 pub mod tokens;
 pub mod users;
+pub mod vault;
 
 pub use app::{App, AppConfig, Parts};
 pub use authentication::{Presented, authenticate, authenticate_to_revoke};

@@ -22,6 +22,7 @@ use skaas_domain::{
     clock::Clock,
     entitlement::GrantKind,
     listing::ListingState,
+    master_key::Keyring,
     money::{Interval, Price},
 };
 
@@ -63,6 +64,7 @@ impl Office {
         let store = Store::open(config).await?;
         let voice = voice_in_use(&store).await?.context("the server has not rendered its catalogue yet")?;
         let parts = Parts {
+            keyring: Keyring::default(),
             store: store.clone(),
             clock: Arc::new(SystemClock),
             rng: Box::new(StdRng::from_os_rng()),

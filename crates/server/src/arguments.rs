@@ -114,6 +114,9 @@ pub(crate) enum Admin {
     /// Stored content: remove what nothing needs
     #[command(subcommand)]
     Storage(Storage),
+    /// Stored secrets: see which master keys protect them, and change the key
+    #[command(subcommand)]
+    Vault(Vault),
     /// After you restore a backup: tell copies that are ahead of it to clone again, and list what was revoked since
     #[command(after_help = "Run it before the server starts again.\n\n\
         Examples:\n  skaas-server admin restored\n  skaas-server admin restored --revoke")]
@@ -150,6 +153,42 @@ pub(crate) enum Storage {
         /// Count, and remove nothing
         #[arg(long)]
         dry_run: bool,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Vault {
+    /// Show the master keys and how many secrets each of them protects
+    #[command(
+        after_help = "Examples:\n  skaas-server admin vault status\n  skaas-server admin vault status --json"
+    )]
+    Status {
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Protect every stored secret with the current master key, while servers run
+    #[command(
+        after_help = "First restart every server with both keys, the new one first: SKAAS_MASTER_KEY=NEW,OLD\n\n\
+        Examples:\n  skaas-server admin vault rotate\n  skaas-server admin vault rotate --json"
+    )]
+    Rotate {
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Delete the secrets that a lost master key protects
+    #[command(after_help = "Examples:\n  skaas-server admin vault discard 9f86d081884c7d65 --yes\n  \
+        skaas-server admin vault discard 9f86d081884c7d65 --yes --json")]
+    Discard {
+        /// The ID of the lost key, as `vault status` shows it
+        key: String,
+        /// Confirm that the secrets are deleted permanently
+        #[arg(long)]
+        yes: bool,
         /// Print one JSON object
         #[arg(long)]
         json: bool,

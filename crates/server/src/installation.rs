@@ -9,16 +9,14 @@ use rand::{SeedableRng, rngs::StdRng};
 use serde_json::json;
 use skaas_app::{
     App, AppConfig, DatabaseConfig, Limits, ObjectsConfig, Parts, Rate, S3Config, Store, StoreConfig,
-    ThirdParties, Voice,
-    outbound::ExposeSecret as _,
-    publication::voice_in_use,
+    ThirdParties, Voice, outbound::ExposeSecret as _, publication::voice_in_use, vault,
 };
-use skaas_domain::clock::Clock;
+use skaas_domain::{clock::Clock, master_key::Keyring};
 
 use crate::{
     arguments::Place,
     config::{Overrides, Settings, defaults},
-    output, third_parties,
+    master_key, output, third_parties,
 };
 
 /// The machine's clock: the one place where it is read.
@@ -135,16 +133,27 @@ fn store_config(settings: &Settings) -> StoreConfig {
     config
 }
 
-/// An app over an open store, without third parties.
-pub(crate) fn app(settings: &Settings, store: Store, voice: Voice) -> App {
-    with_third_parties(settings, store, voice, Rate::in_process(), ThirdParties::default())
+/// An app over an open store, without third parties. It knows `keyring`, which may be too little for the vault: only a
+/// start refuses that.
+pub(crate) fn app(settings: &Settings, store: Store, voice: Voice, keyring: Keyring) -> App {
+    let parts = parts(store, Rate::in_process(), keyring);
+    with_third_parties(settings, parts, voice, ThirdParties::default())
 }
 
-/// An app over an open store that sends mail, asks identity providers, and counts with the other nodes.
-pub(crate) fn serving_app(settings: &Settings, store: Store, public_url: String) -> anyhow::Result<App> {
+/// An app over an open store that sends mail, asks identity providers, and counts with the other nodes. Its vault is
+/// unlocked.
+pub(crate) async fn serving_app(
+    settings: &Settings,
+    store: Store,
+    public_url: String,
+) -> anyhow::Result<App> {
     let third_parties = third_parties::from_settings(settings, &public_url)?;
     let voice = Voice { public_url, marketplace_name: settings.marketplace_name.clone() };
-    Ok(with_third_parties(settings, store, voice, rate(settings)?, third_parties))
+    let keyring = master_key::keyring_or_new(settings, &store).await?;
+    let parts = parts(store, rate(settings)?, keyring);
+    let app = with_third_parties(settings, parts, voice, third_parties);
+    vault::unlock(&app).await?;
+    Ok(app)
 }
 
 /// Where requests are counted: in Redis, where one is named.
@@ -155,15 +164,12 @@ pub(crate) fn rate(settings: &Settings) -> anyhow::Result<Rate> {
     }
 }
 
-fn with_third_parties(
-    settings: &Settings,
-    store: Store,
-    voice: Voice,
-    rate: Rate,
-    third_parties: ThirdParties,
-) -> App {
+fn parts(store: Store, rate: Rate, keyring: Keyring) -> Parts {
+    Parts { store, clock: Arc::new(SystemClock), rng: Box::new(StdRng::from_os_rng()), rate, keyring }
+}
+
+fn with_third_parties(settings: &Settings, parts: Parts, voice: Voice, third_parties: ThirdParties) -> App {
     let scratch = settings.data_dir.join("scratch");
-    let parts = Parts { store, clock: Arc::new(SystemClock), rng: Box::new(StdRng::from_os_rng()), rate };
     App::with_third_parties(AppConfig { voice, scratch, limits: limits(settings) }, parts, third_parties)
 }
 
@@ -174,7 +180,8 @@ pub(crate) async fn beside_the_server(place: &Place) -> anyhow::Result<App> {
     // What is configured may be another address than the one that the server was started with, and what was
     // rendered with it would stay: a server renders everything anew only when its own address changes.
     let voice = voice_in_use(&store).await?.unwrap_or_else(|| configured_voice(&settings));
-    Ok(app(&settings, store, voice))
+    let keyring = master_key::keyring(&settings)?;
+    Ok(app(&settings, store, voice, keyring))
 }
 
 fn configured_voice(settings: &Settings) -> Voice {
@@ -212,6 +219,8 @@ pub(crate) async fn migrate(place: &Place, as_json: bool) -> anyhow::Result<()> 
     let store = Store::open(store_config(&settings)).await?;
     let migrated = store.migrate().await?;
     let described = store.describe().await?;
+    let keyring = master_key::keyring_or_new(&settings, &store).await?;
+    vault::unlock(&app(&settings, store, configured_voice(&settings), keyring)).await?;
     if as_json {
         return output::json(&json!({
             "database": described.kind,

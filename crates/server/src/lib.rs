@@ -13,6 +13,7 @@ mod guests;
 mod health;
 mod installation;
 mod listener;
+mod master_key;
 mod mcp;
 mod oauth;
 mod output;

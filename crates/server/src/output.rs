@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde::Serialize;
-use skaas_app::{Error, StoreError};
+use skaas_app::{Error, StoreError, vault::Locked};
 
 use crate::{config::InvalidSettings, installation::NoInstallation};
 
@@ -64,6 +64,7 @@ fn code_of(error: &anyhow::Error) -> u8 {
     let is_setting = |error: &StoreError| matches!(error, StoreError::Config(_));
     if error.downcast_ref::<InvalidSettings>().is_some()
         || error.downcast_ref::<NoInstallation>().is_some()
+        || error.downcast_ref::<Locked>().is_some_and(|locked| !matches!(locked, Locked::Failed(_)))
         || error.downcast_ref::<StoreError>().is_some_and(is_setting)
     {
         return 3;

@@ -33,7 +33,7 @@ pub(crate) async fn run(place: &Place, options: &Serve) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("cannot listen on {}; is another server there?", settings.listen))?;
     let address = listener.local_addr()?;
-    let app = installation::serving_app(&settings, store, public_url(&settings, address))?;
+    let app = installation::serving_app(&settings, store, public_url(&settings, address)).await?;
     render_all(&app).await?;
     if settings.is_unprotected() {
         tracing::warn!(

@@ -36,10 +36,12 @@ use skaas_app::{
     },
     publication,
     third_parties::{IdentityProvider, Way},
+    vault,
 };
 use skaas_domain::{
     clock::{Clock as _, ManualClock},
     identity::ProviderKind,
+    master_key::{Keyring, MasterKey},
 };
 use skaas_server::TrustedProxies;
 pub use skaas_store::testing::{TestDatabase, redis_url, run_sql};
@@ -61,6 +63,8 @@ use person::Account;
 
 /// The first moment of every story.
 pub const BEGINNING: &str = "2026-11-02T09:00:00Z";
+/// All nodes of all stories have one master key, made from this.
+const MASTER_KEY_SEED: u64 = 4;
 /// What the texts of the installation say its address is.
 pub const PUBLIC_URL: &str = "https://skaas.test";
 
@@ -136,6 +140,7 @@ impl TestApp {
         let scratch = folder.path().join("operator");
         let fitting = Fitting::default();
         let operator = app_over(store, &clock, &scratch, PUBLIC_URL, seed, ThirdParties::default(), &fitting);
+        runtime.block_on(vault::unlock(&operator)).expect("nothing is sealed yet");
         let (nodes, bases, accounts) = Default::default();
         let app = Self {
             runtime,
@@ -375,11 +380,13 @@ fn app_over(
         scratch: scratch.to_path_buf(),
         limits: fitting.limits,
     };
+    let key = MasterKey::generate(&mut StdRng::seed_from_u64(MASTER_KEY_SEED));
+    let keyring = Keyring::new(vec![key]).expect("one key is not listed twice");
     let rng = Box::new(StdRng::seed_from_u64(seed));
     let rate = fitting.rate.clone();
     App::with_third_parties(
         config,
-        Parts { store, clock: Arc::<ManualClock>::clone(clock), rng, rate },
+        Parts { store, clock: Arc::<ManualClock>::clone(clock), rng, rate, keyring },
         third_parties,
     )
 }

@@ -87,7 +87,7 @@ pub(crate) async fn matches(app: &App, password: &str, hash: Option<String>) -> 
 #[cfg(test)]
 mod tests {
     use rand::{SeedableRng as _, rngs::StdRng};
-    use skaas_domain::{clock::ManualClock, device::Place, id::UserId, secret::Secret};
+    use skaas_domain::{clock::ManualClock, device::Place, id::UserId, master_key::Keyring, secret::Secret};
     use skaas_store::{Store, passwords, rate::Rate, sessions as stored_sessions, testing::TestDatabase};
 
     use super::*;
@@ -137,7 +137,13 @@ mod tests {
         let voice = Voice { public_url: "https://skaas.test".into(), marketplace_name: "skaas".into() };
         let config = AppConfig { voice, scratch: database.path().join("scratch"), limits: Limits::default() };
         let clock = Arc::new(ManualClock::new("2026-11-02T09:00:00Z".parse().unwrap()));
-        let parts = Parts { store, clock, rng: Box::new(StdRng::seed_from_u64(7)), rate: Rate::in_process() };
+        let parts = Parts {
+            store,
+            clock,
+            rng: Box::new(StdRng::seed_from_u64(7)),
+            rate: Rate::in_process(),
+            keyring: Keyring::default(),
+        };
         let app = App::new(config, parts);
         let [username, email, password] = ["ann", "ann@example.test", PASSWORD].map(str::to_owned);
         let input = SignUp { username, email, password };

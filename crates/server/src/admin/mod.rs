@@ -4,6 +4,7 @@
 mod restored;
 mod show;
 mod storage;
+mod vault;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -16,7 +17,7 @@ use skaas_domain::{
 };
 
 use crate::{
-    arguments::{Admin, Grant, GrantKind, Interval, Listing, ListingSet, Place, Storage, Token, User},
+    arguments::{Admin, Grant, GrantKind, Interval, Listing, ListingSet, Place, Storage, Token, User, Vault},
     installation, output, telemetry,
     until::moment,
 };
@@ -59,6 +60,8 @@ const fn change_of(command: &Admin) -> Option<&'static str> {
         Admin::Restored { .. } => Some("restored"),
         Admin::Restamp { .. } => Some("restamp"),
         Admin::Storage(Storage::Sweep { dry_run: false, .. }) => Some("storage sweep"),
+        Admin::Vault(Vault::Rotate { .. }) => Some("vault rotate"),
+        Admin::Vault(Vault::Discard { .. }) => Some("vault discard"),
         _ => None,
     }
 }
@@ -74,6 +77,7 @@ async fn obey(app: &App, command: Admin) -> anyhow::Result<()> {
         Admin::Restored { revoke, json } => restored::run(app, revoke, json).await,
         Admin::Restamp { json } => restamp(app, json).await,
         Admin::Storage(command) => storage::run(app, command).await,
+        Admin::Vault(command) => vault::run(app, command).await,
     }
 }
 

@@ -7,7 +7,7 @@ use skaas_app::{
     DatabaseConfig, Rate,
     outbound::{Egress, ExposeSecret as _, SecretString},
 };
-use skaas_domain::name::check_marketplace_name;
+use skaas_domain::{master_key::Keyring, name::check_marketplace_name};
 use url::{Host, Url};
 
 use super::{InvalidSettings, Settings, wrong};
@@ -73,6 +73,10 @@ pub(super) fn redis_url(url: &SecretString) -> Usable {
     }
     // The address may hold a password: it is not repeated.
     Rate::check_url(url).map_err(|_| "is not the address of a Redis server".to_owned())
+}
+
+pub(super) fn master_key(keys: &SecretString) -> Usable {
+    Keyring::parse(keys.expose_secret()).map(drop).map_err(|error| error.to_string())
 }
 
 pub(super) fn allowance(list: &str) -> Usable {

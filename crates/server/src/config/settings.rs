@@ -8,7 +8,7 @@ use skaas_app::outbound::SecretString;
 
 use super::{
     checks::{
-        allowance, any, at_least, data_dir, database_url, days, log_level, marketplace_name,
+        allowance, any, at_least, data_dir, database_url, days, log_level, marketplace_name, master_key,
         public_url, redis_url,
     },
     declaration::{Key, Shown, settings},
@@ -43,6 +43,7 @@ settings! {
         objects: Objects,
         redis: Redis,
         limits: Limits,
+        vault: Vault,
         mail: Mail,
         passwords: Passwords,
         egress: Egress,
@@ -175,6 +176,18 @@ settings! {
 }
 
 settings! {
+    /// How secrets that have to be read again are kept.
+    "vault" Vault {
+        /// The key that encrypts stored secrets, such as credentials of connections: 32 random bytes in base64 or
+        /// hex, as `openssl rand -base64 32` prints them. To change it, put the new key first and leave the old one
+        /// behind it, separated by a comma: the first key encrypts, all of them decrypt. Keep it apart from backups
+        /// of the database. Empty: with SQLite, the file `master.key` in `data_dir`, which is created when it is
+        /// missing; otherwise none, and secrets can't be stored.
+        master_key: SecretString = "", "SKAAS_MASTER_KEY", master_key, "SKAAS_MASTER_KEY_FILE=/run/secrets/master-key";
+    }
+}
+
+settings! {
     /// How mail is sent.
     "mail" Mail {
         /// The mail server: smtp://user:password@mail.example:587 (STARTTLS), smtps://… (TLS), smtp+plain://…
@@ -247,13 +260,14 @@ settings! {
 }
 
 /// Every table, in the order of `skaas.default.toml`. The identity providers come before the last.
-const TABLES: [&[Key]; 10] = [
+const TABLES: [&[Key]; 11] = [
     Settings::KEYS,
     Server::KEYS,
     Database::KEYS,
     Objects::KEYS,
     Redis::KEYS,
     Limits::KEYS,
+    Vault::KEYS,
     Mail::KEYS,
     Passwords::KEYS,
     Egress::KEYS,
@@ -274,6 +288,7 @@ impl Settings {
         self.objects.check_keys()?;
         self.redis.check_keys()?;
         self.limits.check_keys()?;
+        self.vault.check_keys()?;
         self.mail.check_keys()?;
         self.passwords.check_keys()?;
         self.egress.check_keys()?;
@@ -289,6 +304,7 @@ impl Settings {
             self.objects.shown(),
             self.redis.shown(),
             self.limits.shown(),
+            self.vault.shown(),
             self.mail.shown(),
             self.passwords.shown(),
             self.egress.shown(),

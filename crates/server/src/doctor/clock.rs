@@ -1,15 +1,11 @@
 //! Whether this machine's clock was ahead once: steps and grants then bear stamps that are still to come.
 
-use skaas_app::{Voice, stamps};
+use skaas_app::stamps;
 
 use super::{Finding, Patient};
-use crate::installation;
 
 pub(super) async fn look(patient: &Patient) -> Vec<Finding> {
-    let Some(store) = patient.store() else { return Vec::new() };
-    let settings = &patient.settings;
-    let voice = Voice { public_url: String::new(), marketplace_name: settings.marketplace_name.clone() };
-    let app = installation::app(settings, store.clone(), voice);
+    let Some(app) = patient.app() else { return Vec::new() };
     match stamps::from_the_future(&app).await {
         // The database's own check tells what is wrong with it.
         Err(_) => Vec::new(),

@@ -1,18 +1,11 @@
 //! What failed and killed pushes left in storage. It is no fault: the server removes it after a day.
 
-use skaas_app::{
-    Voice,
-    storage::{SAFE_AGE, sweep},
-};
+use skaas_app::storage::{SAFE_AGE, sweep};
 
 use super::{Finding, Patient};
-use crate::installation;
 
 pub(super) async fn look(patient: &Patient) -> Option<Finding> {
-    let store = patient.store()?.clone();
-    let voice =
-        Voice { public_url: String::new(), marketplace_name: patient.settings.marketplace_name.clone() };
-    let app = installation::app(&patient.settings, store, voice);
+    let app = patient.app()?;
     // Where storage cannot be listed at all another check says so, with the cure.
     let swept = sweep(&app, SAFE_AGE, true).await.ok()?;
     if swept.is_empty() {

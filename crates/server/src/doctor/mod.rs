@@ -14,12 +14,13 @@ mod leftovers;
 mod mail;
 mod proxies;
 mod storage;
+mod vault;
 
 use anyhow::bail;
 use skaas_api::Finding;
-use skaas_app::Store;
+use skaas_app::{App, Store, Voice};
 
-use crate::{arguments::Place, config::Settings, installation, output};
+use crate::{arguments::Place, config::Settings, installation, master_key, output};
 
 /// The installation that is looked at.
 pub(crate) struct Patient {
@@ -34,6 +35,15 @@ impl Patient {
     /// The store, for checks that have nothing to say where there is none.
     fn store(&self) -> Option<&Store> {
         self.store.as_ref().ok()?.as_ref()
+    }
+
+    /// An app over the store that speaks to nobody. Keys that cannot be read are left out.
+    fn app(&self) -> Option<App> {
+        let store = self.store()?.clone();
+        let voice =
+            Voice { public_url: String::new(), marketplace_name: self.settings.marketplace_name.clone() };
+        let keyring = master_key::keyring(&self.settings).unwrap_or_default();
+        Some(installation::app(&self.settings, store, voice, keyring))
     }
 }
 
@@ -59,6 +69,7 @@ async fn examine(patient: &Patient) -> Vec<Finding> {
     findings.extend(leftovers::look(patient).await);
     findings.extend(address::look(patient).await);
     findings.extend(clock::look(patient).await);
+    findings.extend(vault::look(patient).await);
     findings.extend(proxies::look(patient));
     findings.extend(counting::look(patient).await);
     findings.extend(mail::look(patient).await);
