@@ -39,13 +39,13 @@ pub(crate) fn defaults() -> String {
             if section == LAST_SECTION {
                 text += &identity_provider::manual();
             }
-            text += &format!("\n[{section}]");
+            text.extend(["\n[", section, "]"]);
         }
         text += "\n";
         for line in key.doc {
-            text += &format!("#{line}\n");
+            text.extend(["#", line, "\n"]);
         }
-        text += &format!("# Environment: {}\n{} = {}\n", key.variable, key.name, key.default);
+        text.extend(["# Environment: ", key.variable, "\n", key.name, " = ", key.default, "\n"]);
     }
     text
 }

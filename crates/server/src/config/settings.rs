@@ -19,7 +19,7 @@ settings! {
     /// Everything an operator can set.
     "" Settings {
         /// The address at which people reach this server, without a trailing slash. Every marketplace entry and every
-        /// stub contains it, so set it before people clone. Empty: http://ADDRESS:PORT of `listen`.
+        /// stub contains it, so set it before people clone. Empty: `http://ADDRESS:PORT` of `listen`.
         public_url: String = "", "SKAAS_PUBLIC_URL", public_url, "public_url = \"https://skills.example.com\"";
 
         /// The name that agents give each person's marketplace, as in `claude plugin install NAME@skaas`: lower-case
@@ -57,7 +57,7 @@ settings! {
     /// What is in front of the server.
     "server" Server {
         /// Proxies in front of the server whose word on the client's address is trusted: addresses and ranges,
-        /// separated by commas, like "10.0.0.0/8, ::1". Empty: none, and the client is the other end of the
+        /// separated by commas, like `10.0.0.0/8, ::1`. Empty: none, and the client is the other end of the
         /// connection. If you have a proxy and don't name it here, everybody behind it counts as one address.
         trusted_proxies: String = "", "SKAAS_TRUSTED_PROXIES", any, "SKAAS_TRUSTED_PROXIES=10.0.0.0/8,::1";
 
@@ -70,7 +70,7 @@ settings! {
 settings! {
     /// Where rows are.
     "database" Database {
-        /// Empty: SQLite in `data_dir`. Otherwise postgresql://user:password@host/database
+        /// Empty: SQLite in `data_dir`. Otherwise `postgresql://user:password@host/database`.
         url: SecretString = "", "DATABASE_URL", database_url,
             "DATABASE_URL=postgresql://skaas:password@localhost/skaas";
 
@@ -111,7 +111,7 @@ settings! {
 settings! {
     /// Where requests are counted.
     "redis" Redis {
-        /// Where all nodes count requests together: redis://user:password@host:6379/0. Empty: each node counts
+        /// Where all nodes count requests together: `redis://user:password@host:6379/0`. Empty: each node counts
         /// separately, as it also does while Redis is unavailable.
         url: SecretString = "", "REDIS_URL", redis_url, "REDIS_URL=redis://:password@localhost:6379/0";
     }
@@ -190,7 +190,7 @@ settings! {
 settings! {
     /// How mail is sent.
     "mail" Mail {
-        /// The mail server: smtp://user:password@mail.example:587 (STARTTLS), smtps://… (TLS), smtp+plain://…
+        /// The mail server: `smtp://user:password@mail.example:587` (STARTTLS), `smtps://…` (TLS), `smtp+plain://…`
         /// Empty: every mail is written to a folder, and the log says where.
         smtp: SecretString = "", "SKAAS_SMTP_URL", any, "SKAAS_SMTP_URL=smtp://user:password@mail.example:587";
 
@@ -220,7 +220,7 @@ settings! {
     /// Whom the server may call.
     "egress" Egress {
         /// The server connects to public addresses only. List here what else it may reach, separated by commas:
-        /// addresses, ranges and hosts, like "10.1.0.0/16, id.corp.example, *.internal.example"
+        /// addresses, ranges and hosts, like `10.1.0.0/16, id.corp.example, *.internal.example`.
         allow: String = "", "SKAAS_EGRESS_ALLOW", allowance, "SKAAS_EGRESS_ALLOW=10.1.0.0/16,id.corp.example";
 
         /// The same for addresses that strangers supply: the documents in which OAuth clients describe themselves.
