@@ -9,6 +9,7 @@ use std::{
 use jiff::Timestamp;
 use rand::{RngCore, SeedableRng, rngs::StdRng};
 use skaas_domain::{clock::Clock, master_key::Keyring};
+use skaas_outbound::ways_out::WaysOut;
 use skaas_store::{Store, rate::Rate};
 
 use crate::{
@@ -141,9 +142,9 @@ impl App {
         work(&mut **rng)
     }
 
-    /// The client for addresses that strangers name; `None` if no third parties are configured.
-    pub(crate) fn documents(&self) -> Option<&skaas_outbound::Http> {
-        self.third_parties.documents.as_ref()
+    /// The way to addresses that users name; none where nothing outside is configured.
+    pub(crate) fn way_for_users(&self) -> Option<&skaas_outbound::Http> {
+        self.third_parties.ways_out.as_ref().map(WaysOut::for_users)
     }
 
     /// Random numbers of their own for work that waits in between.

@@ -3,7 +3,7 @@
 
 use skaas_domain::{id::UserId, identity::ProviderKind};
 use skaas_outbound::{
-    Http, breaches::RangeService, github::Github, mail::Mailer, mail::Message, oidc::Provider,
+    breaches::RangeService, github::Github, mail::Mailer, mail::Message, oidc::Provider, ways_out::WaysOut,
 };
 use tokio::sync::watch;
 
@@ -16,8 +16,8 @@ pub struct ThirdParties {
     pub mailer: Option<Mailer>,
     /// Who may vouch for a person, in the order of their buttons.
     pub providers: Vec<IdentityProvider>,
-    /// The way to addresses that strangers name.
-    pub documents: Option<Http>,
+    /// The ways to what the operator configured and to what users name.
+    pub ways_out: Option<WaysOut>,
     /// Who knows passwords from breaches, beyond the list that ships with us.
     pub breaches: Option<RangeService>,
 }

@@ -25,6 +25,13 @@ pub enum Refusal {
         /// The host as asked for.
         host: String,
     },
+    /// A user named a host that is off-limits, or that does not exist. Both read the same, so that nobody can find out
+    /// which names the operator's network has.
+    #[error("{host} cannot be called: it is not the address of a public server")]
+    NotPublic {
+        /// The host as asked for.
+        host: String,
+    },
     /// Neither `https`, nor `http` to a host that the operator permits.
     #[error("{host} is only called over https")]
     NotHttps {
@@ -55,9 +62,20 @@ pub struct InvalidAllowance {
     entry: String,
 }
 
+/// Who names the addresses that are called.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum NamedBy {
+    /// The operator, in the configuration. A refusal says how to permit it.
+    #[default]
+    Operator,
+    /// Anybody: users, and the documents that they point to. A refusal says nothing about the operator's network.
+    Users,
+}
+
 /// What the operator permits beyond the public internet. The default permits nothing more.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Egress {
+    named_by: NamedBy,
     ranges: Vec<IpNet>,
     hosts: Vec<String>,
     /// `*.corp.example` as `.corp.example`.
@@ -94,6 +112,32 @@ impl FromStr for Egress {
 }
 
 impl Egress {
+    /// The same for addresses that users name.
+    #[must_use]
+    pub fn for_users(self) -> Self {
+        Self { named_by: NamedBy::Users, ..self }
+    }
+
+    /// Why a host is not called that is off-limits.
+    pub(crate) fn off_limits(&self, host: String) -> Refusal {
+        match self.named_by {
+            NamedBy::Operator => Refusal::OffLimits { host },
+            NamedBy::Users => Refusal::NotPublic { host },
+        }
+    }
+
+    /// Why a host is not called whose name leads nowhere, if that is not told apart from off-limits.
+    pub(crate) fn unresolved(&self, host: &str) -> Option<Refusal> {
+        (self.named_by == NamedBy::Users).then(|| Refusal::NotPublic { host: host.to_owned() })
+    }
+
+    /// Also permits what `other` permits.
+    pub fn extend(&mut self, other: Self) {
+        self.ranges.extend(other.ranges);
+        self.hosts.extend(other.hosts);
+        self.suffixes.extend(other.suffixes);
+    }
+
     /// Adds one entry: an address, a range, a host, or `*.` and a host.
     pub fn allow(&mut self, entry: &str) -> Result<(), InvalidAllowance> {
         let invalid = || InvalidAllowance { entry: entry.to_owned() };
@@ -154,7 +198,7 @@ impl Egress {
         };
         let host = host.to_string();
         if literal.is_some_and(|address| !self.permits(address)) {
-            return Err(Refusal::OffLimits { host });
+            return Err(self.off_limits(host));
         }
         match url.scheme() {
             "https" => Ok(()),

@@ -108,7 +108,10 @@ impl Error {
     /// Whether the same may succeed a little later.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::TimedOut { .. } => true,
+            // A name that leads nowhere may lead somewhere later, and is not told apart from one that must not be called.
+            Self::Refused(Refusal::NotPublic { .. }) | Self::Unreachable { .. } | Self::TimedOut { .. } => {
+                true
+            }
             Self::Status { status, .. } => {
                 status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS
             }

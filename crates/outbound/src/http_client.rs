@@ -1,26 +1,33 @@
-//! Owns the one HTTP client: egress guard, time and size caps, redirects checked one by one. Refuses
-//! proxies, cookies, decompression and retries.
+//! The one HTTP client: egress guard, time and size caps, redirects checked one by one, answers read whole or in
+//! pieces. Proxies, cookies, decompression and retries are off.
 
 use std::{sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use secrecy::{ExposeSecret, SecretString};
+use http::{HeaderMap, Method, StatusCode, header};
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 use url::Url;
 
-pub use crate::resolver::{LookUp, LookingUp};
 use crate::{
     egress::{Egress, Refusal},
     error::{Error, Result},
+    request::{Body, Upload},
     resolver::{self, Guard},
+};
+pub use crate::{
+    request::Request,
+    resolver::{LookUp, LookingUp},
 };
 
 /// Bounds on every request.
 #[derive(Debug, Clone, Copy)]
 pub struct HttpLimits {
-    /// For the whole of a request, redirects and body included.
+    /// For the whole of a request, redirects and body included. For an answer that is read in pieces: for its head, and
+    /// then for each piece.
     pub patience: Duration,
+    /// For the whole of an answer that is read in pieces.
+    pub duration: Duration,
     /// For one connection, TLS included.
     pub connecting: Duration,
     /// Bytes of an answer's body.
@@ -29,7 +36,12 @@ pub struct HttpLimits {
 
 impl Default for HttpLimits {
     fn default() -> Self {
-        Self { patience: Duration::from_secs(10), connecting: Duration::from_secs(5), body: 1 << 20 }
+        Self {
+            patience: Duration::from_secs(10),
+            duration: Duration::from_mins(5),
+            connecting: Duration::from_secs(5),
+            body: 1 << 20,
+        }
     }
 }
 
@@ -52,17 +64,6 @@ pub struct HttpOptions {
     pub look_up: Option<LookUp>,
 }
 
-/// A request to be sent by [`Http::send`].
-#[derive(Debug)]
-pub struct Request {
-    method: Method,
-    url: Url,
-    headers: HeaderMap,
-    body: Bytes,
-    redirects: usize,
-    cap: Option<usize>,
-}
-
 /// A whole answer, of whatever status.
 #[derive(Debug)]
 pub struct Answer {
@@ -76,66 +77,50 @@ pub struct Answer {
     pub body: Bytes,
 }
 
-impl Request {
-    fn new(method: Method, url: Url) -> Self {
-        Self { method, url, headers: HeaderMap::new(), body: Bytes::new(), redirects: 0, cap: None }
+/// An answer of whatever status, read in pieces.
+#[derive(Debug)]
+pub struct Incoming {
+    /// Who answers: the host of the last redirect's target.
+    pub host: String,
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    response: reqwest::Response,
+    limit: usize,
+    taken: usize,
+    patience: Duration,
+    end: Instant,
+}
+
+impl Incoming {
+    /// The next piece of the body, of whatever length; `None` at its end.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`], [`Error::TimedOut`], and [`Error::Unreachable`] for a connection that breaks. The rest is
+    /// not read then.
+    pub async fn piece(&mut self) -> Result<Option<Bytes>> {
+        let too_large = || Error::TooLarge { host: self.host.clone(), limit: self.limit };
+        if self.response.content_length().is_some_and(|length| length > self.limit as u64) {
+            return Err(too_large());
+        }
+        let end = self.end.min(Instant::now() + self.patience);
+        let Ok(piece) = tokio::time::timeout_at(end, self.response.chunk()).await else {
+            return Err(Error::TimedOut { host: self.host.clone() });
+        };
+        let piece = piece.map_err(|error| of_transport(self.host.clone(), error))?;
+        self.taken += piece.as_ref().map_or(0, Bytes::len);
+        if self.taken > self.limit { Err(too_large()) } else { Ok(piece) }
     }
 
-    /// A GET that follows no redirect.
-    pub fn get(url: Url) -> Self {
-        Self::new(Method::GET, url).header(header::ACCEPT, HeaderValue::from_static("application/json"))
-    }
-
-    /// A POST of form fields (`application/x-www-form-urlencoded`) that asks for JSON.
-    pub fn post_form(url: Url, fields: &[(&str, &str)]) -> Self {
-        let mut form = url::form_urlencoded::Serializer::new(String::new());
-        form.extend_pairs(fields);
-        let mut request = Self::new(Method::POST, url)
-            .header(header::ACCEPT, HeaderValue::from_static("application/json"))
-            .header(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-        request.body = form.finish().into();
-        request
-    }
-
-    /// Sets one header.
-    #[must_use]
-    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.insert(name, value);
-        self
-    }
-
-    /// Sets `Authorization: Bearer`. It is not sent on to another origin.
-    pub fn bearer(self, token: &SecretString) -> Result<Self> {
-        self.authorization(&format!("Bearer {}", token.expose_secret()))
-    }
-
-    /// Sets `Authorization: Basic`, with both parts form-encoded first as RFC 6749, section 2.3.1 wants it.
-    pub fn client_basic(self, id: &str, secret: &SecretString) -> Result<Self> {
-        use base64::{Engine, engine::general_purpose::STANDARD};
-        let encode = |part: &str| url::form_urlencoded::byte_serialize(part.as_bytes()).collect::<String>();
-        let pair = format!("{}:{}", encode(id), encode(secret.expose_secret()));
-        self.authorization(&format!("Basic {}", STANDARD.encode(pair)))
-    }
-
-    fn authorization(self, value: &str) -> Result<Self> {
-        let mut value = HeaderValue::from_str(value)
-            .map_err(|_| Error::Config("a secret holds characters that no header can carry".to_owned()))?;
-        value.set_sensitive(true);
-        Ok(self.header(header::AUTHORIZATION, value))
-    }
-
-    /// Follows up to `count` redirects; each target passes the egress guard like the first.
-    #[must_use]
-    pub fn following(mut self, count: usize) -> Self {
-        self.redirects = count;
-        self
-    }
-
-    /// Takes at most `bytes` of a body.
-    #[must_use]
-    pub fn at_most(mut self, bytes: usize) -> Self {
-        self.cap = Some(bytes);
-        self
+    /// Reads all of it.
+    pub async fn whole(mut self) -> Result<Answer> {
+        let mut body = BytesMut::new();
+        while let Some(piece) = self.piece().await? {
+            body.extend_from_slice(&piece);
+        }
+        let Self { host, status, headers, .. } = self;
+        Ok(Answer { host, status, headers, body: body.freeze() })
     }
 }
 
@@ -210,41 +195,78 @@ impl Http {
     /// [`Error::Refused`] before any connection to what is off-limits; [`Error::TimedOut`],
     /// [`Error::TooLarge`], [`Error::Unreachable`]. A status is not an error here.
     pub async fn send(&self, request: Request) -> Result<Answer> {
-        let host = request.url.host_str().unwrap_or_default().to_owned();
-        match tokio::time::timeout(self.limits.patience, self.follow(request)).await {
+        let host = host_of(&request.url);
+        let patience = request.bounds.patience.unwrap_or(self.limits.patience);
+        let answer = async { self.follow(request).await?.whole().await };
+        match tokio::time::timeout(patience, answer).await {
             Ok(answer) => answer,
             Err(_) => Err(Error::TimedOut { host }),
         }
     }
 
-    async fn follow(&self, mut request: Request) -> Result<Answer> {
-        let cap = request.cap.unwrap_or(self.limits.body);
+    /// Sends `request` and gives the answer to be read in pieces.
+    ///
+    /// # Errors
+    /// As [`Http::send`].
+    pub async fn open(&self, request: Request) -> Result<Incoming> {
+        let host = host_of(&request.url);
+        let patience = request.bounds.patience.unwrap_or(self.limits.patience);
+        match tokio::time::timeout(patience, self.follow(request)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(Error::TimedOut { host }),
+        }
+    }
+
+    async fn follow(&self, mut request: Request) -> Result<Incoming> {
+        let end = Instant::now() + request.bounds.duration.unwrap_or(self.limits.duration);
         loop {
             self.egress.check(&request.url)?;
-            let response = self.send_once(&request).await?;
+            let is_whole = matches!(request.body, Body::Whole(_));
+            let response = self.send_once(&mut request).await?;
             let Some(target) = redirect_target(&request.url, &response) else {
-                return read(host_of(&request.url), response, cap).await;
+                return Ok(self.incoming(&request, response, end));
             };
             // Only what changes nothing over there is asked twice.
-            if request.redirects == 0 || request.method != Method::GET {
+            if request.redirects == 0 || request.method != Method::GET || !is_whole {
                 return Err(Refusal::Redirect { host: host_of(&request.url) }.into());
             }
             request.redirects -= 1;
             if target.origin() != request.url.origin() {
-                request.headers.remove(header::AUTHORIZATION);
+                request.forget_secrets();
             }
             request.url = target;
         }
     }
 
-    async fn send_once(&self, request: &Request) -> Result<reqwest::Response> {
-        self.client
-            .request(request.method.clone(), request.url.clone())
-            .headers(request.headers.clone())
-            .body(request.body.clone())
-            .send()
-            .await
-            .map_err(|error| of_transport(host_of(&request.url), error))
+    fn incoming(&self, request: &Request, mut response: reqwest::Response, end: Instant) -> Incoming {
+        Incoming {
+            host: host_of(&request.url),
+            status: response.status(),
+            headers: std::mem::take(response.headers_mut()),
+            response,
+            limit: request.bounds.cap.unwrap_or(self.limits.body),
+            taken: 0,
+            patience: request.bounds.patience.unwrap_or(self.limits.patience),
+            end,
+        }
+    }
+
+    /// Takes a body that can be sent only once out of `request`.
+    async fn send_once(&self, request: &mut Request) -> Result<reqwest::Response> {
+        let Request { method, url, headers, body, .. } = request;
+        let call = self.client.request(method.clone(), url.clone()).headers(headers.clone());
+        let call = match body {
+            Body::Whole(content) => call.body(content.clone()),
+            once => match std::mem::replace(once, Body::Whole(Bytes::new())) {
+                Body::Form(form) => call.multipart(form),
+                Body::Upload(Upload { body, length: Some(length) }) => {
+                    call.header(header::CONTENT_LENGTH, length).body(body)
+                }
+                Body::Upload(Upload { body, length: None }) => call.body(body),
+                Body::Whole(content) => call.body(content),
+            },
+        };
+        call.send().await.map_err(|error| of_transport(host_of(url), error))
     }
 }
 
@@ -256,22 +278,6 @@ fn redirect_target(from: &Url, response: &reqwest::Response) -> Option<Url> {
     let moved = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
     let location = response.headers().get(header::LOCATION).filter(|_| moved)?;
     from.join(location.to_str().ok()?).ok()
-}
-
-async fn read(host: String, mut response: reqwest::Response, cap: usize) -> Result<Answer> {
-    let too_large = || Error::TooLarge { host: host.clone(), limit: cap };
-    if response.content_length().is_some_and(|length| length > cap as u64) {
-        return Err(too_large());
-    }
-    let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| of_transport(host.clone(), error))? {
-        if body.len() + chunk.len() > cap {
-            return Err(too_large());
-        }
-        body.extend_from_slice(&chunk);
-    }
-    let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
-    Ok(Answer { host, status, headers, body: body.freeze() })
 }
 
 /// What the transport's error is to us. Its URL is taken out: a query may hold secrets.

@@ -15,9 +15,12 @@ pub mod http_client;
 pub mod mail;
 pub mod oidc;
 pub mod pkce;
+pub mod request;
 mod resolver;
+pub mod ways_out;
 
 pub use egress::{Egress, Refusal};
 pub use error::{Error, Result};
 pub use http_client::{Http, HttpLimits};
+pub use request::Request;
 pub use secrecy::{ExposeSecret, SecretString};

@@ -1,11 +1,11 @@
-//! Owns the step from a name to addresses: what is off-limits falls out before anything connects. This is
-//! what a name that changes its address between two looks cannot get around.
+//! The step from a name to addresses: what is off-limits is dropped before anything connects. A name that changes its
+//! address between two look-ups cannot get around it.
 
 use std::{future::Future, io, net::SocketAddr, pin::Pin, sync::Arc};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use crate::egress::{Egress, Refusal};
+use crate::egress::Egress;
 
 /// A look-up under way.
 pub type LookingUp = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>;
@@ -28,12 +28,16 @@ impl Resolve for Guard {
         let egress = Arc::clone(&self.egress);
         let found = (self.look_up)(name.as_str().to_owned());
         Box::pin(async move {
-            let mut addresses = found.await?;
+            let mut addresses = match (found.await, egress.unresolved(name.as_str())) {
+                (Ok(addresses), _) => addresses,
+                (Err(_), Some(refusal)) => return Err(refusal.into()),
+                (Err(error), None) => return Err(error.into()),
+            };
             if !egress.names(name.as_str()) {
                 addresses.retain(|address| egress.permits(address.ip()));
             }
             if addresses.is_empty() {
-                return Err(Refusal::OffLimits { host: name.as_str().to_owned() }.into());
+                return Err(egress.off_limits(name.as_str().to_owned()).into());
             }
             Ok(Box::new(addresses.into_iter()) as Addrs)
         })

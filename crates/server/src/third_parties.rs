@@ -14,6 +14,7 @@ use skaas_app::{
         http_client::HttpOptions,
         mail::{Folder, Mailer, Sender, Smtp, SmtpConfig},
         oidc::{Flavour, Provider, ProviderConfig},
+        ways_out::WaysOut,
     },
     third_parties::{IdentityProvider, Way},
 };
@@ -153,15 +154,12 @@ impl ProviderSettings {
 /// The third parties that the configuration names.
 pub(crate) fn from_settings(settings: &Settings, public_url: &str) -> anyhow::Result<ThirdParties> {
     let breaches = breaches(settings)?;
-    let http = Http::new(egress("egress.allow", &settings.egress.allow)?)?;
-    // What an operator lets us reach for signing in, no stranger may have us call.
-    let for_clients = egress("egress.allow_for_clients", &settings.egress.allow_for_clients)?;
-    let documents = Some(Http::new(for_clients)?);
-    let providers = providers(settings, &http, public_url)?;
+    let ways = WaysOut::new(egress("egress.allow", &settings.egress.allow)?, for_users(settings)?)?;
+    let providers = providers(settings, ways.for_operator(), public_url)?;
     if settings.mail.smtp.expose_secret().is_empty() {
         tracing::info!(event = "mail_to_folder", folder = %mail_folder(settings).display());
     }
-    Ok(ThirdParties { mailer: Some(mailer(settings)?), providers, documents, breaches })
+    Ok(ThirdParties { mailer: Some(mailer(settings)?), providers, ways_out: Some(ways), breaches })
 }
 
 /// The service that knows breached passwords, if one is configured. A person waits for its answer, so it has less
@@ -185,7 +183,7 @@ fn breaches(settings: &Settings) -> Result<Option<RangeService>, InvalidSettings
 /// Whether all of it can be used. Calls nobody.
 pub(crate) fn check(settings: &Settings) -> Result<(), InvalidSettings> {
     let egress_of_providers = egress("egress.allow", &settings.egress.allow)?;
-    egress("egress.allow_for_clients", &settings.egress.allow_for_clients)?;
+    for_users(settings)?;
     mailer(settings)?;
     breaches(settings)?;
     if settings.identity_provider.is_empty() {
@@ -199,6 +197,14 @@ pub(crate) fn check(settings: &Settings) -> Result<(), InvalidSettings> {
 
 fn egress(key: &str, list: &str) -> Result<Egress, InvalidSettings> {
     list.parse().map_err(|error: InvalidAllowance| wrong(key, &error.to_string()))
+}
+
+/// What users may have the server call: what is permitted under the present name of the setting or its former one.
+fn for_users(settings: &Settings) -> Result<Egress, InvalidSettings> {
+    let Settings { egress: lists, .. } = settings;
+    let mut permitted = egress("egress.allow_for_users", &lists.allow_for_users)?;
+    permitted.extend(egress("egress.allow_for_clients", &lists.allow_for_clients)?);
+    Ok(permitted)
 }
 
 fn providers(

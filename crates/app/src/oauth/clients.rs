@@ -179,7 +179,7 @@ async fn described(
     }
     let refuse = |why: String| Refused::said(ErrorCode::InvalidClient, why);
     let http = app
-        .documents()
+        .way_for_users()
         .ok_or_else(|| refuse("this server looks up no addresses; register instead".into()))?;
     let host = address.host_str().unwrap_or_default().to_owned();
     accounts::spend(app, &[(&LOOK_UPS_FOR, place.network()), (&LOOK_UPS, host)]).await?;

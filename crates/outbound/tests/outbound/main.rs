@@ -13,6 +13,7 @@ mod issuer;
 mod mail;
 mod misbehaviour;
 mod provider_groups;
+mod requests;
 mod tls;
 
 use jiff::Timestamp;

@@ -223,8 +223,12 @@ settings! {
         /// addresses, ranges and hosts, like `10.1.0.0/16, id.corp.example, *.internal.example`.
         allow: String = "", "SKAAS_EGRESS_ALLOW", allowance, "SKAAS_EGRESS_ALLOW=10.1.0.0/16,id.corp.example";
 
-        /// The same for addresses that strangers supply: the documents in which OAuth clients describe themselves.
-        /// `allow` does not apply to them.
+        /// The same for addresses that users and strangers supply, such as the documents in which OAuth clients
+        /// describe themselves. `allow` does not apply to them.
+        allow_for_users: String = "", "SKAAS_EGRESS_ALLOW_FOR_USERS", allowance,
+            "SKAAS_EGRESS_ALLOW_FOR_USERS=*.corp.example";
+
+        /// The former name of `allow_for_users`. What is listed in either is permitted.
         allow_for_clients: String = "", "SKAAS_EGRESS_ALLOW_FOR_CLIENTS", allowance,
             "SKAAS_EGRESS_ALLOW_FOR_CLIENTS=*.corp.example";
     }

@@ -159,7 +159,8 @@ fn what_is_permitted_for_signing_in_is_not_permitted_for_what_strangers_name() {
         bait.accept().is_ok()
     };
     assert!(!asked("SKAAS_EGRESS_ALLOW"), "a stranger had us call into our own network");
-    assert!(asked("SKAAS_EGRESS_ALLOW_FOR_CLIENTS"));
+    assert!(asked("SKAAS_EGRESS_ALLOW_FOR_USERS"));
+    assert!(asked("SKAAS_EGRESS_ALLOW_FOR_CLIENTS"), "the former name");
 }
 
 #[test]
@@ -178,7 +179,7 @@ fn no_client_has_us_call_what_its_operator_does_not_permit() {
             format!("https://[::ffff:7f00:1]:{port}/client.json"),
             "https://169.254.169.254/client.json".to_owned(),
         ] {
-            refused(&ann.opens(&question(&id, &[])), "is not a public address");
+            refused(&ann.opens(&question(&id, &[])), "is not the address of a public server");
         }
         assert_eq!(site.asked(), 0, "no request reached it");
     });
@@ -194,7 +195,7 @@ fn nobody_has_us_ask_one_host_after_the_other() {
         let mut ann = Browser::signed_up(node.port(), "ann");
         for number in 0..60 {
             let stranger = format!("https://10.0.0.{number}/client.json");
-            refused(&ann.opens(&question(&stranger, &[])), "is not a public address");
+            refused(&ann.opens(&question(&stranger, &[])), "is not the address of a public server");
         }
         refused(&ann.opens(&question(&id, &[])), "Too many attempts");
         let known = post(node.port(), "/oauth/device_authorization", &[("client_id", &id)]);

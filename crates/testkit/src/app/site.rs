@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use skaas_app::ThirdParties;
-use skaas_app::outbound::{Egress, Http, http_client::HttpOptions};
+use skaas_app::outbound::{Egress, http_client::HttpOptions, ways_out::WaysOut};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -92,13 +92,13 @@ impl TestApp {
             egress.allow(&site.name).expect("a name of a host");
         }
         let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let options = HttpOptions {
+        let options = || HttpOptions {
             authorities: site.authority.clone(),
             look_up: Some(Arc::new(move |_| Box::pin(async move { Ok(vec![here]) }))),
             ..HttpOptions::default()
         };
-        let http = Http::with(egress, options).expect("a client can be made");
-        self.node_with(PUBLIC_URL, ThirdParties { documents: Some(http), ..self.third_parties() })
+        let ways = WaysOut::with(Egress::default(), egress, options).expect("clients can be made");
+        self.node_with(PUBLIC_URL, ThirdParties { ways_out: Some(ways), ..self.third_parties() })
     }
 }
 
