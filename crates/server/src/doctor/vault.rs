@@ -69,7 +69,7 @@ fn said(keys: &[KeyStatus]) -> Finding {
         );
     };
     if all.is_empty() {
-        return Finding::well(WHAT, format!("nothing is sealed yet; the master key is {}", current.id));
+        return Finding::fine(WHAT, format!("nothing is sealed yet; the master key is {}", current.id));
     }
     let older: BTreeMap<_, _> = keys
         .iter()
@@ -82,7 +82,7 @@ fn said(keys: &[KeyStatus]) -> Finding {
         counted(&all)
     );
     if older.is_empty() {
-        return Finding::well(WHAT, found);
+        return Finding::fine(WHAT, found);
     }
     let older: Vec<String> = older.iter().map(|(id, count)| format!("{count} with {id}")).collect();
     Finding::advice(
