@@ -62,6 +62,11 @@ macro_rules! ids {
             pub fn new(at: Timestamp, rng: &mut dyn RngCore) -> Self {
                 Self(time_ordered(at, rng))
             }
+
+            /// The id's 128 bits.
+            pub const fn bits(self) -> u128 {
+                self.0
+            }
         }
 
         impl fmt::Display for $name {
@@ -131,6 +136,8 @@ ids! {
     OauthGrantId = "ogr";
     /// An OAuth token's row; not the token.
     OauthTokenId = "oat";
+    /// Queued work.
+    JobId = "job";
 }
 
 #[cfg(test)]

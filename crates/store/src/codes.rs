@@ -30,6 +30,11 @@ sql! {
     FIND = concat!("SELECT ", columns!(), " FROM codes WHERE hash = $1 AND kind = $2
         AND used_at IS NULL AND expires_at > $3
         AND EXISTS (SELECT 1 FROM users WHERE users.id = codes.user_id AND deleted_at IS NULL)");
+    FIND_BY_ID = concat!("SELECT ", columns!(), " FROM codes WHERE id = $1 AND used_at IS NULL AND expires_at > $2
+        AND EXISTS (SELECT 1 FROM users WHERE users.id = codes.user_id AND deleted_at IS NULL)");
+    ADD_TWIN = concat!("INSERT INTO codes (", columns!(), ", hash)
+        SELECT $2, kind, user_id, sent_to, created_at, expires_at, NULL, $3 FROM codes
+        WHERE id = $1 AND used_at IS NULL AND expires_at > $4");
     REDEEM = concat!("UPDATE codes SET used_at = $3 WHERE hash = $1 AND kind = $2
         AND used_at IS NULL AND expires_at > $3
         AND EXISTS (SELECT 1 FROM users WHERE users.id = codes.user_id AND deleted_at IS NULL)
@@ -128,6 +133,22 @@ pub async fn find(
     now: Timestamp,
 ) -> Result<Option<Code>> {
     fetch_optional!(conn, FIND, [hash, kind, now])
+}
+
+/// The link of this id, if it works at `now`.
+pub async fn find_by_id(conn: &mut Conn, id: CodeId, now: Timestamp) -> Result<Option<Code>> {
+    fetch_optional!(conn, FIND_BY_ID, [id, now])
+}
+
+/// Adds a link that works for the same, and for as long, as `of`: each attempt to mail a link mails one of its own,
+/// whose secret nobody kept. Returns `false`, having added nothing, if `of` no longer works.
+///
+/// # Errors
+/// [`crate::StoreError::Missing`] when there is no such user.
+pub async fn add_twin(tx: &mut Tx, of: &Code, id: CodeId, hash: &SecretHash, now: Timestamp) -> Result<bool> {
+    // Whoever ends the user's links waits here, or has done so.
+    tx.bump_user(of.user).await?;
+    Ok(execute!(tx, ADD_TWIN, [of.id, id, hash, now])? == 1)
 }
 
 /// Uses a link up; `None` when it does not work, or not any more. Of many at once one gets it.

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use skaas_domain::{
     entitlement::{GrantKind, StubReason},
     id::{
-        CodeId, DeviceId, GrantId, IdentityId, OauthClientId, OauthGrantId, OauthTokenId, ReleaseId,
+        CodeId, DeviceId, GrantId, IdentityId, JobId, OauthClientId, OauthGrantId, OauthTokenId, ReleaseId,
         SessionId, SignInId, SkillId, SourceId, TokenId, UserId,
     },
     identity::ProviderKind,
@@ -109,7 +109,7 @@ macro_rules! texts {
     )*};
 }
 texts!(UserId, TokenId, SourceId, SkillId, ReleaseId, GrantId, crate::steps::Repo);
-texts!(SessionId, IdentityId, SignInId, CodeId, DeviceId, OauthClientId, OauthGrantId, OauthTokenId);
+texts!(SessionId, IdentityId, SignInId, CodeId, DeviceId, OauthClientId, OauthGrantId, OauthTokenId, JobId);
 texts!(ProviderKind, Scopes, MasterKeyId);
 
 macro_rules! words {
@@ -124,7 +124,7 @@ macro_rules! words {
         }
     )*};
 }
-words!(GrantKind, StubReason, ListingState, OauthTokenKind, crate::codes::CodeKind);
+words!(GrantKind, StubReason, ListingState, OauthTokenKind, crate::codes::CodeKind, crate::jobs::JobState);
 
 macro_rules! plain {
     ($($name:ty),*) => {$(

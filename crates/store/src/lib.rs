@@ -35,6 +35,7 @@ pub mod devices;
 pub mod grants;
 pub mod identities;
 pub mod inspection;
+pub mod jobs;
 pub mod journal;
 pub mod known_browsers;
 pub mod listings;

@@ -23,6 +23,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0005_known_browsers", include_str!("../migrations/0005_known_browsers.sql")),
     ("0006_oauth_ends", include_str!("../migrations/0006_oauth_ends.sql")),
     ("0007_vault", include_str!("../migrations/0007_vault.sql")),
+    ("0008_jobs", include_str!("../migrations/0008_jobs.sql")),
 ];
 
 /// The columns that hold JSON: `{json:name}` in a migration's text.

@@ -120,6 +120,8 @@ const REGISTRY: &[(&str, &[(&str, Sql)])] = &[
     ("grants", crate::grants::STATEMENTS),
     ("identities", crate::identities::STATEMENTS),
     ("inspection", crate::inspection::STATEMENTS),
+    ("jobs", crate::jobs::STATEMENTS),
+    ("jobs::desk", crate::jobs::desk::STATEMENTS),
     ("known_browsers", crate::known_browsers::STATEMENTS),
     ("listings", crate::listings::STATEMENTS),
     ("migration", crate::migration::STATEMENTS),

@@ -180,6 +180,16 @@ fn make_bucket(endpoint: &str, bucket: &str) {
     assert!(answer.starts_with("HTTP/1.1 200"), "no bucket: {answer}");
 }
 
+/// Reads a column of text named `value`: for tests that look at a database as a thief would.
+pub async fn text_of(conn: &mut Conn, text: &str) -> Result<Vec<String>> {
+    let text = AssertSqlSafe(text.to_owned());
+    let outcome = match conn.lend() {
+        Lent::Lite(c) => sqlx::query_scalar(text).fetch_all(c).await,
+        Lent::Pg(c) => sqlx::query_scalar(text).fetch_all(c).await,
+    };
+    conn.checked(outcome)
+}
+
 /// Runs any SQL on a connection: for tests that damage, fill or hold up a database.
 pub async fn run_sql(conn: &mut Conn, text: &str) -> Result<()> {
     conn.ready()?;

@@ -8,7 +8,7 @@ use crate::{
     column::{Value, record},
     connection::{Conn, Tx},
     error::{Conflict, Result, StoreError},
-    identities,
+    identities, jobs,
     journal::Revoked,
     known_browsers,
     names::{self, Kind},
@@ -129,6 +129,7 @@ pub async fn delete(tx: &mut Tx, id: UserId, at: Timestamp) -> Result<()> {
     codes::forget_of(tx, id).await?;
     known_browsers::remove_all(tx, id).await?;
     vault::remove_all_of(tx, &id.to_string()).await?;
+    jobs::forget_of(tx, id).await?;
     names::retire(tx, Kind::User, &user.username, at).await?;
     execute!(tx, DELETE, [id, at])?;
     tx.note_revocation(Revoked::User, id, at);

@@ -4,6 +4,7 @@
 
 mod faults;
 mod freshness;
+mod jobs;
 mod journal;
 mod objects;
 mod races;
