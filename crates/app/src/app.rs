@@ -7,7 +7,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use rand::{RngCore, SeedableRng, rngs::StdRng};
+use rand::RngCore;
 use skaas_domain::{clock::Clock, master_key::Keyring};
 use skaas_outbound::ways_out::WaysOut;
 use skaas_store::{Store, rate::Rate};
@@ -18,13 +18,14 @@ use crate::{
     catalogue::Catalogues,
     contents::Contents,
     error::Result,
-    health, housekeeping,
+    health,
+    jobs::Bell,
     limits::{Limits, Places, Rates},
     lineage::Histories,
-    push::{self, PushQueue, SourceLocks},
+    push::{PushQueue, SourceLocks},
     quiet::Quiet,
     render::Voice,
-    third_parties::{Post, ThirdParties},
+    third_parties::ThirdParties,
 };
 
 /// What an operator decides about a node.
@@ -73,7 +74,7 @@ pub struct Inner {
     pub(crate) source_locks: SourceLocks,
     pub(crate) hashing: Hashing,
     pub(crate) third_parties: ThirdParties,
-    pub(crate) post: Post,
+    pub(crate) jobs: Bell,
     pub(crate) health: health::Kept,
     /// Uses of sessions and tokens that could not be written down.
     pub(crate) uses_not_noted: Quiet,
@@ -109,7 +110,7 @@ impl App {
             source_locks: SourceLocks::default(),
             hashing: Hashing::new(),
             third_parties,
-            post: Post::new(),
+            jobs: Bell::default(),
             health: health::Kept::default(),
             uses_not_noted: Quiet::default(),
             rng: Mutex::new(rng),
@@ -147,22 +148,9 @@ impl App {
         self.third_parties.ways_out.as_ref().map(WaysOut::for_users)
     }
 
-    /// Random numbers of their own for work that waits in between.
-    pub(crate) fn fork_rng(&self) -> StdRng {
-        let mut seed = <StdRng as SeedableRng>::Seed::default();
-        self.with_rng(|rng| rng.fill_bytes(&mut seed));
-        StdRng::from_seed(seed)
-    }
-
-    /// What is to be done every hour or so: forget sign-ins that ended long ago.
-    pub async fn clean(&self) -> Result<()> {
-        housekeeping::run(self).await
-    }
-
-    /// What is to be done every minute or so: write down when tokens were used, forget idle ones, delete packs
-    /// that were merged into others.
+    /// Writes down when tokens were last used: for every node to do each minute or so, since only it knows. What one
+    /// node does for all of them is a scheduled job.
     pub async fn tidy(&self) -> Result<()> {
-        self.authentication.write_last_used(&self.store).await?;
-        push::delete_retired(self).await
+        self.authentication.write_last_used(&self.store).await
     }
 }

@@ -1,6 +1,7 @@
 //! Use cases of what is stored: removing what nothing needs, and saying how much of it there is.
 
 use jiff::{SignedDuration, Timestamp};
+use skaas_store::Leftovers;
 
 use crate::{
     app::App,
@@ -43,12 +44,38 @@ pub async fn sweep(app: &App, older_than: SignedDuration, dry_run: bool) -> Resu
     let objects = if dry_run { app.store.leftovers(before).await? } else { app.store.sweep(before).await? };
     let (files, bytes) = push::clear_scratch(app, before, !dry_run).await?;
     let swept = Swept {
-        objects: objects.objects,
-        object_bytes: objects.object_bytes,
         temporary_files: objects.temporary_files + files,
         temporary_bytes: objects.temporary_bytes + bytes,
+        ..Swept::from(objects)
     };
-    if !dry_run && !swept.is_empty() {
+    if !dry_run {
+        tell(&swept);
+    }
+    Ok(swept)
+}
+
+/// Removes from object storage what [`sweep`] would: for one node to do on behalf of all.
+pub(crate) async fn sweep_objects(app: &App, older_than: SignedDuration) -> Result<()> {
+    tell(&app.store.sweep(before(app, older_than)?).await?.into());
+    Ok(())
+}
+
+/// Removes from this node's scratch folder what [`sweep`] would.
+pub async fn clear_scratch(app: &App, older_than: SignedDuration) -> Result<()> {
+    let (temporary_files, temporary_bytes) = push::clear_scratch(app, before(app, older_than)?, true).await?;
+    tell(&Swept { temporary_files, temporary_bytes, ..Swept::default() });
+    Ok(())
+}
+
+impl From<Leftovers> for Swept {
+    fn from(objects: Leftovers) -> Self {
+        let Leftovers { objects, object_bytes, temporary_files, temporary_bytes } = objects;
+        Self { objects, object_bytes, temporary_files, temporary_bytes }
+    }
+}
+
+fn tell(swept: &Swept) {
+    if !swept.is_empty() {
         metrics::counter!("skaas_storage_swept_bytes_total").increment(swept.bytes());
         tracing::info!(
             event = "storage_swept",
@@ -57,7 +84,6 @@ pub async fn sweep(app: &App, older_than: SignedDuration, dry_run: bool) -> Resu
             bytes = swept.bytes()
         );
     }
-    Ok(swept)
 }
 
 fn before(app: &App, older_than: SignedDuration) -> Result<Timestamp> {

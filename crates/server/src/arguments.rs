@@ -37,6 +37,10 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  skaas-server serve --data ./skaas-data\n  \
         skaas-server serve --listen 127.0.0.1:0 --port-file ./port")]
     Serve(Serve),
+    /// Run queued work until SIGTERM or Ctrl-C, without serving; works beside any number of servers
+    #[command(after_help = "Examples:\n  skaas-server worker --data ./skaas-data\n  \
+        DATABASE_URL=postgresql://skaas@localhost/skaas skaas-server worker")]
+    Worker,
     /// Bring the database up to this version, and stop
     #[command(after_help = "Examples:\n  skaas-server migrate --data ./skaas-data\n  \
         DATABASE_URL=postgresql://skaas@localhost/skaas skaas-server migrate --json")]
@@ -111,6 +115,9 @@ pub(crate) enum Admin {
     /// Grants: add, list, revoke
     #[command(subcommand)]
     Grant(Grant),
+    /// Jobs: list, show, retry, cancel, probe
+    #[command(subcommand)]
+    Job(Job),
     /// Stored content: remove what nothing needs
     #[command(subcommand)]
     Storage(Storage),
@@ -134,6 +141,82 @@ pub(crate) enum Admin {
         Examples:\n  skaas-server admin restamp\n  skaas-server admin restamp --json"
     )]
     Restamp {
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum JobState {
+    Waiting,
+    Running,
+    Dead,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Job {
+    /// List jobs, newest first; a job that is done is deleted
+    #[command(after_help = "Examples:\n  skaas-server admin job list\n  \
+        skaas-server admin job list --state dead --kind mail --json")]
+    List {
+        /// Only jobs in this state
+        #[arg(long, value_enum)]
+        state: Option<JobState>,
+        /// Only jobs of this kind
+        #[arg(long, value_name = "KIND")]
+        kind: Option<String>,
+        /// List at most this many
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        limit: u32,
+        /// Print one JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one job
+    #[command(after_help = "Examples:\n  skaas-server admin job show job_01jbx9m5q0e8w8x3x5v2k7n4rt\n  \
+        skaas-server admin job show job_01jbx9m5q0e8w8x3x5v2k7n4rt --json")]
+    Show {
+        /// Which
+        job: String,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Retry a dead job from the start, or start a waiting one immediately
+    #[command(after_help = "Examples:\n  skaas-server admin job retry job_01jbx9m5q0e8w8x3x5v2k7n4rt\n  \
+        skaas-server admin job retry --dead --kind mail --json")]
+    Retry {
+        /// Which
+        #[arg(required_unless_present = "dead")]
+        job: Option<String>,
+        /// Retry every dead job
+        #[arg(long, conflicts_with = "job")]
+        dead: bool,
+        /// With --dead: only jobs of this kind
+        #[arg(long, value_name = "KIND", requires = "dead")]
+        kind: Option<String>,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Delete a job; one that is running is stopped within seconds, and what it did so far stays done
+    #[command(after_help = "Examples:\n  skaas-server admin job cancel job_01jbx9m5q0e8w8x3x5v2k7n4rt\n  \
+        skaas-server admin job cancel job_01jbx9m5q0e8w8x3x5v2k7n4rt --json")]
+    Cancel {
+        /// Which
+        job: String,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Add jobs that do nothing; they disappear from the list once a worker has run them
+    #[command(after_help = "Examples:\n  skaas-server admin job probe\n  \
+        skaas-server admin job probe --count 1000 --json")]
+    Probe {
+        /// How many
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        count: u32,
         /// Print one JSON object
         #[arg(long)]
         json: bool,

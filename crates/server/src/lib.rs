@@ -29,6 +29,7 @@ mod third_parties;
 mod until;
 mod watch;
 mod web;
+mod worker;
 
 pub use client_address::{InvalidProxies, TrustedProxies};
 pub use listener::{Answers, Patience, Terms, serve as listen};
@@ -57,6 +58,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<()> {
     let place = arguments.place;
     match arguments.command {
         Command::Serve(options) => serve::run(&place, &options).await,
+        Command::Worker => worker::run(&place).await,
         Command::Migrate { json } => installation::migrate(&place, json).await,
         Command::Admin(command) => admin::run(&place, command).await,
         Command::Demo(options) => demo::run(&place, &options).await,

@@ -3,8 +3,8 @@
 use std::{net::SocketAddr, path::Path, time::Duration};
 
 use anyhow::Context as _;
-use skaas_app::{App, causes, publication::render_all, quiet::Quiet, storage, third_parties::mail_settled};
-use tokio::net::TcpListener;
+use skaas_app::{App, causes, jobs, publication::render_all, quiet::Quiet, storage};
+use tokio::{net::TcpListener, sync::oneshot};
 
 use crate::{
     arguments::{Place, Serve},
@@ -13,12 +13,12 @@ use crate::{
     listener::{Patience, Terms, serve},
     router::{RouterParts, router},
     signals::told_to_stop,
-    telemetry,
+    telemetry, worker,
 };
 
 /// How often what can wait is done: writing down when tokens were last used.
 const TIDY_EVERY: Duration = Duration::from_secs(30);
-/// How often what ended long ago is forgotten.
+/// How often this node's scratch folder is cleared.
 const CLEAN_EVERY: Duration = Duration::from_hours(1);
 /// How long a connection may think before it sends the head of a request.
 const HEAD_PATIENCE: Duration = Duration::from_mins(1);
@@ -52,7 +52,8 @@ pub(crate) async fn run(place: &Place, options: &Serve) -> anyhow::Result<()> {
     }
     tracing::info!(event = "serving", address = %address, public_url = %app.voice().public_url);
     let tidying = tokio::spawn(tidy(app.clone()));
-    let sweeping = tokio::spawn(sweep(app.clone()));
+    let clearing = tokio::spawn(clear_scratch(app.clone()));
+    let working = settings.jobs.in_serve.then(|| start_worker(&app, worker::terms(&settings)));
     let patience =
         Patience { head: HEAD_PATIENCE, stall, grace: Duration::from_secs(settings.grace_seconds) };
     make_room_for_files(u64::from(settings.limits.connections));
@@ -64,9 +65,11 @@ pub(crate) async fn run(place: &Place, options: &Serve) -> anyhow::Result<()> {
     };
     let finished = serve(listener, router, terms, stop).await;
     tidying.abort();
-    sweeping.abort();
-    if tokio::time::timeout(patience.grace, mail_settled(&app)).await.is_err() {
-        tracing::warn!(event = "mail_abandoned");
+    clearing.abort();
+    if let Some((stop, worker)) = working {
+        // Both fail only if the worker has ended.
+        let _ = stop.send(());
+        let _ = worker.await;
     }
     if let Err(error) = app.tidy().await {
         tracing::warn!(event = "tidy_failed", reason = %error);
@@ -119,20 +122,27 @@ fn write_port(file: &Path, port: u16) -> anyhow::Result<()> {
         .with_context(|| format!("cannot write the port to {}", file.display()))
 }
 
+/// Starts the worker of this process; it stops when it is told to.
+fn start_worker(app: &App, terms: jobs::Terms) -> (oneshot::Sender<()>, tokio::task::JoinHandle<()>) {
+    let (stop, told) = oneshot::channel::<()>();
+    let worker = jobs::Worker::new(app, terms);
+    let stopped = async {
+        // A dropped sender stops it as well.
+        drop(told.await);
+    };
+    (stop, tokio::spawn(worker.run(stopped)))
+}
+
 async fn tidy(app: App) {
     let mut often = tokio::time::interval(TIDY_EVERY);
-    let mut seldom = tokio::time::interval(CLEAN_EVERY);
     let failures = Quiet::default();
     loop {
-        let outcome = tokio::select! {
-            _ = often.tick() => {
-                // So that the log and the metrics know even where nobody asks /readyz.
-                skaas_app::health::ready(&app).await;
-                app.tidy().await
-            }
-            _ = seldom.tick() => app.clean().await,
-        };
-        if let Err(error) = outcome
+        often.tick().await;
+        // So that the log and the metrics know even where nobody asks /readyz.
+        skaas_app::health::ready(&app).await;
+        let tidied = app.tidy().await;
+        let measured = jobs::measure(&app).await;
+        if let Err(error) = tidied.and(measured)
             && let Some(more) = failures.say(tokio::time::Instant::now())
         {
             tracing::warn!(event = "tidy_failed", reason = %causes(&error), more);
@@ -140,13 +150,13 @@ async fn tidy(app: App) {
     }
 }
 
-/// Removes what failed and killed pushes left in storage. Beside [`tidy`], since it lists all objects.
-async fn sweep(app: App) {
+/// Removes what killed pushes left in this node's scratch folder. Object storage is swept by a scheduled job.
+async fn clear_scratch(app: App) {
     let mut hourly = tokio::time::interval(CLEAN_EVERY);
     loop {
         hourly.tick().await;
-        if let Err(error) = storage::sweep(&app, storage::SAFE_AGE, false).await {
-            tracing::warn!(event = "sweep_failed", reason = %causes(&error));
+        if let Err(error) = storage::clear_scratch(&app, storage::SAFE_AGE).await {
+            tracing::warn!(event = "scratch_not_cleared", reason = %causes(&error));
         }
     }
 }

@@ -73,6 +73,11 @@ fn describe_operations() {
         "Requests to object storage by kind and outcome"
     );
     metrics::describe_histogram!("skaas_storage_seconds", "Seconds of a request to object storage");
+    metrics::describe_gauge!("skaas_jobs", "Jobs by state: waiting, running, dead");
+    metrics::describe_gauge!("skaas_jobs_oldest_seconds", "Seconds that the oldest job has been due");
+    metrics::describe_gauge!("skaas_jobs_running", "Jobs that this process runs, by kind");
+    metrics::describe_counter!("skaas_jobs_ended_total", "Attempts by kind and outcome: done, failed, dead");
+    metrics::describe_histogram!("skaas_job_seconds", "Seconds of an attempt by kind");
     metrics::describe_counter!("skaas_redis_requests_total", "Questions to Redis by outcome");
     metrics::describe_histogram!("skaas_redis_seconds", "Seconds of a question to Redis");
 }

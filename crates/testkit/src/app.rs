@@ -22,16 +22,18 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use rand::{SeedableRng as _, rngs::StdRng};
 use skaas_app::{
     App, AppConfig, Limits, Parts, Rate, Store, ThirdParties, Voice,
+    jobs::{Terms, Worker},
     outbound::{
         Egress, Http,
         github::{Github, GithubConfig},
-        mail::{Folder, Mailer},
+        mail::{Folder, Mailer, Sender, Smtp, SmtpConfig},
         oidc::{Provider, ProviderConfig},
     },
     publication,
@@ -44,7 +46,7 @@ use skaas_domain::{
     master_key::{Keyring, MasterKey},
 };
 use skaas_server::TrustedProxies;
-pub use skaas_store::testing::{TestDatabase, redis_url, run_sql};
+pub use skaas_store::testing::{TestDatabase, redis_url, run_sql, text_of};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -59,6 +61,7 @@ pub use site::Site;
 pub use source::{Pushed, Source};
 
 use crate::log::Log;
+use crate::mail_server::MailServer;
 use person::Account;
 
 /// The first moment of every story.
@@ -219,6 +222,18 @@ impl TestApp {
         )
     }
 
+    /// One more node that hands mail to a server, and gives it 200 ms for each.
+    pub fn node_with_mail_server(&self, server: &MailServer) -> Arc<Node> {
+        let mut config: SmtpConfig = server.url().parse().expect("an address");
+        config.patience = Duration::from_millis(200);
+        let smtp = self.run(async { Smtp::new(&config, sender()).expect("no certificates to read") });
+        let mailer = Some(Mailer::Smtp(smtp));
+        let node = self.node_with(PUBLIC_URL, ThirdParties { mailer, ..ThirdParties::default() });
+        // Its pool of connections can be dropped in a runtime only, and ours ends first.
+        std::mem::forget(Arc::clone(&node));
+        node
+    }
+
     fn node_with(&self, public_url: &str, third_parties: ThirdParties) -> Arc<Node> {
         self.start(public_url, third_parties, Fitting::default())
     }
@@ -238,8 +253,7 @@ impl TestApp {
 
     /// Mail into a folder; nobody vouches for anybody.
     fn third_parties(&self) -> ThirdParties {
-        let sender = "skaas <skaas@skaas.test>".parse().expect("a constant");
-        let mailer = Some(Mailer::Folder(Folder::new(self.mail_folder(), sender)));
+        let mailer = Some(Mailer::Folder(Folder::new(self.mail_folder(), sender())));
         ThirdParties { mailer, ..ThirdParties::default() }
     }
 
@@ -276,6 +290,20 @@ impl TestApp {
         for node in nodes.iter().filter(|node| node.runs()) {
             self.run(node.app().tidy()).expect("a node can tidy");
         }
+    }
+
+    /// A worker does every job that is due.
+    pub fn works(&self) {
+        let node = self.node();
+        self.run(Worker::new(node.app(), Terms::default()).drain()).expect("a worker can work");
+    }
+
+    /// A worker does what is scheduled, and every other job that is due.
+    pub fn keeps_house(&self) {
+        let node = self.node();
+        let mut worker = Worker::new(node.app(), Terms::default());
+        self.run(worker.schedule()).expect("a worker can look at the schedule");
+        self.run(worker.drain()).expect("a worker can work");
     }
 
     /// What the nodes logged.
@@ -348,6 +376,11 @@ impl TestApp {
     fn bases(&self) -> Vec<String> {
         self.bases.lock().expect("nobody panics while remembering").clone()
     }
+}
+
+/// Who mail comes from.
+fn sender() -> Sender {
+    "skaas <skaas@skaas.test>".parse().expect("a constant")
 }
 
 /// Two threads, as the machines have that this runs on; every one of them reports to the story's own log

@@ -6,6 +6,7 @@ pub mod folder;
 pub mod git;
 pub mod git_backend;
 pub mod log;
+pub mod mail_server;
 pub mod model;
 pub mod noise;
 pub mod pack;

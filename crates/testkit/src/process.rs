@@ -127,6 +127,17 @@ impl Installation {
         made["token"].as_str().unwrap_or_else(|| panic!("no token in {made}")).to_owned()
     }
 
+    /// Starts `worker`, and doesn't wait until it is at work.
+    ///
+    /// # Panics
+    /// If it can't be started.
+    pub fn worker(&self) -> Worker {
+        fs::create_dir_all(&self.data).expect("the data folder can be made");
+        let mut command = self.command();
+        command.arg("worker").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Worker(command.spawn().unwrap_or_else(|error| panic!("{}: {error}", self.binary.display())))
+    }
+
     /// Starts `serve` on a free loopback port and waits until it says that it is ready.
     ///
     /// # Panics
@@ -161,6 +172,23 @@ impl Installation {
         let mut server = Server { child, port: 0, log, installation: self.clone(), _folder: folder };
         server.port = server.await_port(&port_file);
         server
+    }
+}
+
+/// A running `skaas-server worker`; dropped, it is killed.
+#[derive(Debug)]
+pub struct Worker(Child);
+
+impl Worker {
+    /// Kills it as a power cut would.
+    pub fn kill(self) {}
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // Both fail only for a process that has already ended.
+        drop(self.0.kill());
+        drop(self.0.wait());
     }
 }
 

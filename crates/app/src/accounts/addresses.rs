@@ -3,24 +3,26 @@
 use jiff::SignedDuration;
 use skaas_domain::{
     device::Place,
-    id::CodeId,
     secret::{Secret, SecretKind},
     user::{User, check_email},
 };
-use skaas_outbound::mail::Message;
 use skaas_store::{
     Conflict, StoreError, Tx,
     budgets::{self, Budget, Spent},
-    codes::{self, Code, CodeKind},
+    codes::{self, CodeKind},
     users,
 };
 
-use super::{Rejected, address, mails, spend};
+use super::{
+    Rejected, address,
+    mails::{self, Changed, Mail},
+    spend,
+};
 use crate::{
     app::App,
     error::{Error, Result},
+    jobs::{self, Order},
     sessions::SignedIn,
-    third_parties::post,
 };
 
 /// How long a mailed link works that confirms an address.
@@ -35,18 +37,6 @@ const MAILS_FROM_TO: Budget =
 /// Mails that ask one mailbox something, from anywhere: nobody floods it by way of us.
 const MAILS_TO: Budget = Budget { name: "mail_recipient", limit: 15, window: SignedDuration::from_hours(1) };
 
-/// A letter to be posted once what it speaks of is committed.
-pub(super) struct Ready {
-    user: User,
-    message: Message,
-}
-
-impl Ready {
-    pub(super) fn post(self, app: &App) {
-        post(app, self.user.id, self.message);
-    }
-}
-
 /// What became of a request to change the address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChangeOfAddress {
@@ -56,39 +46,16 @@ pub enum ChangeOfAddress {
     Same,
 }
 
-/// A new link for `user`, to be mailed to `to` and to work for so long.
-pub(super) async fn mailed_link(
-    app: &App,
-    tx: &mut Tx,
-    kind: CodeKind,
-    user: &User,
-    to: &str,
-    works_for: SignedDuration,
-) -> Result<Secret> {
-    let now = app.now();
-    let (secret, id) = app.with_rng(|rng| (Secret::generate(SecretKind::Link, rng), CodeId::new(now, rng)));
-    let code = Code {
-        id,
-        kind,
-        user: user.id,
-        sent_to: to.to_owned(),
-        created_at: now,
-        expires_at: now.saturating_add(works_for).unwrap_or(now),
-        used_at: None,
-    };
-    codes::add(tx, &code, &secret.hash()).await?;
-    Ok(secret)
-}
-
-/// Prepares what asks the owner of `to` whether it is theirs: a link, or, where it is another account's, a
+/// Adds a mail that asks the owner of `to` whether it is theirs: with a link or, if it is another account's, with a
 /// word to that account's owner. The person who typed it sees no difference.
-pub(super) async fn ask(app: &App, tx: &mut Tx, user: &User, to: &str) -> Result<Ready> {
-    let secret = mailed_link(app, tx, CodeKind::Verify, user, to, CONFIRMABLE).await?;
-    let message = match users::find_by_email(tx, to).await? {
-        Some(owner) if owner.id != user.id => mails::already_taken(app, to, &owner.username),
-        _ => mails::confirm(app, to, &user.username, &secret),
+pub(super) async fn ask(app: &App, tx: &mut Tx, user: &User, to: &str) -> Result<()> {
+    let code = mails::add_link(app, tx, CodeKind::Verify, user, to, CONFIRMABLE).await?;
+    let (mail, about) = match users::find_by_email(tx, to).await? {
+        Some(owner) if owner.id != user.id => (Mail::AlreadyTaken { owner: owner.id }, owner.id),
+        _ => (Mail::Link { code }, user.id),
     };
-    Ok(Ready { user: user.clone(), message })
+    jobs::add(app, tx, &mail, &Order::about(about)).await?;
+    Ok(())
 }
 
 /// Counts one more mail to this mailbox on behalf of somebody at `place`; [`Spent::Exhausted`] if it is one too many.
@@ -133,9 +100,8 @@ pub async fn change_address(
     if confirmed && address(&who.user).is_some_and(|now| now.to_lowercase() == email.to_lowercase()) {
         return Ok(ChangeOfAddress::Same);
     }
-    let letter = ask(app, &mut tx, &who.user, &email).await?;
+    ask(app, &mut tx, &who.user, &email).await?;
     tx.commit().await?;
-    letter.post(app);
     Ok(ChangeOfAddress::Asked)
 }
 
@@ -180,10 +146,10 @@ pub async fn confirm_address(app: &App, code: &str) -> Result<User> {
         other => other.into(),
     })?;
     codes::end_all(&mut tx, before.id, now).await?;
-    tx.commit().await?;
-    if let Some(old) = address(&before).filter(|old| old.to_lowercase() != code.sent_to.to_lowercase()) {
-        post(app, before.id, mails::changed(app, old, &before.username, "The email address"));
+    if before.email.to_lowercase() != code.sent_to.to_lowercase() {
+        mails::tell_changed(app, &mut tx, &before, Changed::Address).await?;
     }
+    tx.commit().await?;
     tracing::info!(event = "address_confirmed", user_id = %before.id);
     Ok(before)
 }

@@ -1,10 +1,205 @@
 //! The emails that people get. They contain no text of a stranger's beyond a username, so that nobody can use
 //! our mail to send a message.
+//!
+//! Each is a job, added in the transaction of the change that it tells of. A waiting one holds no secret: every attempt
+//! makes the link that it mails, so neither a stolen database nor a backup opens an account.
 
-use skaas_domain::secret::Secret;
+use std::error::Error as _;
+
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+use skaas_domain::{
+    id::{CodeId, UserId},
+    secret::{Secret, SecretKind},
+    user::User,
+};
 use skaas_outbound::mail::Message;
+use skaas_store::{
+    Tx,
+    codes::{self, Code, CodeKind},
+    users,
+};
 
-use crate::app::App;
+use super::{RESETTABLE, address};
+use crate::{
+    app::App,
+    error::Result,
+    jobs::{self, Attempt, Failure, Job, Order, Spec},
+};
+
+/// A mail that is to be sent.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "mail", rename_all = "snake_case")]
+pub(crate) enum Mail {
+    /// A link, to the address that it is for: to confirm the address, or to choose a password.
+    Link {
+        /// The link whose purpose and expiry it has.
+        code: CodeId,
+    },
+    /// To an address that already has an account, when someone enters it for another one.
+    AlreadyTaken {
+        /// The account.
+        owner: UserId,
+    },
+    /// After a change that the owner should know about.
+    Changed {
+        /// Whose account was changed.
+        user: UserId,
+        /// The address that the account had.
+        to: String,
+        /// What was changed.
+        what: Changed,
+    },
+}
+
+/// What of an account was changed.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Changed {
+    /// The password.
+    Password,
+    /// The email address.
+    Address,
+}
+
+impl Job for Mail {
+    /// Attempts go on for about a day.
+    const SPEC: Spec = Spec { priority: 10, max_attempts: 70, ..Spec::new("mail") };
+
+    async fn run(self, app: App, attempt: Attempt) -> Result<(), Failure> {
+        let Some(mailer) = &app.third_parties.mailer else {
+            return Err(Failure::Again("this process has no way to send mail".to_owned()));
+        };
+        let Some(message) = self.write(&app).await? else {
+            tracing::info!(event = "mail_not_needed", job_id = %attempt.job());
+            return Ok(());
+        };
+        match mailer.send(&message, attempt.created_at, attempt.job().bits()).await {
+            Ok(()) => {
+                tracing::info!(event = "mail_sent", job_id = %attempt.job());
+                Ok(())
+            }
+            Err(error) => {
+                let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+                let why = format!("{error}{cause}");
+                Err(if error.is_transient() { Failure::Again(why) } else { Failure::Final(why) })
+            }
+        }
+    }
+}
+
+impl Mail {
+    /// The mail as it is sent; `None` if it has become pointless.
+    async fn write(self, app: &App) -> Result<Option<Message>> {
+        match self {
+            Self::Link { code } => link_mail(app, code).await,
+            Self::AlreadyTaken { owner } => {
+                let owner = find(app, owner).await?;
+                Ok(owner.and_then(|owner| Some(already_taken(app, address(&owner)?, &owner.username))))
+            }
+            Self::Changed { user, to, what } => {
+                let user = find(app, user).await?;
+                Ok(user.map(|user| changed(app, &to, &user.username, what)))
+            }
+        }
+    }
+}
+
+async fn find(app: &App, user: UserId) -> Result<Option<User>> {
+    Ok(users::find_by_id(&mut app.store.read().await?, user).await?)
+}
+
+/// The mail with a new link like `code`, if that still works.
+async fn link_mail(app: &App, code: CodeId) -> Result<Option<Message>> {
+    let now = app.now();
+    let mut tx = app.store.begin().await?;
+    let Some(code) = codes::find_by_id(&mut tx, code, now).await? else { return Ok(None) };
+    let Some(user) = users::find_by_id(&mut tx, code.user).await? else { return Ok(None) };
+    let (secret, id) = app.with_rng(|rng| (Secret::generate(SecretKind::Link, rng), CodeId::new(now, rng)));
+    if !codes::add_twin(&mut tx, &code, id, &secret.hash(), now).await? {
+        return Ok(None);
+    }
+    tx.commit().await?;
+    let write = match code.kind {
+        CodeKind::Verify => confirm,
+        CodeKind::Reset => reset,
+    };
+    Ok(Some(write(app, &code.sent_to, &user.username, &secret)))
+}
+
+/// Adds a link to be mailed to `to`, and the mail. Earlier links of the same kind stop working.
+pub(super) async fn send_link(
+    app: &App,
+    tx: &mut Tx,
+    kind: CodeKind,
+    user: &User,
+    to: &str,
+    works_for: SignedDuration,
+) -> Result<()> {
+    let code = add_link(app, tx, kind, user, to, works_for).await?;
+    jobs::add(app, tx, &Mail::Link { code }, &Order::about(user.id)).await?;
+    Ok(())
+}
+
+/// Adds a link that nobody has yet: its secret is made anew for each attempt to mail it.
+pub(super) async fn add_link(
+    app: &App,
+    tx: &mut Tx,
+    kind: CodeKind,
+    user: &User,
+    to: &str,
+    works_for: SignedDuration,
+) -> Result<CodeId> {
+    let now = app.now();
+    let (secret, id) = app.with_rng(|rng| (Secret::generate(SecretKind::Link, rng), CodeId::new(now, rng)));
+    let code = Code {
+        id,
+        kind,
+        user: user.id,
+        sent_to: to.to_owned(),
+        created_at: now,
+        expires_at: now.saturating_add(works_for).unwrap_or(now),
+        used_at: None,
+    };
+    codes::add(tx, &code, &secret.hash()).await?;
+    Ok(id)
+}
+
+/// Adds a mail to the owner of an account that was changed, if they have an address.
+pub(super) async fn tell_changed(app: &App, tx: &mut Tx, user: &User, what: Changed) -> Result<()> {
+    let Some(to) = address(user) else { return Ok(()) };
+    let mail = Mail::Changed { user: user.id, to: to.to_owned(), what };
+    jobs::add(app, tx, &mail, &Order::about(user.id)).await?;
+    Ok(())
+}
+
+/// Someone asked to reset the password of the account with an address. Whether there is one is looked up here, so that
+/// no answer's time tells.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct ResetRequest {
+    email: String,
+}
+
+impl ResetRequest {
+    pub(super) fn new(email: &str) -> Self {
+        Self { email: email.to_owned() }
+    }
+}
+
+impl Job for ResetRequest {
+    const SPEC: Spec = Spec { priority: 10, ..Spec::new("password_reset") };
+
+    async fn run(self, app: App, attempt: Attempt) -> Result<(), Failure> {
+        let mut tx = app.store.begin().await?;
+        let user = users::find_by_email(&mut tx, &self.email).await?;
+        if let Some((user, to)) = user.as_ref().and_then(|user| Some((user, address(user)?))) {
+            send_link(&app, &mut tx, CodeKind::Reset, user, to, RESETTABLE).await?;
+        }
+        // A second link would end the first.
+        attempt.finish(&mut tx).await?;
+        Ok(tx.commit().await?)
+    }
+}
 
 /// An email with at most one link.
 struct Letter<'a> {
@@ -46,7 +241,7 @@ fn link(app: &App, path: &str, secret: &Secret) -> String {
 }
 
 /// To an address that someone entered as theirs.
-pub(super) fn confirm(app: &App, to: &str, username: &str, secret: &Secret) -> Message {
+fn confirm(app: &App, to: &str, username: &str, secret: &Secret) -> Message {
     let here = &app.voice().public_url;
     Letter {
         to,
@@ -62,7 +257,7 @@ pub(super) fn confirm(app: &App, to: &str, username: &str, secret: &Secret) -> M
 }
 
 /// To an address that already has an account, when someone enters it for another one.
-pub(super) fn already_taken(app: &App, to: &str, owner: &str) -> Message {
+fn already_taken(app: &App, to: &str, owner: &str) -> Message {
     let here = &app.voice().public_url;
     Letter {
         to,
@@ -79,7 +274,7 @@ pub(super) fn already_taken(app: &App, to: &str, owner: &str) -> Message {
 }
 
 /// To someone who forgot their password.
-pub(super) fn reset(app: &App, to: &str, username: &str, secret: &Secret) -> Message {
+fn reset(app: &App, to: &str, username: &str, secret: &Secret) -> Message {
     let here = &app.voice().public_url;
     Letter {
         to,
@@ -95,8 +290,12 @@ pub(super) fn reset(app: &App, to: &str, username: &str, secret: &Secret) -> Mes
 }
 
 /// After a change that the owner should know about.
-pub(super) fn changed(app: &App, to: &str, username: &str, what: &str) -> Message {
+fn changed(app: &App, to: &str, username: &str, what: Changed) -> Message {
     let here = &app.voice().public_url;
+    let what = match what {
+        Changed::Password => "The password",
+        Changed::Address => "The email address",
+    };
     Letter {
         to,
         subject: "Your account was changed".into(),

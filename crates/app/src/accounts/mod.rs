@@ -15,6 +15,7 @@ mod sign_up;
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use skaas_domain::{id::UserId, password::WeakPassword, user::User};
 use skaas_store::{
     StoreError,
@@ -26,11 +27,15 @@ use crate::{app::App, error::Error};
 pub use access::{Access, Ended, OtherAccess, sign_out_everywhere};
 pub use addresses::{ChangeOfAddress, Confirmation, change_address, confirm_address, unconfirmed_address};
 pub(crate) use hashing::{Hashing, matches as password_matches};
+pub(crate) use mails::{Mail, ResetRequest};
 pub use overview::{Overview, delete, overview};
 pub(crate) use password::is_still;
 pub use password::{NewPassword, Resettable, ask_reset, change_password, reset_password, reset_works};
 pub(crate) use sign_up::new_user;
 pub use sign_up::{SignUp, SignedUp, sign_up};
+
+/// How long a mailed link works that chooses a new password.
+const RESETTABLE: SignedDuration = SignedDuration::from_hours(1);
 
 /// Where placeholders live: a domain that can have no mail (RFC 2606).
 const UNCONFIRMED: &str = "unconfirmed.invalid";

@@ -17,19 +17,19 @@ use skaas_store::{
 };
 
 use super::{
-    Access, OtherAccess, Rejected, access, address,
-    addresses::{mailed_link, stale_link},
-    hashing, mails, spend,
+    Access, OtherAccess, Rejected, access,
+    addresses::stale_link,
+    hashing,
+    mails::{self, Changed, ResetRequest},
+    spend,
 };
 use crate::{
     app::App,
     error::Result,
+    jobs::{self, Order},
     sessions::{self, Opened, SignedIn, Visitor},
-    third_parties::{beside, post},
 };
 
-/// How long a mailed link works that chooses a new password.
-const RESETTABLE: SignedDuration = SignedDuration::from_hours(1);
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 /// Resets that may be asked for one account, and from one network address.
 const RESETS_OF_ACCOUNT: Budget = Budget { name: "reset_account", limit: 5, window: HOUR };
@@ -46,21 +46,9 @@ pub async fn ask_reset(app: &App, email: &str, place: &Place) -> Result<(), Reje
     let email = check_email(email).map_err(|error| Rejected::field("email", &error))?;
     let tries = [(&RESETS_FROM_ADDRESS, place.network()), (&RESETS_OF_ACCOUNT, email.to_lowercase())];
     spend(app, &tries).await?;
-    beside(app, |app| async move {
-        if let Err(error) = mail_reset(&app, &email).await {
-            tracing::warn!(event = "reset_not_mailed", reason = %error);
-        }
-    });
-    Ok(())
-}
-
-async fn mail_reset(app: &App, email: &str) -> Result<()> {
     let mut tx = app.store.begin().await?;
-    let Some(user) = users::find_by_email(&mut tx, email).await? else { return Ok(()) };
-    let Some(to) = address(&user) else { return Ok(()) };
-    let secret = mailed_link(app, &mut tx, CodeKind::Reset, &user, to, RESETTABLE).await?;
+    jobs::add(app, &mut tx, &ResetRequest::new(&email), &Order::default()).await?;
     tx.commit().await?;
-    post(app, user.id, mails::reset(app, to, &user.username, &secret));
     Ok(())
 }
 
@@ -121,8 +109,8 @@ pub async fn reset_password(
     users::verify_email(&mut tx, code.user, &code.sent_to, now).await?;
     let ended = access::end(&mut tx, code.user, new.other, now).await?;
     known_browsers::put(&mut tx, code.user, &browser.hash(), now).await?;
+    mails::tell_changed(app, &mut tx, &user, Changed::Password).await?;
     tx.commit().await?;
-    tell(app, &user);
     tracing::info!(
         event = "password_reset",
         user_id = %user.id,
@@ -157,8 +145,8 @@ pub async fn change_password(
     passwords::set(&mut tx, user, &hash, now).await?;
     let ended = access::end(&mut tx, user, new.other, now).await?;
     let opened = sessions::open(app, &mut tx, user, visitor).await?;
+    mails::tell_changed(app, &mut tx, &who.user, Changed::Password).await?;
     tx.commit().await?;
-    tell(app, &who.user);
     tracing::info!(
         event = "password_changed",
         user_id = %user,
@@ -223,10 +211,4 @@ pub(crate) async fn is_still(tx: &mut Tx, user: UserId, hash: Option<&str>) -> R
     // Whoever changes it waits here, or has done so.
     tx.bump_user(user).await?;
     Ok(passwords::find(tx, user).await?.map(|record| record.hash).as_deref() == hash)
-}
-
-fn tell(app: &App, user: &User) {
-    if let Some(to) = address(user) {
-        post(app, user.id, mails::changed(app, to, &user.username, "The password"));
-    }
 }

@@ -61,16 +61,15 @@ pub async fn sign_up(app: &App, input: &SignUp, visitor: Visitor<'_>) -> Result<
     let mut tx = app.store.begin().await?;
     let user = new_user(app, &mut tx, username, None).await?;
     passwords::set(&mut tx, user.id, &hash, app.now()).await?;
-    let letter = addresses::ask(app, &mut tx, &user, &email).await?;
-    let spent = addresses::spend_mail(app, &mut tx, &email, place).await?;
+    // Without mail the account is created all the same: otherwise a stranger who floods a mailbox would also keep its
+    // owner from signing up.
+    let is_mailed = matches!(addresses::spend_mail(app, &mut tx, &email, place).await?, Spent::Left(_));
+    if is_mailed {
+        addresses::ask(app, &mut tx, &user, &email).await?;
+    }
     let opened = sessions::open(app, &mut tx, user.id, visitor).await?;
     tx.commit().await?;
-    let is_mailed = matches!(spent, Spent::Left(_));
-    // An account is created all the same: otherwise a stranger who floods a mailbox would also keep its owner from
-    // signing up.
-    if is_mailed {
-        letter.post(app);
-    } else {
+    if !is_mailed {
         tracing::warn!(event = "mailbox_spared", user_id = %user.id);
     }
     tracing::info!(event = "signed_up", user_id = %user.id);

@@ -43,8 +43,8 @@ impl Folder {
 
     pub(super) async fn send(&self, message: &Message, now: Timestamp, id: u128) -> Result<()> {
         let bytes = self.sender.write(message, now, id)?.formatted();
-        // Names sort by time.
-        let name = format!("{}-{:08x}.eml", now.strftime("%Y%m%dT%H%M%SZ"), id >> 96);
+        // Names sort by time. A mail that is sent again replaces itself.
+        let name = format!("{}-{:016x}.eml", now.strftime("%Y%m%dT%H%M%SZ"), id & u128::from(u64::MAX));
         let (folder, file) = (self.path.clone(), self.path.join(name));
         let written = {
             let file = file.clone();
@@ -69,7 +69,8 @@ fn write(folder: &Path, file: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut making = std::fs::DirBuilder::new();
     let mut opening = std::fs::OpenOptions::new();
     making.recursive(true);
-    opening.write(true).create_new(true);
+    // What a killed process left of it is overwritten.
+    opening.write(true).create(true).truncate(true);
     #[cfg(unix)]
     {
         use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -98,10 +99,12 @@ mod tests {
             text: "https://skaas.example/verify".into(),
             html: "<a href=\"https://skaas.example/verify\">verify</a>".into(),
         };
-        folder.send(&message, "2026-11-20T12:00:00Z".parse().unwrap(), u128::MAX).await.unwrap();
+        for _ in 0..2 {
+            folder.send(&message, "2026-11-20T12:00:00Z".parse().unwrap(), u128::MAX).await.unwrap();
+        }
         let files: Vec<_> =
             std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().path()).collect();
-        assert_eq!(files, [folder.path().join("20261120T120000Z-ffffffff.eml")]);
+        assert_eq!(files, [folder.path().join("20261120T120000Z-ffffffffffffffff.eml")]);
         let text = std::fs::read_to_string(&files[0]).unwrap();
         assert!(
             text.contains("To: ann@example.com") && text.contains("https://skaas.example/verify"),

@@ -12,7 +12,6 @@ pub use message::{Message, Sender};
 pub use smtp::{Security, Smtp, SmtpConfig};
 
 use jiff::Timestamp;
-use rand::RngCore;
 
 use crate::error::Result;
 
@@ -36,22 +35,15 @@ impl Mailer {
         }
     }
 
-    /// Sends `message`. `now` becomes its date, `rng` its id. Answers once the server or the disk has it.
+    /// Sends `message`, dated `date`. `id` becomes its Message-ID: a mail that is sent again with the same `id` is the
+    /// same mail to whoever receives both. Returns once the server or the disk has it.
     ///
     /// # Errors
-    /// [`Error::Mail`](crate::Error::Mail), which says whether a later try may help.
-    pub async fn send(
-        &self,
-        message: &Message,
-        now: Timestamp,
-        rng: &mut (dyn RngCore + Send),
-    ) -> Result<()> {
-        let mut id = [0; 16];
-        rng.fill_bytes(&mut id);
-        let id = u128::from_be_bytes(id);
+    /// [`Error::Mail`](crate::Error::Mail), which says whether a later attempt may help.
+    pub async fn send(&self, message: &Message, date: Timestamp, id: u128) -> Result<()> {
         match self {
-            Self::Smtp(smtp) => smtp.send(message, now, id).await,
-            Self::Folder(folder) => folder.send(message, now, id).await,
+            Self::Smtp(smtp) => smtp.send(message, date, id).await,
+            Self::Folder(folder) => folder.send(message, date, id).await,
         }
     }
 }

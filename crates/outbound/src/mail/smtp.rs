@@ -42,6 +42,8 @@ pub struct SmtpConfig {
     pub credentials: Option<(String, SecretString)>,
     /// More certificate authorities, as PEM, beside the system's.
     pub authorities: Vec<u8>,
+    /// How long it may take to connect, and to hand over a mail.
+    pub patience: Duration,
 }
 
 impl FromStr for SmtpConfig {
@@ -82,6 +84,7 @@ impl FromStr for SmtpConfig {
             security,
             credentials,
             authorities: Vec::new(),
+            patience: Duration::from_secs(30),
         })
     }
 }
@@ -90,6 +93,7 @@ impl FromStr for SmtpConfig {
 pub struct Smtp {
     transport: AsyncSmtpTransport<Tokio1Executor>,
     sender: Sender,
+    patience: Duration,
 }
 
 impl fmt::Debug for Smtp {
@@ -112,17 +116,17 @@ impl Smtp {
         let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&config.host)
             .port(config.port)
             .tls(tls)
-            .timeout(Some(Duration::from_secs(10)));
+            .timeout(Some(config.patience));
         if let Some((user, password)) = &config.credentials {
             builder =
                 builder.credentials(Credentials::new(user.clone(), password.expose_secret().to_owned()));
         }
-        Ok(Self { transport: builder.build(), sender })
+        Ok(Self { transport: builder.build(), sender, patience: config.patience })
     }
 
     /// Connects, protects the connection, signs in, and says nothing more.
     pub(super) async fn check(&self) -> Result<()> {
-        match self.transport.test_connection().await {
+        match self.in_time(self.transport.test_connection()).await? {
             Ok(true) => Ok(()),
             Ok(false) => Err(Error::Mail {
                 reason: "the mail server ended the connection",
@@ -135,16 +139,26 @@ impl Smtp {
 
     pub(super) async fn send(&self, message: &Message, now: Timestamp, id: u128) -> Result<()> {
         let mail = self.sender.write(message, now, id)?;
-        match self.transport.send(mail).await {
+        match self.in_time(self.transport.send(mail)).await? {
             Ok(_) => Ok(()),
             Err(error) => Err(failed(error)),
         }
+    }
+
+    /// Gives a dialogue up that takes too long. The library's own limit is for connecting only: a server that accepts
+    /// a connection and then says nothing would be waited for without end.
+    async fn in_time<T>(&self, dialogue: impl Future<Output = T>) -> Result<T> {
+        tokio::time::timeout(self.patience, dialogue).await.map_err(|_| Error::Mail {
+            reason: "the mail server did not answer in time",
+            transient: true,
+            source: None,
+        })
     }
 }
 
 /// What failed, for the log. Of what the server answered only its code is kept: many repeat the recipient.
 fn failed(error: lettre::transport::smtp::Error) -> Error {
-    let (reason, transient) = (reason(&error), !error.is_permanent() && !error.is_tls());
+    let (reason, transient) = (reason(&error), !error.is_permanent());
     let source = match error.status() {
         // A server that refuses for good says so by a code of 5xx (RFC 5321, section 4.2.1).
         Some(code) => format!("it answered with code {code}").into(),

@@ -1,6 +1,5 @@
 //! Sending mail through a real mail server that insists on STARTTLS and a password.
 
-use rand::{SeedableRng, rngs::StdRng};
 use skaas_outbound::{
     Error,
     mail::{Mailer, Message, Security, Smtp, SmtpConfig},
@@ -26,7 +25,7 @@ fn message(to: &str, text: &str) -> Message {
 }
 
 async fn send(mailer: &Mailer, message: &Message) -> Result<(), Error> {
-    mailer.send(message, real_now(), &mut StdRng::seed_from_u64(31)).await
+    mailer.send(message, real_now(), 31).await
 }
 
 /// Every mail in the server's folder that holds `text`.
@@ -53,6 +52,7 @@ async fn a_mail_arrives_over_tls_as_text_and_as_html() {
         "X-Envelope-To: ann@example.com",
         "X-Tls: yes",
         "From: Skills <skills@skaas.example>",
+        "Message-ID: <0000000000000000000000000000001f@skaas.example>",
         "Auto-Submitted: auto-generated",
         "Content-Type: text/plain; charset=utf-8",
         "Content-Type: text/html; charset=utf-8",

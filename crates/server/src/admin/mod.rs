@@ -1,6 +1,7 @@
 //! `skaas-server admin`: what an operator does by hand, for people and with `--json` for programs. Each command calls
 //! a use case; rules belong there.
 
+mod jobs;
 mod restored;
 mod show;
 mod storage;
@@ -17,7 +18,9 @@ use skaas_domain::{
 };
 
 use crate::{
-    arguments::{Admin, Grant, GrantKind, Interval, Listing, ListingSet, Place, Storage, Token, User, Vault},
+    arguments::{
+        Admin, Grant, GrantKind, Interval, Job, Listing, ListingSet, Place, Storage, Token, User, Vault,
+    },
     installation, output, telemetry,
     until::moment,
 };
@@ -59,6 +62,8 @@ const fn change_of(command: &Admin) -> Option<&'static str> {
         Admin::Grant(Grant::Revoke { .. }) => Some("grant revoke"),
         Admin::Restored { .. } => Some("restored"),
         Admin::Restamp { .. } => Some("restamp"),
+        Admin::Job(Job::Retry { .. }) => Some("job retry"),
+        Admin::Job(Job::Cancel { .. }) => Some("job cancel"),
         Admin::Storage(Storage::Sweep { dry_run: false, .. }) => Some("storage sweep"),
         Admin::Vault(Vault::Rotate { .. }) => Some("vault rotate"),
         Admin::Vault(Vault::Discard { .. }) => Some("vault discard"),
@@ -76,6 +81,7 @@ async fn obey(app: &App, command: Admin) -> anyhow::Result<()> {
         Admin::Grant(command) => grant(app, command).await,
         Admin::Restored { revoke, json } => restored::run(app, revoke, json).await,
         Admin::Restamp { json } => restamp(app, json).await,
+        Admin::Job(command) => jobs::run(app, command).await,
         Admin::Storage(command) => storage::run(app, command).await,
         Admin::Vault(command) => vault::run(app, command).await,
     }

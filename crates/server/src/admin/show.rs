@@ -13,7 +13,7 @@ pub(super) fn moment(at: Timestamp) -> String {
     Timestamp::from_second(at.as_second()).unwrap_or(at).to_string()
 }
 
-fn maybe(at: Option<Timestamp>) -> String {
+pub(super) fn maybe(at: Option<Timestamp>) -> String {
     at.map_or_else(|| "-".into(), moment)
 }
 

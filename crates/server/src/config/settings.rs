@@ -44,6 +44,7 @@ settings! {
         redis: Redis,
         limits: Limits,
         vault: Vault,
+        jobs: Jobs,
         mail: Mail,
         passwords: Passwords,
         egress: Egress,
@@ -188,6 +189,18 @@ settings! {
 }
 
 settings! {
+    /// How queued work is done.
+    "jobs" Jobs {
+        /// Whether `serve` runs queued work itself: mails, cleaning up. Set it to false if `skaas-server worker` does
+        /// so in a separate process.
+        in_serve: bool = true, "SKAAS_JOBS_IN_SERVE", any;
+
+        /// Seconds of silence after which a worker counts as dead and others take over its jobs.
+        lease_seconds: u64 = 30, "SKAAS_JOBS_LEASE_SECONDS", at_least::<1>;
+    }
+}
+
+settings! {
     /// How mail is sent.
     "mail" Mail {
         /// The mail server: `smtp://user:password@mail.example:587` (STARTTLS), `smtps://…` (TLS), `smtp+plain://…`
@@ -264,7 +277,7 @@ settings! {
 }
 
 /// Every table, in the order of `skaas.default.toml`. The identity providers come before the last.
-const TABLES: [&[Key]; 11] = [
+const TABLES: [&[Key]; 12] = [
     Settings::KEYS,
     Server::KEYS,
     Database::KEYS,
@@ -272,6 +285,7 @@ const TABLES: [&[Key]; 11] = [
     Redis::KEYS,
     Limits::KEYS,
     Vault::KEYS,
+    Jobs::KEYS,
     Mail::KEYS,
     Passwords::KEYS,
     Egress::KEYS,
@@ -293,6 +307,7 @@ impl Settings {
         self.redis.check_keys()?;
         self.limits.check_keys()?;
         self.vault.check_keys()?;
+        self.jobs.check_keys()?;
         self.mail.check_keys()?;
         self.passwords.check_keys()?;
         self.egress.check_keys()?;
@@ -309,6 +324,7 @@ impl Settings {
             self.redis.shown(),
             self.limits.shown(),
             self.vault.shown(),
+            self.jobs.shown(),
             self.mail.shown(),
             self.passwords.shown(),
             self.egress.shown(),

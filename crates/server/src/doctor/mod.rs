@@ -10,6 +10,7 @@ mod counting;
 mod data_folder;
 mod database;
 mod git;
+mod jobs;
 mod leftovers;
 mod mail;
 mod proxies;
@@ -73,6 +74,7 @@ async fn examine(patient: &Patient) -> Vec<Finding> {
     findings.extend(proxies::look(patient));
     findings.extend(counting::look(patient).await);
     findings.extend(mail::look(patient).await);
+    findings.extend(jobs::look(patient).await);
     findings.push(git::look());
     findings
 }

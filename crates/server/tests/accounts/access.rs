@@ -128,14 +128,14 @@ fn tokens_created_with_a_revoked_token_are_offered_for_revocation_with_it() {
         assert!(works(app, &other));
 
         // The same for programs, where it is asked for.
-        let (child, _) = mints(app, &other, "child");
+        let (child, _) = mints(app, &other, "another child");
         let list = Connection::open(app.node().port()).bearer(&other).get("/api/tokens");
         let list: Value = serde_json::from_slice(&list.body).unwrap();
         let row = |name: &str| {
             let mut rows = list["tokens"].as_array().unwrap().iter().rev();
             rows.find(|row| row["name"] == name).unwrap_or_else(|| panic!("no {name} in {list}")).clone()
         };
-        assert_eq!(row("child")["parent"], row("other")["id"]);
+        assert_eq!(row("another child")["parent"], row("other")["id"]);
         assert_eq!(made["parent"], row("laptop")["id"]);
         assert!(row("other").get("parent").is_none());
         let path = format!("/api/tokens/{}", row("other")["id"].as_str().unwrap());

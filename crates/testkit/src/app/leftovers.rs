@@ -9,6 +9,10 @@ impl TestApp {
     pub(super) fn assert_nothing_left(&self) {
         let surprises = self.log.surprises();
         assert!(surprises.is_empty(), "errors that the story does not tell of:\n{}", joined(&surprises));
+        // A story that damages its database ends without an answer here.
+        if let Ok(backlog) = self.run(skaas_app::jobs::backlog(&self.beside, self.now())) {
+            assert_eq!(backlog.dead, 0, "jobs failed for good: see `jobs::list`");
+        }
         let packs = self.metric("skaas_packs_in_flight");
         assert!(packs == 0.0, "{packs} places among the packs in flight were never given back");
         for node in self.nodes().iter() {
