@@ -7,6 +7,7 @@ mod content;
 mod git;
 mod http1;
 mod instructions;
+mod jobs;
 mod limit;
 mod look;
 mod memory;
@@ -40,7 +41,7 @@ struct Arguments {
     /// The server to measure (default: beside this program)
     #[arg(long, value_name = "FILE")]
     server: Option<PathBuf>,
-    /// Only these parts: clones, pulls, where, instructions, users, look, memory, push
+    /// Only these parts: clones, pulls, where, instructions, users, look, jobs, memory, push
     #[arg(long, value_name = "PART")]
     only: Vec<String>,
     /// Sizes of the catalogues (default: 100, 1000, 10000)

@@ -4,6 +4,7 @@
 use std::{
     io::Write as _,
     net::{SocketAddr, TcpStream},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -61,18 +62,49 @@ impl Script {
 /// Says the script `times` on each of `connections` at once.
 pub(crate) fn replay(server: SocketAddr, script: &Script, connections: usize, times: usize) -> Result<()> {
     thread::scope(|scope| {
-        let all: Vec<_> =
-            (0..connections).map(|_| scope.spawn(move || on_one_connection(server, script, times))).collect();
+        let one = move || {
+            let mut left = times;
+            on_one_connection(server, script, || {
+                left.checked_sub(1).is_some_and(|less| {
+                    left = less;
+                    true
+                })
+            })
+        };
+        let all: Vec<_> = (0..connections).map(|_| scope.spawn(one)).collect();
         all.into_iter().try_for_each(|one| one.join().expect("the generator does not panic"))
     })
 }
 
-fn on_one_connection(server: SocketAddr, script: &Script, times: usize) -> Result<()> {
+/// Says the script again and again on each of `connections` while `measure` runs, which can read how often it was said
+/// so far.
+pub(crate) fn beside<T>(
+    server: SocketAddr,
+    script: &Script,
+    connections: usize,
+    measure: impl FnOnce(&AtomicUsize) -> Result<T>,
+) -> Result<T> {
+    let (said, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let more = || {
+        said.fetch_add(1, Ordering::Relaxed);
+        !stop.load(Ordering::Relaxed)
+    };
+    thread::scope(|scope| {
+        let all: Vec<_> =
+            (0..connections).map(|_| scope.spawn(|| on_one_connection(server, script, more))).collect();
+        let measured = measure(&said);
+        stop.store(true, Ordering::Relaxed);
+        all.into_iter().try_for_each(|one| one.join().expect("the generator does not panic"))?;
+        measured
+    })
+}
+
+fn on_one_connection(server: SocketAddr, script: &Script, mut more: impl FnMut() -> bool) -> Result<()> {
     let stream = TcpStream::connect(server)?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(Duration::from_mins(1)))?;
     let mut answers = Messages::new(&stream);
-    for _ in 0..times {
+    while more() {
         for step in &script.steps {
             (&stream).write_all(&step.request)?;
             let head = answers.head()?.context("the server closed the connection")?;

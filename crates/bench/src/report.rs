@@ -13,7 +13,7 @@ use anyhow::{Result, ensure};
 use crate::{
     bystander::Bystander,
     clones::{CloneResult, PullResult, Target, breakdown, clones, pulls},
-    instructions, limit, look,
+    instructions, jobs, limit, look,
     memory::{self, MemoryResult},
     process::goes_with_the_run,
     replay::Effort,
@@ -160,6 +160,12 @@ async fn measure(plan: &Plan, stage: &Stage, say: &dyn Fn(&str)) -> Result<()> {
     }
     if plan.wants("users") {
         println!("{}", look::bytes_per_user(&stage.markets).await?.text());
+    }
+    if plan.wants("jobs") {
+        let (market, case, _) = &stage.cases[0];
+        say(&format!("jobs beside clones: {}", case.title));
+        let rounds = if plan.quick { 1 } else { 5 };
+        println!("{}", jobs::jobs(&stage.markets[*market], case, rounds).await?.text());
     }
     if plan.wants("look") {
         let mut results = Vec::new();

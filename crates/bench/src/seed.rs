@@ -14,6 +14,7 @@ use rand::{SeedableRng as _, rngs::StdRng};
 use skaas_app::{
     App, AppConfig, DatabaseConfig, Limits, ObjectsConfig, Parts, Rate, Store, StoreConfig,
     grants::{self, NewGrant},
+    jobs,
     listings::{self, Change},
     publication::voice_in_use,
     tokens, users,
@@ -72,6 +73,11 @@ impl Office {
         };
         let config = AppConfig { voice, scratch: data.join("scratch"), limits: Limits::default() };
         Ok(Self { app: App::new(config, parts), store })
+    }
+
+    /// Whether jobs that do nothing are still to be done.
+    pub(crate) async fn has_probes(&self) -> Result<bool> {
+        Ok(!jobs::list(&self.app, None, Some("probe"), 1).await?.is_empty())
     }
 
     /// Prices and publishes every listing; how many there are.
