@@ -132,9 +132,10 @@ impl Attempt {
     /// # Errors
     /// [`Failure::Again`] if the job is no longer this worker's. Nothing may be committed then.
     pub async fn finish(&self, tx: &mut Tx) -> Result<(), Failure> {
-        match rows::finish(tx, &self.lease, "", None).await? {
-            true => Ok(()),
-            false => Err(Failure::Again("another worker took the job over".to_owned())),
+        if rows::finish(tx, &self.lease, "", None).await? {
+            Ok(())
+        } else {
+            Err(Failure::Again("another worker took the job over".to_owned()))
         }
     }
 }

@@ -398,7 +398,7 @@ fn tell(ended: &Ended) {
     metrics::gauge!("skaas_jobs_running", "kind" => name).decrement(1.0);
     metrics::histogram!("skaas_job_seconds", "kind" => name).record(took.as_secs_f64());
     let count = |outcome| {
-        metrics::counter!("skaas_jobs_ended_total", "kind" => name, "outcome" => outcome).increment(1)
+        metrics::counter!("skaas_jobs_ended_total", "kind" => name, "outcome" => outcome).increment(1);
     };
     match outcome {
         Ok(()) => {

@@ -121,10 +121,10 @@ impl Job for Fails {
 
     async fn run(self, _: App, attempt: Attempt) -> Result<(), Failure> {
         note(&format!("{} tried", self.key), &attempt);
-        match effects(&self.key).is_empty() {
-            true => Err(Failure::Again("the world is not ready".to_owned())),
-            false => Ok(()),
+        if effects(&self.key).is_empty() {
+            return Err(Failure::Again("the world is not ready".to_owned()));
         }
+        Ok(())
     }
 }
 
@@ -153,12 +153,11 @@ impl Job for Adds {
     const SPEC: Spec = Spec::new("test_adds");
 
     async fn run(self, app: App, attempt: Attempt) -> Result<(), Failure> {
-        let failed = |error: skaas_app::Error| Failure::from(error);
         let Self { key } = self;
         note(&format!("{key} tried"), &attempt);
         let store = STORES.lock().unwrap().get(&key).cloned().unwrap();
         let mut tx = store.begin().await?;
-        jobs::add(&app, &mut tx, &Notes { key }, &Order::default()).await.map_err(failed)?;
+        jobs::add(&app, &mut tx, &Notes { key }, &Order::default()).await?;
         attempt.finish(&mut tx).await?;
         tx.commit().await?;
         std::future::pending().await
