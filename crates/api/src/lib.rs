@@ -6,9 +6,9 @@
 //!
 //! Times are RFC 3339 in UTC; durations are whole seconds.
 
+mod application;
 mod device;
 mod finding;
-mod grant;
 mod oauth_error;
 mod problem;
 mod profile;
@@ -16,12 +16,12 @@ mod secret;
 mod session;
 mod token;
 
+pub use application::{ApplicationInfo, ApplicationList};
 pub use device::{
     CLI_CLIENT_ID, CliStart, CliState, CliStatus, DEVICE_CODE_GRANT, DeviceAuthorizationRequest,
     DeviceAuthorizationResponse, DeviceTokenRequest, RevocationRequest, TokenResponse,
 };
 pub use finding::Finding;
-pub use grant::{GrantInfo, GrantList};
 pub use oauth_error::{OAuthError, OAuthErrorCode};
 pub use problem::Problem;
 pub use profile::{Links, Me, Profile};

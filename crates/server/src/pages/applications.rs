@@ -73,13 +73,13 @@ pub(super) async fn page(
     show(&Applications { frame, mcp: mcp_resource(&state.app), rows })
 }
 
-/// `GET /account/applications/disconnect?grant=…`
+/// `GET /account/applications/disconnect?application=…`
 pub(super) async fn ask(
     State(state): State<WebState>,
     Member { browser, signed_in }: Member,
     Query(query): Query,
 ) -> Result<Response, PageError> {
-    let id = query.get("grant").to_owned();
+    let id = query.get("application").to_owned();
     let all = applications::list(&state.app, signed_in.user.id).await?;
     let app = all.into_iter().find(|app| app.id.to_string() == id);
     let app = app.ok_or_else(|| Error::NotFound("you have no authorized app with this ID".into()))?;
@@ -91,7 +91,7 @@ pub(super) async fn ask(
             "It must ask you again before it can come back.".to_owned(),
         ],
         action: "/account/applications/disconnect",
-        fields: vec![("grant", id)],
+        fields: vec![("application", id)],
         tick: None,
         verb: "Revoke access",
         back: "/account/applications",
@@ -105,7 +105,7 @@ pub(super) async fn disconnect(
     Submitted(fields): Submitted,
 ) -> Result<Response, PageError> {
     let absent = || Error::NotFound("you have no authorized app with this ID".into());
-    let id = fields.get("grant").parse().map_err(|_| absent())?;
+    let id = fields.get("application").parse().map_err(|_| absent())?;
     applications::revoke(&state.app, signed_in.user.id, id).await?;
     Ok(go("/account/applications?done=disconnected", []))
 }

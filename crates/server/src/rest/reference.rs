@@ -345,8 +345,8 @@ mod tests {
         curl -X DELETE -H "Authorization: Bearer $SKAAS_TOKEN" https://skaas.example/api/tokens/tok_01jc0000000000000000000000
         curl -H "Authorization: Bearer $SKAAS_TOKEN" https://skaas.example/api/sessions
         curl -X DELETE -H "Authorization: Bearer $SKAAS_TOKEN" https://skaas.example/api/sessions/ses_01jc0000000000000000000000
-        curl -H "Authorization: Bearer $SKAAS_TOKEN" https://skaas.example/api/grants
-        curl -X DELETE -H "Authorization: Bearer $SKAAS_TOKEN" https://skaas.example/api/grants/ogr_01jc0000000000000000000000
+        curl -H "Authorization: Bearer $SKAAS_TOKEN" https://skaas.example/api/applications
+        curl -X DELETE -H "Authorization: Bearer $SKAAS_TOKEN" https://skaas.example/api/applications/ogr_01jc0000000000000000000000
         curl https://skaas.example/api/users/ann
         "#);
     }
@@ -360,10 +360,10 @@ mod tests {
                 fields.iter().map(|field| format!("{} {}", field.name, field.kind).trim_end().to_owned());
             told.collect::<Vec<_>>().join(", ")
         };
-        insta::assert_snapshot!([told("Me"), told("CreatedToken"), told("GrantList")].join("\n"), @r"
+        insta::assert_snapshot!([told("Me"), told("CreatedToken"), told("ApplicationList")].join("\n"), @r"
         id string, username string, email string, email_verified boolean, created_at time, token TokenInfo, links Links
         …, token Secret
-        grants array of GrantInfo
+        applications array of ApplicationInfo
         ");
     }
 

@@ -38,7 +38,7 @@ fn a_request_that_cannot_be_read_is_answered_by_a_problem_that_says_why() {
             ("GET", "/api/users/%ff"),
             ("DELETE", "/api/tokens/%ff"),
             ("DELETE", "/api/sessions/%C3"),
-            ("DELETE", "/api/grants/%ed%a0%80"),
+            ("DELETE", "/api/applications/%ed%a0%80"),
         ] {
             let answers = [
                 ann.send(method, path, &[], b""),
@@ -164,7 +164,7 @@ fn a_cookie_is_of_no_use_to_git_to_mcp_or_beside_credentials() {
 fn no_script_of_another_site_reads_what_a_cookie_opens() {
     story(|app| {
         let mut ann = joins(app, "ann");
-        for path in ["/api/me", "/api/tokens", "/api/sessions", "/api/grants", "/api/nothing"] {
+        for path in ["/api/me", "/api/tokens", "/api/sessions", "/api/applications", "/api/nothing"] {
             for origin in ["https://evil.test", "https://skaas.test", "null"] {
                 let asks = [("origin", origin), ("access-control-request-method", "GET")];
                 for answer in

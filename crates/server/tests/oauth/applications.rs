@@ -22,7 +22,10 @@ fn says(answer: &Answer, texts: &[&str]) {
 /// The ids of the grants on the page, from the top.
 fn ids(page: &Answer) -> Vec<String> {
     let html = page.text();
-    html.split("disconnect?grant=").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
+    html.split("disconnect?application=")
+        .skip(1)
+        .map(|rest| rest.split('"').next().unwrap().to_owned())
+        .collect()
 }
 
 #[test]
@@ -45,14 +48,14 @@ fn a_disconnected_application_is_refused_at_its_next_request_on_every_node() {
         // Another person's browser names it, and a forged form: nothing happens.
         let id = ids(&page).remove(0);
         let mut eve = Browser::signed_up(port, "eve");
-        assert_eq!(eve.sends("/account/applications/disconnect", &[("grant", &id)]).status, 404);
+        assert_eq!(eve.sends("/account/applications/disconnect", &[("application", &id)]).status, 404);
         for (site, token) in [("cross-site", ann.csrf()), ("same-origin", eve.csrf())] {
-            let fields = [("grant", id.as_str()), ("csrf", &token)];
+            let fields = [("application", id.as_str()), ("csrf", &token)];
             assert_eq!(ann.sends_from("/account/applications/disconnect", site, &fields).status, 403);
         }
         assert_eq!(call(second, &access).status, 200);
 
-        let done = ann.sends("/account/applications/disconnect", &[("grant", &id)]);
+        let done = ann.sends("/account/applications/disconnect", &[("application", &id)]);
         assert_eq!(done.header("location"), Some("/account/applications?done=disconnected"));
         says(
             &ann.opens("/account/applications?done=disconnected"),
@@ -61,7 +64,7 @@ fn a_disconnected_application_is_refused_at_its_next_request_on_every_node() {
         assert_eq!((call(port, &access).status, call(second, &access).status), (401, 401));
         assert_eq!(refusal(refresh(second, &client, &next)), "invalid_grant");
         // Twice is once, and coming back is asking again.
-        assert_eq!(ann.sends("/account/applications/disconnect", &[("grant", &id)]).status, 303);
+        assert_eq!(ann.sends("/account/applications/disconnect", &[("application", &id)]).status, 303);
         let code = crate::clients::code(&mut ann, &question(&client, &[]));
         let (access, _) = pair(exchange(port, &client, &code, &[]));
         assert_eq!(call(second, &access).status, 200);
@@ -121,8 +124,8 @@ fn programs_see_and_take_back_what_the_page_shows() {
         let (first, _) = let_in(port, &mut ann, &client, "account");
         app.pass(SignedDuration::from_secs(1));
         let (second, next) = let_in(port, &mut ann, &client, "account read-only");
-        let list = browser::json(&ask(port, &first, "GET", "/api/grants", ""));
-        let row = |number: usize| &list["grants"][number];
+        let list = browser::json(&ask(port, &first, "GET", "/api/applications", ""));
+        let row = |number: usize| &list["applications"][number];
         assert_eq!((&row(0)["current"], &row(1)["current"]), (&json!(false), &json!(true)), "{list}");
         assert_eq!(
             (&row(0)["scopes"], &row(0)["client_name"]),
@@ -142,21 +145,38 @@ fn programs_see_and_take_back_what_the_page_shows() {
         says(&ann.opens(PAGE), &["Expires", &format!("datetime=\"{ends}\"")]);
         assert_eq!(ids(&ann.opens(PAGE)), [row(0)["id"].as_str().unwrap(), row(1)["id"].as_str().unwrap()]);
 
-        // Who may only read disconnects nobody; another's grant is as absent as none.
-        let path = format!("/api/grants/{}", row(1)["id"].as_str().unwrap());
+        // An app that may only read can't revoke, and an ID of someone else's answers like one that doesn't exist.
+        let path = format!("/api/applications/{}", row(1)["id"].as_str().unwrap());
         assert_eq!(ask(port, &second, "DELETE", &path, "").status, 403);
         let mut eve = Browser::signed_up(port, "eve");
         let (evil, _) = let_in(port, &mut eve, &client, "account");
-        let (theirs, none) =
-            (ask(port, &evil, "DELETE", &path, ""), ask(port, &evil, "DELETE", "/api/grants/ogr_0", ""));
+        let (theirs, none) = (
+            ask(port, &evil, "DELETE", &path, ""),
+            ask(port, &evil, "DELETE", "/api/applications/ogr_0", ""),
+        );
         assert_eq!((theirs.status, theirs.text()), (404, none.text()));
 
-        let other = format!("/api/grants/{}", row(0)["id"].as_str().unwrap());
+        let other = format!("/api/applications/{}", row(0)["id"].as_str().unwrap());
         assert_eq!(ask(port, &first, "DELETE", &other, "").status, 204);
         assert_eq!(ask(port, &second, "GET", "/api/me", "").status, 401);
         assert_eq!(refusal(refresh(port, &client, &next)), "invalid_grant");
         assert_eq!(ask(port, &first, "DELETE", &path, "").status, 204, "itself");
         assert_eq!(ask(port, &first, "GET", "/api/me", "").status, 401);
         says(&ann.opens(PAGE), &["No authorized apps."]);
+    });
+}
+
+#[test]
+fn the_old_address_of_authorized_apps_leads_to_the_new_one_with_the_same_method() {
+    story(|app| {
+        let port = app.node().port();
+        for (method, old, new) in [
+            ("GET", "/api/grants", "/api/applications"),
+            ("DELETE", "/api/grants/ogr_0", "/api/applications/ogr_0"),
+            ("DELETE", "/api/grants/%2F%2Fevil.test", "/api/applications/%2F%2Fevil.test"),
+        ] {
+            let answer = ask(port, "", method, old, "");
+            assert_eq!((answer.status, answer.header("location")), (308, Some(new)), "{method} {old}");
+        }
     });
 }

@@ -114,8 +114,8 @@ fn who_names_no_resource_and_no_scope_gets_a_token_to_read_the_account_with() {
             let (status, body) = exchange(port, &client, &code, &[("resource", "")]);
             assert_eq!((status, &body["scope"]), (200, &"account read-only".into()), "{body}");
             let access = body["access_token"].as_str().unwrap();
-            assert_eq!(ask(port, access, "GET", "/api/grants", "").status, 200, "{resource}");
-            let refused = ask(port, access, "DELETE", "/api/grants/ogr_none", "");
+            assert_eq!(ask(port, access, "GET", "/api/applications", "").status, 200, "{resource}");
+            let refused = ask(port, access, "DELETE", "/api/applications/ogr_none", "");
             assert_eq!(refused.status, 403, "{}", refused.text());
             let challenge = refused.header("www-authenticate").unwrap();
             assert!(challenge.contains("error=\"insufficient_scope\""), "{challenge}");
@@ -145,7 +145,7 @@ fn an_application_does_what_it_was_allowed_and_makes_nothing_that_outlives_it() 
         let (narrow, _) = let_in(port, &mut ann, &client, "marketplaces");
         let me = browser::json(&ask(port, &narrow, "GET", "/api/me", ""));
         assert_eq!((&me["username"], me.get("email")), (&"ann".into(), None), "whose it is, and no more");
-        for path in ["/api/tokens", "/api/sessions", "/api/grants"] {
+        for path in ["/api/tokens", "/api/sessions", "/api/applications"] {
             let refused = ask(port, &narrow, "GET", path, "");
             assert_eq!(refused.status, 403, "{path}");
             assert!(refused.text().contains("limited to `marketplaces`"), "{}", refused.text());
@@ -179,12 +179,12 @@ fn a_flood_with_an_access_token_does_not_keep_the_application_from_being_taken_b
         let port = app.node_fitted(Fitting { limits, ..Fitting::default() }).port();
         let mut ann = Browser::signed_up(port, "ann");
         let (access, _) = let_in(port, &mut ann, &client(port), "account");
-        let list = browser::json(&ask(port, &access, "GET", "/api/grants", ""));
+        let list = browser::json(&ask(port, &access, "GET", "/api/applications", ""));
         for _ in 1..5 {
             assert_eq!(ask(port, &access, "GET", "/api/me", "").status, 200);
         }
         assert_eq!(ask(port, &access, "GET", "/api/me", "").status, 429);
-        let own = format!("/api/grants/{}", list["grants"][0]["id"].as_str().unwrap());
+        let own = format!("/api/applications/{}", list["applications"][0]["id"].as_str().unwrap());
         assert_eq!(ask(port, &access, "DELETE", &own, "").status, 204);
     });
 }

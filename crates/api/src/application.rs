@@ -3,19 +3,19 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// `GET /api/grants`: most recently authorized first.
+/// `GET /api/applications`: most recently authorized first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-pub struct GrantList {
+pub struct ApplicationList {
     /// The apps that still have access.
-    pub grants: Vec<GrantInfo>,
+    pub applications: Vec<ApplicationInfo>,
 }
 
-/// One row of `GET /api/grants`: an OAuth client that the user authorized.
+/// One row of `GET /api/applications`: an OAuth client that the user authorized.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-pub struct GrantInfo {
-    /// `ogr_…`: what `DELETE /api/grants/{id}` takes.
+pub struct ApplicationInfo {
+    /// `ogr_…`: what `DELETE /api/applications/{id}` takes.
     pub id: String,
     /// Whether this app made the request.
     pub current: bool,

@@ -1,11 +1,12 @@
-//! `/api/grants`: authorized apps.
+//! `/api/applications`: authorized apps.
 
 use axum::{
     Json,
     extract::{Path, State},
+    response::{IntoResponse, Response},
 };
-use http::StatusCode;
-use skaas_api::{GrantInfo, GrantList};
+use http::{StatusCode, Uri, header};
+use skaas_api::{ApplicationInfo, ApplicationList};
 use skaas_app::{
     App, Error,
     oauth::applications::{self, Application},
@@ -18,8 +19,8 @@ use super::{
     refusals::{Absent, Away, Limited, TooOften, Unfit, Unknown},
 };
 
-fn info(application: Application, current: Option<OauthGrantId>) -> GrantInfo {
-    GrantInfo {
+fn info(application: Application, current: Option<OauthGrantId>) -> ApplicationInfo {
+    ApplicationInfo {
         id: application.id.to_string(),
         current: current == Some(application.id),
         client_name: application.name,
@@ -35,19 +36,19 @@ fn info(application: Application, current: Option<OauthGrantId>) -> GrantInfo {
 
 /// Lists the apps that the user authorized, most recent first.
 #[utoipa::path(
-    get, path = "/api/grants", tag = "grants", operation_id = "listGrants",
+    get, path = "/api/applications", tag = "applications", operation_id = "listApplications",
     security(("token" = ["account"]), ("oauth" = ["account"]), ("session" = [])),
-    responses((status = 200, description = "100 at most", body = GrantList), Unknown, Limited, TooOften, Away)
+    responses((status = 200, description = "100 at most", body = ApplicationList), Unknown, Limited, TooOften, Away)
 )]
-pub(crate) async fn list(State(app): State<App>, caller: Caller) -> Answer<Json<GrantList>> {
+pub(crate) async fn list(State(app): State<App>, caller: Caller) -> Answer<Json<ApplicationList>> {
     let user = caller.allowed(&Need::Account { write: false })?;
     let all = applications::list(&app, user.id).await?;
-    Ok(Json(GrantList { grants: all.into_iter().map(|one| info(one, caller.grant())).collect() }))
+    Ok(Json(ApplicationList { applications: all.into_iter().map(|one| info(one, caller.grant())).collect() }))
 }
 
 /// Revokes the access of an app: the next request with any of its tokens is refused.
 #[utoipa::path(
-    delete, path = "/api/grants/{id}", tag = "grants", operation_id = "revokeGrant",
+    delete, path = "/api/applications/{id}", tag = "applications", operation_id = "revokeApplication",
     security(("token" = ["account"]), ("oauth" = ["account"]), ("session" = [], "csrf" = [])),
     params(("id" = String, Path, description = "As the list names it", example = "ogr_01jc0000000000000000000000")),
     responses((status = 204, description = "It is disconnected"), Unfit, Unknown, Limited, Absent, TooOften, Away)
@@ -62,4 +63,10 @@ pub(crate) async fn revoke(
     let id = id.parse().map_err(|_| absent())?;
     applications::revoke(&app, user.id, id).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Sends clients of the old address, `/api/grants`, to this one. 308 keeps the method.
+pub(crate) async fn moved(uri: Uri) -> Response {
+    let rest = uri.path().strip_prefix("/api/grants").unwrap_or_default();
+    (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, format!("/api/applications{rest}"))]).into_response()
 }
