@@ -10,6 +10,7 @@ mod application;
 mod device;
 mod finding;
 mod oauth_error;
+mod price;
 mod problem;
 mod profile;
 mod secret;
@@ -23,6 +24,7 @@ pub use device::{
 };
 pub use finding::Finding;
 pub use oauth_error::{OAuthError, OAuthErrorCode};
+pub use price::Price;
 pub use problem::Problem;
 pub use profile::{Links, Me, Profile};
 pub use secret::Secret;

@@ -13,7 +13,6 @@ use skaas_domain::{
     id::{ReleaseId, SkillId, UserId},
     listing::{Listing, ListingState},
     marketplace,
-    money::Price,
 };
 use skaas_git::splice::{Base, Fragment};
 use skaas_store::{
@@ -104,7 +103,7 @@ impl Catalogue {
 /// Whether everybody who has no reason of their own sees an entry, and which: `Some(locked)`.
 pub(crate) fn shown_to_all(listing: &Listing, released: bool) -> Option<bool> {
     let offered = listing.state == ListingState::Published && released;
-    offered.then(|| listing.price != Some(Price::Free))
+    offered.then(|| !listing.prices.is_free())
 }
 
 /// The catalogue as this node knows it, and what of earlier ones is still of use.

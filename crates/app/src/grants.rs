@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use skaas_domain::{
     entitlement::{Access, Grant, GrantKind, ReleaseRef, decide, may_keep_free},
-    id::{GrantId, SkillId, UserId},
+    id::{GrantId, OrderId, SkillId, UserId},
     listing::Listing,
 };
-use skaas_store::{Conn, grants, grants::GrantRecord, listings, releases};
+use skaas_store::{Conn, Tx, grants, grants::GrantRecord, listings, releases};
 
 use crate::{
     app::App,
@@ -64,7 +64,7 @@ pub async fn add(app: &App, new: NewGrant) -> Result<Named> {
         revoked_at: None,
         made_at: now,
     };
-    let record = GrantRecord { grant, note: new.note };
+    let record = GrantRecord { grant, note: new.note, order: None };
     grants::add(&mut tx, &record).await?;
     tx.commit().await?;
     let grant = &record.grant;
@@ -143,7 +143,7 @@ pub(crate) async fn keep_free(app: &App, user: UserId, skill: SkillId) -> Result
         revoked_at: None,
         made_at: now,
     };
-    let record = GrantRecord { grant, note: String::new() };
+    let record = GrantRecord { grant, note: String::new(), order: None };
     let mut tx = app.store.begin().await?;
     if !grants::add_free(&mut tx, &record).await? {
         return Ok(FreeSkill::AlreadyTheirs);
@@ -210,6 +210,14 @@ pub async fn revoke(app: &App, username: &str, skill: Option<&str>) -> Result<Ve
     }
     tx.commit().await?;
     tracing::info!(event = "grants_revoked", user_id = %user.id, count = ended.len());
+    Ok(ended)
+}
+
+/// Revokes the grants of an order, and no others, within the caller's transaction: a refund or a lost dispute is written
+/// with what it revokes. Returns the grants that were not revoked before.
+pub async fn revoke_order(app: &App, tx: &mut Tx, order: OrderId) -> Result<Vec<Grant>> {
+    let ended = grants::revoke_order(tx, order, app.now()).await?;
+    tracing::info!(event = "order_grants_revoked", order_id = %order, count = ended.len());
     Ok(ended)
 }
 

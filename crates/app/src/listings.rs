@@ -1,11 +1,13 @@
 //! Use cases about listings: show them, change how a skill is offered.
 
 use skaas_domain::{
+    id::PriceId,
     listing::{InvalidLabel, Listing, ListingState, MAX_TRIAL_DAYS, check_label, check_tags},
     money::Price,
+    prices::{InvalidPrices, Prices},
 };
 use skaas_store::{
-    catalogue, listings,
+    catalogue, listings, prices,
     releases::{self, Release},
 };
 
@@ -15,11 +17,13 @@ use crate::{
     publication::{Revision, store_contents, write},
 };
 
+pub use skaas_store::prices::PriceRecord;
+
 /// What is to change of a listing; `None` leaves it as it is.
 #[derive(Debug, Clone, Default)]
 pub struct Change {
-    /// A new price. Those who paid another keep what they bought.
-    pub price: Option<Price>,
+    /// What becomes of its prices. Those who paid one keep what they bought.
+    pub price: Option<PriceChange>,
     /// Length of the trial in days; 0 is none.
     pub trial_days: Option<u16>,
     /// The shelf it stands on.
@@ -28,6 +32,17 @@ pub struct Change {
     pub tags: Option<Vec<String>>,
     /// Whether it is offered.
     pub state: Option<ListingState>,
+}
+
+/// A change of a listing's prices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PriceChange {
+    /// The only price from now on: archives all others.
+    Only(Price),
+    /// A price beside those of other currencies and intervals: archives the one of the same currency and interval.
+    Set(Price),
+    /// Archives the price of this ID.
+    Archive(PriceId),
 }
 
 /// A listing with its releases, oldest first.
@@ -58,6 +73,13 @@ pub async fn list(app: &App) -> Result<Vec<Details>> {
     Ok(all)
 }
 
+/// Every price that a skill ever had, archived ones included, oldest first.
+pub async fn price_history(app: &App, name: &str) -> Result<Vec<PriceRecord>> {
+    let mut conn = app.store.snapshot().await?;
+    let listing = listings::find_by_name(&mut conn, name).await?.ok_or_else(|| absent(name))?;
+    Ok(prices::history(&mut conn, listing.skill).await?)
+}
+
 /// Changes how a skill is offered; the listing as it is afterwards.
 pub async fn set(app: &App, name: &str, change: &Change) -> Result<Details> {
     let change = checked(change)?;
@@ -66,7 +88,7 @@ pub async fn set(app: &App, name: &str, change: &Change) -> Result<Details> {
         if change.state == Some(ListingState::Published) && releases.is_empty() {
             return Err(Error::Conflict(nothing_to_publish(&before)));
         }
-        let after = applied(app, &before, &change);
+        let after = applied(app, &before, &change)?;
         let latest = releases.last().map(|release| release.version.as_str());
         let revision = Revision::render(app.voice(), Some(before), after.clone(), None, latest, Vec::new())?;
         let revisions = [revision];
@@ -108,11 +130,13 @@ fn checked(change: &Change) -> Result<Change> {
     Ok(change)
 }
 
-fn applied(app: &App, before: &Listing, change: &Change) -> Listing {
+fn applied(app: &App, before: &Listing, change: &Change) -> Result<Listing> {
     let now = app.now();
     let mut after = before.clone();
     after.updated_at = now;
-    after.price = change.price.or(after.price);
+    if let Some(change) = change.price {
+        after.prices = repriced(app, &before.prices, change)?;
+    }
     after.trial_days = change.trial_days.unwrap_or(after.trial_days);
     after.category = change.category.clone().or(after.category);
     after.tags = change.tags.clone().unwrap_or(after.tags);
@@ -120,7 +144,20 @@ fn applied(app: &App, before: &Listing, change: &Change) -> Listing {
     if after.state == ListingState::Published {
         after.published_at = after.published_at.or(Some(now));
     }
-    after
+    Ok(after)
+}
+
+fn repriced(app: &App, before: &Prices, change: PriceChange) -> Result<Prices> {
+    let id = app.with_rng(|rng| PriceId::new(app.now(), rng));
+    let after = match change {
+        PriceChange::Only(price) => Ok(before.only(id, price)),
+        PriceChange::Set(price) => before.with(id, price),
+        PriceChange::Archive(id) => before.without(id),
+    };
+    after.map_err(|error| match error {
+        InvalidPrices::Absent(_) => Error::NotFound(format!("{error}; nothing was changed")),
+        _ => Error::Conflict(format!("{error}; nothing was changed")),
+    })
 }
 
 fn nothing_to_publish(listing: &Listing) -> String {

@@ -101,14 +101,14 @@ impl Voice {
             tags: &listing.tags,
             homepage: Some(&self.page_url(&listing.name)),
             creator: &listing.creator_name,
-            price: listing.price.map(|price| price.to_string()),
+            price: listing.prices.text(),
             locked,
         })
     }
 
     /// What someone without entitlement receives. Equal listings give equal bytes.
     pub(crate) fn stub(&self, listing: &Listing, reason: StubReason) -> Result<RenderedStub, BundleError> {
-        let price = listing.price.map(|price| price.to_string());
+        let price = listing.prices.text();
         let made = stub(&StubInput {
             name: &listing.name,
             description: &listing.description,

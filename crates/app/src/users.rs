@@ -3,7 +3,6 @@
 use skaas_domain::{
     id::UserId,
     listing::ListingState,
-    money::Price,
     name::check_username,
     user::{User, check_email},
 };
@@ -115,12 +114,7 @@ pub(crate) async fn on_sale(tx: &mut Tx, creator: UserId) -> Result<Vec<String>>
     tx.bump_catalogue().await?;
     (filter.state, filter.limit) = (Some(ListingState::Published), u32::MAX);
     let published = listings::list(tx, &filter).await?;
-    let has_price = |price: &Option<Price>| price.is_some_and(|price| price != Price::Free);
-    Ok(published
-        .into_iter()
-        .filter(|listing| has_price(&listing.price))
-        .map(|listing| listing.name)
-        .collect())
+    Ok(published.into_iter().filter(|listing| listing.prices.is_paid()).map(|listing| listing.name).collect())
 }
 
 pub(crate) fn absent(username: &str) -> Error {

@@ -15,7 +15,7 @@ use skaas_app::{
     App, AppConfig, DatabaseConfig, Limits, ObjectsConfig, Parts, Rate, Store, StoreConfig,
     grants::{self, NewGrant},
     jobs,
-    listings::{self, Change},
+    listings::{self, Change, PriceChange},
     publication::voice_in_use,
     tokens, users,
 };
@@ -83,7 +83,11 @@ impl Office {
     /// Prices and publishes every listing; how many there are.
     pub(crate) async fn publish_all(&self) -> Result<usize> {
         let price = Price::new(900, "USD", Interval::Once)?;
-        let change = Change { price: Some(price), state: Some(ListingState::Published), ..Change::default() };
+        let change = Change {
+            price: Some(PriceChange::Only(price)),
+            state: Some(ListingState::Published),
+            ..Change::default()
+        };
         let all = listings::list(&self.app).await?;
         let mut under_way = JoinSet::new();
         for details in &all {

@@ -120,6 +120,10 @@ ids! {
     ReleaseId = "rel";
     /// A stored reason for access.
     GrantId = "grt";
+    /// An immutable price of a listing.
+    PriceId = "prc";
+    /// A record of a sale.
+    OrderId = "ord";
     /// A browser's login.
     SessionId = "ses";
     /// A way in: who vouches for a user, and as whom.

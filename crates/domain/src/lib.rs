@@ -26,6 +26,7 @@ pub mod network;
 pub mod oauth;
 pub mod password;
 pub mod plain_text;
+pub mod prices;
 pub mod redirect;
 pub mod safe_path;
 pub mod scope;

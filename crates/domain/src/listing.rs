@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     entitlement::Terms,
     id::{SkillId, SourceId, UserId},
-    money::{Price, UnknownWord},
+    money::UnknownWord,
+    prices::Prices,
 };
 
 /// Whether a skill is offered.
@@ -77,8 +78,8 @@ pub struct Listing {
     pub category: Option<String>,
     /// Words to find it by.
     pub tags: Vec<String>,
-    /// What it costs; `None` is not on sale: it can only be granted.
-    pub price: Option<Price>,
+    /// What it costs. None: it is not for sale and can only be granted.
+    pub prices: Prices,
     /// Length of the trial in days; 0 is none.
     pub trial_days: u16,
     /// What kept the newest push from becoming a release, for the creator.
@@ -94,12 +95,7 @@ pub struct Listing {
 impl Listing {
     /// What of it bears on access.
     pub fn terms(&self) -> Terms {
-        Terms {
-            skill: self.skill,
-            creator: self.creator,
-            state: self.state,
-            free: self.price == Some(Price::Free),
-        }
+        Terms { skill: self.skill, creator: self.creator, state: self.state, free: self.prices.is_free() }
     }
 }
 

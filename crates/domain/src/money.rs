@@ -59,7 +59,7 @@ fn grouped(number: u64) -> String {
 }
 
 /// How often a price is paid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Interval {
     /// One payment, for good.
@@ -104,7 +104,8 @@ impl FromStr for Interval {
     }
 }
 
-/// What a listing costs. Immutable: a new price is a new value, old sales keep theirs.
+/// What a skill costs. Immutable: a new amount is a new price, and old sales keep theirs. [`crate::prices`] says which
+/// prices a listing can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Price {
     /// Everybody has the whole skill.

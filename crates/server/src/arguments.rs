@@ -391,6 +391,9 @@ pub(crate) enum Listing {
         skaas-server admin listing set lint-pro --category review --tag lint --tag ci"
     )]
     Set(Box<ListingSet>),
+    /// Set, archive or list the prices of a skill
+    #[command(subcommand)]
+    Price(ListingPrice),
     /// Delete a skill for everybody; the name is never given again. `set --withdraw` leaves it to its holders
     #[command(after_help = "Examples:\n  skaas-server admin listing delete lint-pro --yes\n  \
         skaas-server admin listing delete lint-pro --yes --json")]
@@ -417,12 +420,59 @@ pub(crate) enum Listing {
     },
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum ListingPrice {
+    /// Set the price for one currency and interval, beside those for others; archives the one it replaces
+    #[command(
+        after_help = "Examples:\n  skaas-server admin listing price set lint-pro --amount 800 --currency EUR\n  \
+        skaas-server admin listing price set lint-pro --amount 9000 --interval year --json"
+    )]
+    Set {
+        /// The skill's name
+        skill: String,
+        /// The amount in minor units (cents); 0 makes the skill free and archives all other prices
+        #[arg(long, value_name = "MINOR UNITS")]
+        amount: i64,
+        /// The ISO 4217 code of the currency
+        #[arg(long, default_value = "USD")]
+        currency: String,
+        /// How often the price is paid
+        #[arg(long, value_enum, default_value = "once")]
+        interval: Interval,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Archive a price. People who paid it keep what they bought
+    #[command(after_help = "Examples:\n  skaas-server admin listing price list lint-pro\n  \
+        skaas-server admin listing price archive lint-pro prc_01jc0000000000000000000000")]
+    Archive {
+        /// The skill's name
+        skill: String,
+        /// The price's ID, as `price list` prints it
+        price: String,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the prices of a skill, including archived ones
+    #[command(after_help = "Examples:\n  skaas-server admin listing price list lint-pro\n  \
+        skaas-server admin listing price list lint-pro --json")]
+    List {
+        /// The skill's name
+        skill: String,
+        /// Print one JSON array
+        #[arg(long)]
+        json: bool,
+    },
+}
+
 #[derive(Debug, Clone, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(crate) struct ListingSet {
     /// The skill's name
     pub(crate) skill: String,
-    /// Price in minor units (cents); 0 is free for everybody
+    /// The only price, in minor units (cents); archives all others. 0 is free for everybody
     #[arg(long, value_name = "MINOR UNITS")]
     pub(crate) price: Option<i64>,
     /// ISO 4217 code of the price

@@ -193,6 +193,44 @@ fn marketplaces_go_by_the_name_that_the_operator_gave_them() {
 }
 
 #[test]
+fn an_operator_sets_archives_and_lists_prices() {
+    let house = House::new();
+    let texts = |listing: &Value| -> Vec<String> {
+        let prices = listing["prices"].as_array().unwrap().iter();
+        prices.map(|price| price["text"].as_str().unwrap().to_owned()).collect()
+    };
+    let set = |amount: &str, currency: &str, interval: &str| {
+        let options = ["--amount", amount, "--currency", currency, "--interval", interval];
+        house.admin(&[&["listing", "price", "set", SKILL][..], &options].concat())
+    };
+    house.admin(&["listing", "set", SKILL, "--price", "1900"]);
+    assert_eq!(texts(&set("1700", "EUR", "once")), ["€17", "$19"]);
+    assert_eq!(texts(&set("500", "EUR", "month")), ["€17", "$19", "€5 a month"]);
+    let dearer = set("2000", "USD", "once");
+    assert_eq!(texts(&dearer), ["€17", "$20", "€5 a month"]);
+    assert_eq!((&dearer["price"]["amount"], &dearer["price"]["currency"]), (&1700.into(), &"EUR".into()));
+
+    let euros = dearer["prices"][0]["id"].as_str().unwrap();
+    assert_eq!(texts(&house.admin(&["listing", "price", "archive", SKILL, euros])), ["$20", "€5 a month"]);
+    let again = house.server.installation().run(&["admin", "listing", "price", "archive", SKILL, euros]);
+    assert_eq!(again.code, Some(4), "{again}");
+    assert!(again.stderr.contains("is not an active price"), "{again}");
+    let history = house.admin(&["listing", "price", "list", SKILL]);
+    let is_archived = |price: &&Value| price["archived_at"].is_string();
+    assert_eq!(history.as_array().unwrap().iter().filter(|price| is_archived(price)).count(), 3, "{history}");
+
+    let bob = house.person("bob");
+    let copy = bob.clone(&bob.git, &house.server, "marketplace", "market", &[]);
+    let text = std::fs::read_to_string(copy.join(".claude-plugin/marketplace.json")).unwrap();
+    assert!(text.contains("($20 or €5 a month)"), "{text}");
+    let stub = bob.clone(&bob.git, &house.server, SKILL, "skill", &[]);
+    let readme = std::fs::read_to_string(stub.join("README.md")).unwrap();
+    assert!(readme.contains("Price: $20 or €5 a month\n"), "{readme}");
+    // The old option sets the only price.
+    assert_eq!(texts(&house.admin(&["listing", "set", SKILL, "--price", "900"])), ["$9"]);
+}
+
+#[test]
 fn health_and_metrics_answer_without_a_token() {
     let house = House::new();
     let bob = house.person("bob");

@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use skaas_domain::{
     entitlement::{GrantKind, StubReason},
     id::{
-        CodeId, DeviceId, GrantId, IdentityId, JobId, OauthClientId, OauthGrantId, OauthTokenId, ReleaseId,
-        SessionId, SignInId, SkillId, SourceId, TokenId, UserId,
+        CodeId, DeviceId, GrantId, IdentityId, JobId, OauthClientId, OauthGrantId, OauthTokenId, OrderId,
+        PriceId, ReleaseId, SessionId, SignInId, SkillId, SourceId, TokenId, UserId,
     },
     identity::ProviderKind,
     listing::ListingState,
@@ -108,7 +108,7 @@ macro_rules! texts {
         }
     )*};
 }
-texts!(UserId, TokenId, SourceId, SkillId, ReleaseId, GrantId, crate::steps::Repo);
+texts!(UserId, TokenId, SourceId, SkillId, ReleaseId, GrantId, PriceId, OrderId, crate::steps::Repo);
 texts!(SessionId, IdentityId, SignInId, CodeId, DeviceId, OauthClientId, OauthGrantId, OauthTokenId, JobId);
 texts!(ProviderKind, Scopes, MasterKeyId);
 

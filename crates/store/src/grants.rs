@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use skaas_domain::{
     entitlement::{Grant, GrantKind},
-    id::{GrantId, SkillId, UserId},
+    id::{GrantId, OrderId, SkillId, UserId},
 };
 
 use crate::{
@@ -16,12 +16,12 @@ use crate::{
 
 macro_rules! columns {
     () => {
-        "id, user_id, skill_id, kind, starts_at, until_at, updates_until, revoked_at, note, created_at"
+        "id, user_id, skill_id, kind, starts_at, until_at, updates_until, revoked_at, note, created_at, order_id"
     };
 }
 
 sql! {
-    ADD = concat!("INSERT INTO grants (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+    ADD = concat!("INSERT INTO grants (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
         ON CONFLICT DO NOTHING");
     FIND = concat!("SELECT ", columns!(), " FROM grants WHERE id = $1");
     LIST = concat!("SELECT ", columns!(), " FROM grants WHERE user_id = $1 ORDER BY created_at, id");
@@ -33,6 +33,10 @@ sql! {
         WHERE user_id = $1 AND skill_id = $2 AND (revoked_at IS NULL OR revoked_at > $3)
             AND (until_at IS NULL OR until_at > $3)
         RETURNING ", columns!());
+    OF_ORDER = "SELECT DISTINCT user_id AS value FROM grants WHERE order_id = $1 ORDER BY user_id";
+    /// Those that have ended too: nobody can extend them again.
+    REVOKE_ORDER = concat!("UPDATE grants SET revoked_at = $2
+        WHERE order_id = $1 AND (revoked_at IS NULL OR revoked_at > $2) RETURNING ", columns!());
     COUNT_MADE_AFTER = "SELECT count(*) AS value FROM grants WHERE created_at > $1 OR revoked_at > $1";
     BUMP_MADE_AFTER = "UPDATE users SET revision = revision + 1
         WHERE id IN (SELECT user_id FROM grants WHERE created_at > $1 OR revoked_at > $1)";
@@ -63,11 +67,13 @@ pub struct GrantRecord {
     pub grant: Grant,
     /// Why it was made, for people.
     pub note: String,
+    /// The order that it came from; `None` if it wasn't bought.
+    pub order: Option<OrderId>,
 }
 
 impl Record for GrantRecord {
     fn read(row: &impl Fields) -> sqlx::Result<Self> {
-        Ok(Self { grant: Grant::read(row)?, note: row.get("note")? })
+        Ok(Self { grant: Grant::read(row)?, note: row.get("note")?, order: row.get("order_id")? })
     }
 }
 
@@ -101,7 +107,19 @@ async fn insert(tx: &mut Tx, record: &GrantRecord) -> Result<bool> {
     let added = execute!(
         tx,
         ADD,
-        [id, user, skill, kind, starts_at, until, updates_until, revoked_at, record.note, made_at]
+        [
+            id,
+            user,
+            skill,
+            kind,
+            starts_at,
+            until,
+            updates_until,
+            revoked_at,
+            record.note,
+            made_at,
+            record.order
+        ]
     )?;
     Ok(added == 1)
 }
@@ -158,6 +176,20 @@ pub async fn revoke_all(tx: &mut Tx, user: UserId, skill: SkillId, at: Timestamp
     let revoked: Vec<Grant> = fetch_all!(tx, REVOKE_ALL, [user, skill, at])?;
     for grant in &revoked {
         tx.note_revocation(Revoked::Grant(grant.id), user, at);
+    }
+    Ok(revoked)
+}
+
+/// Revokes the grants of an order from `at` on, and no others. Returns those that were
+/// not revoked by then.
+pub async fn revoke_order(tx: &mut Tx, order: OrderId, at: Timestamp) -> Result<Vec<Grant>> {
+    let users: Vec<Value<UserId>> = fetch_all!(tx, OF_ORDER, [order])?;
+    for Value(user) in users {
+        tx.bump_user(user).await?;
+    }
+    let revoked: Vec<Grant> = fetch_all!(tx, REVOKE_ORDER, [order, at])?;
+    for grant in &revoked {
+        tx.note_revocation(Revoked::Grant(grant.id), grant.user, at);
     }
     Ok(revoked)
 }

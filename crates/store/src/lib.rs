@@ -45,6 +45,7 @@ pub mod oauth_codes;
 pub mod oauth_grants;
 pub mod oauth_tokens;
 pub mod passwords;
+pub mod prices;
 pub mod rate;
 pub mod releases;
 pub mod sessions;

@@ -1,11 +1,13 @@
 //! Owns the rows of skills as offered. Refuses rows that are impossible, and to decide anything more: what a
 //! state means for access is the domain's to say.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use skaas_domain::{
     id::{SkillId, SourceId, UserId},
     listing::{Listing, ListingState},
-    money::{Interval, Price},
+    prices::Prices,
 };
 
 use crate::{
@@ -13,6 +15,7 @@ use crate::{
     connection::{Conn, Tx},
     error::{Result, StoreError},
     names::{self, Kind},
+    prices,
     statement::{execute, fetch_all, fetch_one, fetch_optional, sql},
 };
 
@@ -20,8 +23,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT s.id, s.name, s.creator_id, u.username AS creator_name, s.source_id, s.position,
-                s.state, s.description, s.features, s.category, s.tags, s.price_minor, s.price_currency,
-                s.price_interval, s.trial_days, s.problems, s.created_at, s.published_at, s.updated_at
+                s.state, s.description, s.features, s.category, s.tags, s.trial_days, s.problems, s.created_at, s.published_at, s.updated_at
             FROM skills AS s JOIN users AS u ON u.id = s.creator_id WHERE s.deleted_at IS NULL ",
             $rest
         )
@@ -33,6 +35,7 @@ sql! {
     ADD = "INSERT INTO skills (id, name, creator_id, source_id, folder, position, state, description,
             features, category, tags, trial_days, problems, created_at, updated_at)
         VALUES ($1, $2, $3, $4, $5, $6, 'draft', $7, $8, $9, $10, 0, $11, $12, $12)";
+    /// Nodes of the previous release read the first price here.
     UPDATE = "UPDATE skills SET state = $2, description = $3, features = $4, category = $5, tags = $6,
             price_minor = $7, price_currency = $8, price_interval = $9, trial_days = $10, problems = $11,
             published_at = $12, updated_at = $13
@@ -110,6 +113,7 @@ pub struct SkillFolder {
 record!(SkillFolder { skill: SkillId = "id", name: String, folder: String });
 
 impl Record for Listing {
+    /// Reads everything but the prices, which are rows of their own.
     fn read(row: &impl Fields) -> sqlx::Result<Self> {
         let trial_days: i64 = row.get("trial_days")?;
         let listing = Self {
@@ -124,7 +128,7 @@ impl Record for Listing {
             features: row.get("features")?,
             category: row.get("category")?,
             tags: row.get("tags")?,
-            price: read_price(row)?,
+            prices: Prices::default(),
             trial_days: u16::try_from(trial_days)
                 .map_err(|_| impossible("trial_days", "a trial of fewer than 0 or more than 65535 days"))?,
             problems: row.get("problems")?,
@@ -139,34 +143,11 @@ impl Record for Listing {
     }
 }
 
-fn read_price(row: &impl Fields) -> sqlx::Result<Option<Price>> {
-    let minor: Option<i64> = row.get("price_minor")?;
-    let currency: Option<String> = row.get("price_currency")?;
-    let interval: Option<String> = row.get("price_interval")?;
-    let mismatch = || impossible("price_minor", "an amount, a currency and an interval that do not fit");
-    match (minor, currency, interval) {
-        (None, None, None) => Ok(None),
-        (Some(0), None, None) => Ok(Some(Price::Free)),
-        (Some(minor), Some(currency), Some(interval)) => {
-            let interval: Interval = interval.parse().map_err(|_| mismatch())?;
-            match Price::new(minor, &currency, interval) {
-                Ok(price @ Price::Paid { .. }) => Ok(Some(price)),
-                _ => Err(mismatch()),
-            }
-        }
-        _ => Err(mismatch()),
-    }
-}
-
-/// The three columns of a price.
-fn price_columns(price: Option<Price>) -> (Option<i64>, Option<&'static str>, Option<&'static str>) {
-    match price {
-        None => (None, None, None),
-        Some(Price::Free) => (Some(0), None, None),
-        Some(Price::Paid { amount, interval }) => {
-            (Some(amount.minor), Some(amount.currency.code()), Some(interval.as_str()))
-        }
-    }
+/// A listing that was read, with its active prices.
+async fn priced(conn: &mut Conn, listing: Option<Listing>) -> Result<Option<Listing>> {
+    let Some(mut listing) = listing else { return Ok(None) };
+    listing.prices = prices::active(conn, listing.skill).await?;
+    Ok(Some(listing))
 }
 
 /// Adds a draft: claims its name and gives it the next position. Bumps the catalogue.
@@ -208,7 +189,11 @@ pub async fn add(tx: &mut Tx, new: &NewListing) -> Result<Listing> {
 /// [`StoreError::Missing`] when there is no such listing.
 pub async fn update(tx: &mut Tx, listing: &Listing) -> Result<()> {
     tx.bump_catalogue().await?;
-    let (minor, currency, interval) = price_columns(listing.price);
+    let (minor, currency, interval) = listing
+        .prices
+        .first()
+        .map(prices::columns)
+        .map_or((None, None, None), |(minor, currency, interval)| (Some(minor), currency, interval));
     let changed = execute!(
         tx,
         UPDATE,
@@ -228,7 +213,10 @@ pub async fn update(tx: &mut Tx, listing: &Listing) -> Result<()> {
             listing.updated_at,
         ]
     )?;
-    if changed == 0 { Err(StoreError::Missing("skill")) } else { Ok(()) }
+    if changed == 0 {
+        return Err(StoreError::Missing("skill"));
+    }
+    prices::replace(tx, listing.skill, &listing.prices, listing.updated_at).await
 }
 
 /// Says where the skill's content comes from now on.
@@ -242,26 +230,40 @@ pub async fn move_to(tx: &mut Tx, skill: SkillId, source: SourceId, folder: &str
 
 /// The listing of this skill, unless deleted.
 pub async fn find_by_id(conn: &mut Conn, skill: SkillId) -> Result<Option<Listing>> {
-    fetch_optional!(conn, FIND_BY_ID, [skill])
+    let listing = fetch_optional!(conn, FIND_BY_ID, [skill])?;
+    priced(conn, listing).await
 }
 
 /// The listing of this name, unless deleted.
 pub async fn find_by_name(conn: &mut Conn, name: &str) -> Result<Option<Listing>> {
-    fetch_optional!(conn, FIND_BY_NAME, [name])
+    let listing = fetch_optional!(conn, FIND_BY_NAME, [name])?;
+    priced(conn, listing).await
 }
 
 /// A page of listings by position. The next page begins after the last one's position.
 pub async fn list(conn: &mut Conn, filter: &ListingFilter) -> Result<Vec<Listing>> {
     let limit = i64::from(filter.limit);
-    match filter.creator {
-        None => fetch_all!(conn, LIST, [filter.after, filter.state, limit]),
-        Some(creator) => fetch_all!(conn, LIST_OF_CREATOR, [filter.after, filter.state, limit, creator]),
+    let mut page: Vec<Listing> = match filter.creator {
+        None => fetch_all!(conn, LIST, [filter.after, filter.state, limit])?,
+        Some(creator) => fetch_all!(conn, LIST_OF_CREATOR, [filter.after, filter.state, limit, creator])?,
+    };
+    for listing in &mut page {
+        listing.prices = prices::active(conn, listing.skill).await?;
     }
+    Ok(page)
 }
 
 /// Every listing by position.
 pub async fn all(conn: &mut Conn) -> Result<Vec<Listing>> {
-    fetch_all!(conn, ALL, [])
+    let mut all: Vec<Listing> = fetch_all!(conn, ALL, [])?;
+    let mut rows: HashMap<SkillId, Vec<prices::PriceRecord>> = HashMap::new();
+    for row in prices::all_active(conn).await? {
+        rows.entry(row.skill).or_default().push(row);
+    }
+    for listing in &mut all {
+        listing.prices = prices::checked(rows.remove(&listing.skill).unwrap_or_default())?;
+    }
+    Ok(all)
 }
 
 /// The skills of a source by folder.

@@ -24,6 +24,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0006_oauth_ends", include_str!("../migrations/0006_oauth_ends.sql")),
     ("0007_vault", include_str!("../migrations/0007_vault.sql")),
     ("0008_jobs", include_str!("../migrations/0008_jobs.sql")),
+    ("0009_prices", include_str!("../migrations/0009_prices.sql")),
 ];
 
 /// The columns that hold JSON: `{json:name}` in a migration's text.
@@ -166,7 +167,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::{Store, grants, testing::TestDatabase, tokens};
+    use crate::{Store, grants, listings, prices, testing::TestDatabase, tokens};
 
     #[test]
     fn no_token_is_left_in_either_dialect() {
@@ -244,20 +245,60 @@ mod tests {
 
     async fn whoever_fetched_what_is_free_keeps_it(database: TestDatabase) {
         let store = Store::open(database.config().clone()).await.unwrap();
+        rows_before("_free_grants", &store).await;
+        store.migrate().await.unwrap();
+        let mut conn = store.read().await.unwrap();
+        let kept = [(PAID.to_owned(), GrantKind::Purchase, 2), (FREE.to_owned(), GrantKind::Free, 4)];
+        assert_eq!(granted(&mut conn, BOB).await, kept);
+        assert_eq!(granted(&mut conn, ANN).await, [], "a creator needs no grant");
+    }
+
+    /// Rows of a database from before `migration`.
+    async fn rows_before(migration: &str, store: &Store) {
         let mut tx = store.begin().await.unwrap();
-        migrate_to(&mut tx, &MIGRATIONS[..2]).await.unwrap();
+        let count = MIGRATIONS.iter().position(|(name, _)| name.ends_with(migration)).unwrap();
+        migrate_to(&mut tx, &MIGRATIONS[..count]).await.unwrap();
         let hex = "ab".repeat(20);
         let oid = if tx.is_pg() { format!("'\\x{hex}'") } else { format!("x'{hex}'") };
         let words = [("OID", oid.as_str()), ("ANN", ANN), ("BOB", BOB), ("FREE", FREE), ("PAID", PAID)];
         let rows = words.iter().fold(FETCHED.to_owned(), |text, (word, value)| text.replace(word, value));
         run(&mut tx, &rows.replace("SOURCE", "src_01jbx9m5q0e8w8x3x5v2k7n4rt")).await.unwrap();
         tx.commit().await.unwrap();
+    }
 
+    async fn each_price_moves_over_and_grants_have_no_order(database: TestDatabase) {
+        let store = Store::open(database.config().clone()).await.unwrap();
+        rows_before("_prices", &store).await;
         store.migrate().await.unwrap();
         let mut conn = store.read().await.unwrap();
-        let kept = [(PAID.to_owned(), GrantKind::Purchase, 2), (FREE.to_owned(), GrantKind::Free, 4)];
-        assert_eq!(granted(&mut conn, BOB).await, kept);
-        assert_eq!(granted(&mut conn, ANN).await, [], "a creator needs no grant");
+        let text = async |conn: &mut Conn, name: &str| {
+            listings::find_by_name(conn, name).await.unwrap().unwrap().prices.text()
+        };
+        assert_eq!(text(&mut conn, "free").await.as_deref(), Some("free"));
+        assert_eq!(text(&mut conn, "paid").await.as_deref(), Some("$9"));
+        let history = prices::history(&mut conn, PAID.parse().unwrap()).await.unwrap();
+        let id = PAID.replace("skl", "prc");
+        assert_eq!((history.len(), history[0].listed.id.to_string(), history[0].archived_at), (1, id, None));
+        let bought = grants::records(&mut conn, BOB.parse().unwrap()).await.unwrap();
+        assert_eq!(bought.iter().map(|record| record.order).collect::<Vec<_>>(), [None]);
+        drop(conn);
+        // A node of the previous release writes back the price that it reads.
+        let mut tx = store.begin().await.unwrap();
+        let old = "UPDATE skills SET trial_days = 7, price_minor = price_minor WHERE name = 'paid'";
+        run(&mut tx, old).await.unwrap();
+        assert_eq!(text(&mut tx, "paid").await.as_deref(), Some("$9"));
+    }
+
+    #[tokio::test]
+    async fn each_price_moves_over_and_grants_have_no_order_on_sqlite() {
+        each_price_moves_over_and_grants_have_no_order(TestDatabase::sqlite()).await;
+    }
+
+    #[tokio::test]
+    async fn each_price_moves_over_and_grants_have_no_order_on_postgresql() {
+        if let Some(database) = TestDatabase::postgres() {
+            each_price_moves_over_and_grants_have_no_order(database).await;
+        }
     }
 
     #[tokio::test]

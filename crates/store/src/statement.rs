@@ -132,6 +132,7 @@ const REGISTRY: &[(&str, &[(&str, Sql)])] = &[
     ("oauth_tokens", crate::oauth_tokens::STATEMENTS),
     ("objects", crate::objects::STATEMENTS),
     ("passwords", crate::passwords::STATEMENTS),
+    ("prices", crate::prices::STATEMENTS),
     ("releases", crate::releases::STATEMENTS),
     ("sessions", crate::sessions::STATEMENTS),
     ("settings", crate::settings::STATEMENTS),

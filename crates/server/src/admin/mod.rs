@@ -2,6 +2,7 @@
 //! a use case; rules belong there.
 
 mod jobs;
+mod prices;
 mod restored;
 mod show;
 mod storage;
@@ -10,16 +11,11 @@ mod vault;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use skaas_app::{App, accounts, grants, listings, stamps, tokens, users};
-use skaas_domain::{
-    entitlement,
-    listing::ListingState,
-    money::{self, Price},
-    scope::Scopes,
-};
+use skaas_domain::{entitlement, listing::ListingState, scope::Scopes};
 
 use crate::{
     arguments::{
-        Admin, Grant, GrantKind, Interval, Job, Listing, ListingSet, Place, Storage, Token, User, Vault,
+        Admin, Grant, GrantKind, Job, Listing, ListingPrice, ListingSet, Place, Storage, Token, User, Vault,
     },
     installation, output, telemetry,
     until::moment,
@@ -58,6 +54,8 @@ const fn change_of(command: &Admin) -> Option<&'static str> {
         Admin::Token(Token::Revoke { .. }) => Some("token revoke"),
         Admin::Listing(Listing::Set(_)) => Some("listing set"),
         Admin::Listing(Listing::Delete { .. }) => Some("listing delete"),
+        Admin::Listing(Listing::Price(ListingPrice::Set { .. })) => Some("listing price set"),
+        Admin::Listing(Listing::Price(ListingPrice::Archive { .. })) => Some("listing price archive"),
         Admin::Grant(Grant::Add { .. }) => Some("grant add"),
         Admin::Grant(Grant::Revoke { .. }) => Some("grant revoke"),
         Admin::Restored { .. } => Some("restored"),
@@ -76,6 +74,7 @@ async fn obey(app: &App, command: Admin) -> anyhow::Result<()> {
         Admin::User(command) => user(app, command).await,
         Admin::Token(command) => token(app, command).await,
         Admin::Listing(Listing::Set(options)) => listing_set(app, &options).await,
+        Admin::Listing(Listing::Price(command)) => prices::run(app, command).await,
         Admin::Listing(Listing::Delete { skill, yes, json }) => listing_delete(app, &skill, yes, json).await,
         Admin::Listing(Listing::Show { skill, json }) => listing_show(app, skill.as_deref(), json).await,
         Admin::Grant(command) => grant(app, command).await,
@@ -229,12 +228,7 @@ async fn token(app: &App, command: Token) -> anyhow::Result<()> {
 }
 
 async fn listing_set(app: &App, options: &ListingSet) -> anyhow::Result<()> {
-    let interval = match options.interval {
-        Interval::Once => money::Interval::Once,
-        Interval::Month => money::Interval::Month,
-        Interval::Year => money::Interval::Year,
-    };
-    let price = options.price.map(|minor| Price::new(minor, &options.currency, interval).map_err(refused));
+    let price = options.price.map(|minor| prices::read(minor, &options.currency, options.interval));
     let state = match (options.publish, options.withdraw, options.quarantine) {
         (true, ..) => Some(ListingState::Published),
         (_, true, _) => Some(ListingState::Withdrawn),
@@ -242,7 +236,7 @@ async fn listing_set(app: &App, options: &ListingSet) -> anyhow::Result<()> {
         _ => None,
     };
     let change = listings::Change {
-        price: price.transpose()?,
+        price: price.transpose()?.map(listings::PriceChange::Only),
         trial_days: options.trial_days,
         category: options.category.clone(),
         tags: (!options.tags.is_empty()).then(|| options.tags.clone()),
@@ -253,7 +247,7 @@ async fn listing_set(app: &App, options: &ListingSet) -> anyhow::Result<()> {
         return output::json(&show::listing(app, &details));
     }
     output::line(&show::listing_text(app, &details));
-    if details.listing.state == ListingState::Published && details.listing.price.is_none() {
+    if details.listing.state == ListingState::Published && details.listing.prices.is_empty() {
         output::note(
             "It has no price, so it can only be granted: --price 900 --currency USD, or --price 0 for free.",
         );

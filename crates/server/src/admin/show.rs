@@ -2,9 +2,14 @@
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use skaas_app::{App, accounts, grants::Named, listings::Details};
+use skaas_app::{
+    App, accounts,
+    grants::Named,
+    listings::{Details, PriceRecord},
+};
 use skaas_domain::{
     money::Price,
+    prices::{ListedPrice, Prices},
     user::{TokenRecord, User},
 };
 
@@ -61,8 +66,9 @@ pub(super) fn token_row(token: &TokenRecord, now: Timestamp) -> Vec<String> {
     ]
 }
 
-fn price(price: Option<Price>) -> Value {
-    match price {
+/// The first price, for scripts that know one.
+fn first_price(prices: &Prices) -> Value {
+    match prices.first() {
         None => Value::Null,
         Some(Price::Free) => json!({ "amount": 0 }),
         Some(Price::Paid { amount, interval }) => json!({
@@ -71,6 +77,42 @@ fn price(price: Option<Price>) -> Value {
             "interval": interval.as_str(),
         }),
     }
+}
+
+fn price(listed: &ListedPrice) -> skaas_api::Price {
+    let (amount, currency, interval) = match listed.price {
+        Price::Free => (0, None, None),
+        Price::Paid { amount, interval } => {
+            (amount.minor, Some(amount.currency.code()), Some(interval.as_str()))
+        }
+    };
+    skaas_api::Price {
+        id: listed.id.to_string(),
+        amount,
+        currency: currency.map(str::to_owned),
+        interval: interval.map(str::to_owned),
+        text: listed.price.to_string(),
+        created_at: None,
+        archived_at: None,
+    }
+}
+
+pub(super) fn price_record(record: &PriceRecord) -> skaas_api::Price {
+    skaas_api::Price {
+        created_at: Some(record.created_at),
+        archived_at: record.archived_at,
+        ..price(&record.listed)
+    }
+}
+
+pub(super) fn price_row(record: &PriceRecord) -> Vec<String> {
+    vec![
+        record.listed.id.to_string(),
+        record.listed.price.to_string(),
+        if record.archived_at.is_none() { "active".into() } else { "archived".into() },
+        moment(record.created_at),
+        maybe(record.archived_at),
+    ]
 }
 
 pub(super) fn listing(app: &App, details: &Details) -> Value {
@@ -96,7 +138,8 @@ pub(super) fn listing(app: &App, details: &Details) -> Value {
         "description": listing.description,
         "category": listing.category,
         "tags": listing.tags,
-        "price": price(listing.price),
+        "price": first_price(&listing.prices),
+        "prices": listing.prices.iter().map(price).collect::<Vec<_>>(),
         "trial_days": listing.trial_days,
         "version": details.releases.last().map(|release| &release.version),
         "releases": releases,
@@ -108,8 +151,8 @@ pub(super) fn listing(app: &App, details: &Details) -> Value {
     })
 }
 
-fn price_text(price: Option<Price>) -> String {
-    price.map_or_else(|| "not on sale".into(), |price| price.to_string())
+fn price_text(prices: &Prices) -> String {
+    prices.text().unwrap_or_else(|| "not for sale".into())
 }
 
 pub(super) fn listing_row(details: &Details) -> Vec<String> {
@@ -118,7 +161,7 @@ pub(super) fn listing_row(details: &Details) -> Vec<String> {
         listing.name.clone(),
         listing.state.as_str().into(),
         details.releases.last().map_or_else(|| "-".into(), |release| release.version.clone()),
-        price_text(listing.price),
+        price_text(&listing.prices),
         listing.creator_name.clone(),
     ]
 }
@@ -128,7 +171,7 @@ pub(super) fn listing_text(app: &App, details: &Details) -> String {
     let mut lines = vec![
         format!("{} by {}: {}", listing.name, listing.creator_name, listing.state.as_str()),
         format!("  {}", listing.description),
-        format!("  price       {}", price_text(listing.price)),
+        format!("  price       {}", price_text(&listing.prices)),
         format!(
             "  trial       {}",
             if listing.trial_days == 0 { "none".into() } else { format!("{} days", listing.trial_days) }

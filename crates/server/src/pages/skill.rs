@@ -11,6 +11,7 @@ use skaas_domain::{
     entitlement::Access,
     listing::{Listing, ListingState},
     money::Price,
+    prices::Prices,
 };
 
 use crate::web::{Browser, Frame, Member, PageError, Query, Submitted, WebState, go, show};
@@ -36,7 +37,8 @@ struct Page {
     frame: Frame,
     listing: Listing,
     version: Option<String>,
-    price: String,
+    /// Each of its prices; where there is none, words.
+    prices: Vec<String>,
     repository: String,
     marketplace_name: String,
     offer: Offer,
@@ -75,7 +77,7 @@ pub(super) async fn page(
     show(&Page {
         frame,
         version: details.releases.last().map(|release| release.version.clone()),
-        price: price(listing.price.as_ref()),
+        prices: prices(&listing.prices),
         repository: state.app.voice().source_url(&listing.name),
         marketplace_name: state.app.voice().marketplace_name.clone(),
         offer: offer(&listing, standing),
@@ -84,20 +86,20 @@ pub(super) async fn page(
 }
 
 fn offer(listing: &Listing, standing: Option<grants::Standing>) -> Offer {
-    match (standing, &listing.price) {
+    match (standing, &listing.prices) {
         (Some(standing), _) if standing.may_add_free => Offer::Free,
         (Some(standing), _) if matches!(standing.access, Access::Full { .. }) => Offer::Theirs,
-        (None, Some(Price::Free)) => Offer::SignIn,
-        (_, Some(_)) => Offer::Unpaid,
-        (_, None) => Offer::NotForSale,
+        (None, prices) if prices.is_free() => Offer::SignIn,
+        (_, prices) if prices.is_empty() => Offer::NotForSale,
+        _ => Offer::Unpaid,
     }
 }
 
-fn price(price: Option<&Price>) -> String {
-    match price {
-        None => "Not for sale".to_owned(),
-        Some(Price::Free) => "Free".to_owned(),
-        Some(paid) => paid.to_string(),
+fn prices(prices: &Prices) -> Vec<String> {
+    match prices.first() {
+        None => vec!["Not for sale".to_owned()],
+        Some(Price::Free) => vec!["Free".to_owned()],
+        Some(_) => prices.iter().map(|listed| listed.price.to_string()).collect(),
     }
 }
 

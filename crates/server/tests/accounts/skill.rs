@@ -1,5 +1,6 @@
 //! A skill's page: it offers what works, and only that.
 
+use skaas_domain::money::Interval;
 use skaas_testkit::app::story;
 
 use super::{PASSWORD, joins, signs_in};
@@ -56,5 +57,19 @@ fn no_page_has_a_button_for_what_cannot_be_had() {
         let refused = ann.post("/skills/lint-pro/get", &[("csrf", &csrf)], &[]);
         assert_eq!(refused.status(), 409);
         refused.says("is not free").says("href=\"/skills/lint-pro\">Back to the form</a>");
+    });
+}
+
+#[test]
+fn a_skill_with_several_prices_shows_each_of_them_on_its_page_and_one_price_is_shown_as_before() {
+    story(|app| {
+        app.creator("maker").publishes(SKILL).priced(1250);
+        app.browser().open(PAGE).says("<p class=\"price\">$12.50</p>").omits("class=\"prices\"");
+        app.offer(SKILL).also_priced(1100, "EUR", Interval::Once).also_priced(900, "USD", Interval::Month);
+        let page = app.browser().open(PAGE);
+        page.says("<li>€11</li>").says("<li>$12.50</li>").says("<li>$9 a month</li>");
+        page.omits("<p class=\"price\">");
+        app.offer(SKILL).free();
+        app.browser().open(PAGE).says("<p class=\"price\">Free</p>");
     });
 }

@@ -131,8 +131,6 @@ async fn impossible_rows_are_refused_by_name(database: TestDatabase) {
     let skill = world.skill(&source, "lint-pro").await.skill;
     for (damage, column) in [
         ("trial_days = -1", "trial_days"),
-        ("price_minor = 100000000, price_currency = 'USD', price_interval = 'once'", "price_minor"),
-        ("price_minor = 5, price_currency = 'ZZQ', price_interval = 'once'", "price_minor"),
         ("created_at = 9223372036854775807", "created_at"),
         ("id = 'skl_short'", "id"),
     ] {
@@ -142,7 +140,38 @@ async fn impossible_rows_are_refused_by_name(database: TestDatabase) {
         let Err(StoreError::Corrupt { what, .. }) = &read else { panic!("{damage}: {read:?}") };
         assert!(what.contains(column), "{damage}: {what}");
     }
+    let price = |number: u8, columns: &str| {
+        format!(
+            "INSERT INTO prices (id, skill_id, price_minor, price_currency, price_interval, created_at)
+            VALUES ('prc_0000000000000000000000000{number}', '{skill}', {columns}, 1)"
+        )
+    };
+    for damage in ["100000000, 'USD', 'once'", "5, 'ZZQ', 'once'"] {
+        let mut tx = world.store.begin().await.unwrap();
+        run_sql(&mut tx, &price(1, damage)).await.unwrap();
+        let read = listings::find_by_name(&mut tx, "lint-pro").await;
+        let Err(StoreError::Corrupt { what, .. }) = &read else { panic!("{damage}: {read:?}") };
+        assert!(what.contains("price_minor"), "{damage}: {what}");
+    }
+    // A free price beside a paid one.
+    let mut tx = world.store.begin().await.unwrap();
+    run_sql(&mut tx, &price(1, "5, 'USD', 'once'")).await.unwrap();
+    run_sql(&mut tx, &price(2, "0, NULL, NULL")).await.unwrap();
+    let read = listings::find_by_name(&mut tx, "lint-pro").await;
+    assert!(matches!(read, Err(StoreError::Corrupt { .. })), "{read:?}");
+    drop(tx);
     // And those that the schema can tell are not even written.
+    for damage in
+        ["5, NULL, NULL", "-1, NULL, NULL", "0, 'USD', 'once'", "5, 'USD', NULL", "5, 'USD', 'week'"]
+    {
+        let mut tx = world.store.begin().await.unwrap();
+        assert!(run_sql(&mut tx, &price(1, damage)).await.is_err(), "{damage}");
+    }
+    for twice in ["5, 'USD', 'once'", "0, NULL, NULL"] {
+        let mut tx = world.store.begin().await.unwrap();
+        run_sql(&mut tx, &price(1, twice)).await.unwrap();
+        assert!(run_sql(&mut tx, &price(2, twice)).await.is_err(), "{twice}");
+    }
     for damage in [
         "price_minor = 5",
         "price_minor = -1",

@@ -2,15 +2,17 @@
 
 use skaas_domain::{
     entitlement::{GrantKind, StubReason},
-    id::UserId,
+    id::{OrderId, PriceId, UserId},
     listing::{Listing, ListingState},
     money::{Interval, Price},
+    prices::Prices,
 };
 use skaas_store::{
     Conflict, StoreError,
     catalogue::{self, Entry},
     contents, grants,
     listings::{self, ListingFilter, NewListing},
+    prices,
     releases::{self, Added},
     sources::Source,
     steps::{self, Advance, Repo},
@@ -23,12 +25,14 @@ pub(crate) async fn tell(world: &mut World) {
     let creator = world.user("maker").await;
     let source = world.source(creator.id, "kit").await;
     let pro = listings_are_kept_whole(world, &source).await;
+    prices_are_archived_and_never_edited(world, &pro).await;
     look_alikes_are_only_ones_own(world, &source).await;
     deleted_skills_leave_name_and_place_behind(world, &source).await;
     releases_never_change(world, &pro).await;
     stubs_are_kept_when_replaced(world, &pro).await;
     the_catalogue_is_known_at_every_revision(world, &source).await;
     grants_end_once(world, &pro, creator.id).await;
+    an_order_takes_back_its_own_grants(world, &pro).await;
     lineages_only_grow(world, &pro).await;
 }
 
@@ -37,7 +41,7 @@ async fn listings_are_kept_whole(world: &mut World, source: &Source) -> Listing 
     let mut tx = world.store.begin().await.unwrap();
     let draft = listings::add(&mut tx, &new).await.unwrap();
     tx.commit().await.unwrap();
-    assert_eq!((draft.skill, draft.state, draft.price), (new.skill, ListingState::Draft, None));
+    assert_eq!((draft.skill, draft.state, draft.prices.text()), (new.skill, ListingState::Draft, None));
     assert_eq!(
         (&draft.description, &draft.features, &draft.tags),
         (&new.description, &new.features, &new.tags)
@@ -55,7 +59,8 @@ async fn listings_are_kept_whole(world: &mut World, source: &Source) -> Listing 
     changed.tags = vec![];
     changed.problems = vec!["SKILL.md:1: …".to_owned()];
     for price in [Some(paid), Some(Price::Free), None, Some(paid)] {
-        changed.price = price;
+        let id = PriceId::new(at(9), &mut world.rng);
+        changed.prices = price.map_or_else(Prices::default, |price| Prices::default().only(id, price));
         let mut tx = world.store.begin().await.unwrap();
         listings::update(&mut tx, &changed).await.unwrap();
         tx.commit().await.unwrap();
@@ -93,6 +98,99 @@ async fn listings_are_kept_whole(world: &mut World, source: &Source) -> Listing 
     assert!(names(ListingFilter { creator: Some(nobody), ..all }).await.is_empty());
     assert_eq!(listings::all(&mut conn).await.unwrap().len(), 2);
     changed
+}
+
+async fn prices_are_archived_and_never_edited(world: &mut World, pro: &Listing) {
+    let mut id = || PriceId::new(at(10), &mut world.rng);
+    let price = |minor, currency, interval| Price::new(minor, currency, interval).unwrap();
+    let kept = pro.prices.iter().next().copied().unwrap();
+    assert_eq!(kept.price, price(900, "USD", Interval::Month));
+    let euros = pro.prices.with(id(), price(800, "EUR", Interval::Month)).unwrap();
+    let dearer = euros.with(id(), price(850, "EUR", Interval::Month)).unwrap();
+    let write = async |prices: &Prices, moment: i64| {
+        let mut tx = world.store.begin().await.unwrap();
+        let listing = Listing { prices: prices.clone(), updated_at: at(moment), ..pro.clone() };
+        listings::update(&mut tx, &listing).await.unwrap();
+        tx.commit().await.unwrap();
+        let mut conn = world.store.read().await.unwrap();
+        let filter = ListingFilter { limit: 1, ..ListingFilter::default() };
+        for found in [
+            listings::find_by_id(&mut conn, pro.skill).await.unwrap(),
+            listings::find_by_name(&mut conn, &pro.name).await.unwrap(),
+            listings::all(&mut conn).await.unwrap().into_iter().find(|found| found.skill == pro.skill),
+            listings::list(&mut conn, &filter).await.unwrap().pop(),
+        ] {
+            assert_eq!(found.as_ref(), Some(&listing));
+        }
+        prices::history(&mut conn, pro.skill).await.unwrap()
+    };
+    let before = write(&pro.prices, 11).await.len();
+    write(&euros, 12).await;
+    let history = write(&dearer, 13).await;
+    let [old, new] = &history[before..] else { panic!("{history:?}") };
+    assert_eq!(
+        (old.listed.price, old.created_at, old.archived_at),
+        (price(800, "EUR", Interval::Month), at(12), Some(at(13)))
+    );
+    assert_eq!(
+        (new.listed.price, new.created_at, new.archived_at),
+        (price(850, "EUR", Interval::Month), at(13), None)
+    );
+    // An archived price doesn't come back: the same amount is a new price.
+    let back = dearer.without(new.listed.id).unwrap().with(id(), old.listed.price).unwrap();
+    let history = write(&back, 14).await;
+    assert_eq!(history.iter().filter(|row| row.archived_at.is_none()).count(), 2);
+    assert_eq!((history.len(), history[before]), (before + 3, *old));
+    write(&pro.prices, 15).await;
+    // Restores what the rest of the story expects.
+    let mut tx = world.store.begin().await.unwrap();
+    listings::update(&mut tx, pro).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+async fn an_order_takes_back_its_own_grants(world: &mut World, pro: &Listing) {
+    let (cleo, percy) = (world.user("cleo").await, world.user("percy").await);
+    let [bought, other] = [(); 2].map(|()| OrderId::new(at(4), &mut world.rng));
+    let mut tx = world.store.begin().await.unwrap();
+    let mut made = Vec::new();
+    for (user, order, until) in [
+        (cleo.id, Some(bought), Some(at(100))),
+        (cleo.id, Some(bought), Some(at(20))),
+        (percy.id, Some(bought), None),
+        (cleo.id, Some(other), None),
+        (cleo.id, None, None),
+    ] {
+        let mut record = world.grant(user, pro.skill, GrantKind::Purchase);
+        (record.order, record.grant.until) = (order, until);
+        grants::add(&mut tx, &record).await.unwrap();
+        assert_eq!(grants::find(&mut tx, record.grant.id).await.unwrap(), Some(record.clone()));
+        made.push(record.grant.id);
+    }
+    tx.commit().await.unwrap();
+    let revision = world.store.revisions(percy.id).await.unwrap().user;
+
+    let mut tx = world.store.begin().await.unwrap();
+    let mut ended: Vec<_> = grants::revoke_order(&mut tx, bought, at(30)).await.unwrap();
+    ended.sort_by_key(|grant| grant.id);
+    assert_eq!(ended.iter().map(|grant| grant.id).collect::<Vec<_>>(), made[..3], "ended ones included");
+    assert!(ended.iter().all(|grant| grant.revoked_at == Some(at(30))));
+    assert_eq!(grants::revoke_order(&mut tx, bought, at(31)).await.unwrap(), [], "once is enough");
+    drop(tx);
+    let mut conn = world.store.read().await.unwrap();
+    assert_eq!(
+        grants::find(&mut conn, made[0]).await.unwrap().unwrap().grant.revoked_at,
+        None,
+        "it was the caller's transaction"
+    );
+
+    let mut tx = world.store.begin().await.unwrap();
+    grants::revoke_order(&mut tx, bought, at(30)).await.unwrap();
+    tx.commit().await.unwrap();
+    assert!(world.store.revisions(percy.id).await.unwrap().user > revision, "every node notices");
+    for (id, revoked) in made.iter().zip([true, true, true, false, false]) {
+        let grant = grants::find(&mut conn, *id).await.unwrap().unwrap().grant;
+        assert_eq!(grant.revoked_at.is_some(), revoked);
+    }
 }
 
 /// Why a draft is refused.

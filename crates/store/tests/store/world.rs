@@ -135,7 +135,7 @@ impl World {
             revoked_at: None,
             made_at: made,
         };
-        GrantRecord { grant, note: "a note".to_owned() }
+        GrantRecord { grant, note: "a note".to_owned(), order: None }
     }
 
     pub(crate) fn token(&mut self, user: UserId, name: &str) -> TokenRecord {

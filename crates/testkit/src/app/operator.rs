@@ -92,13 +92,29 @@ impl Offer<'_> {
     #[track_caller]
     pub fn priced(self, cents: i64) -> Self {
         let price = Price::new(cents, "USD", Interval::Once).expect("a price of the test is one");
-        self.set(&listings::Change { price: Some(price), ..listings::Change::default() })
+        self.set(&listings::Change {
+            price: Some(listings::PriceChange::Only(price)),
+            ..listings::Change::default()
+        })
+    }
+
+    /// Sold at this price too, beside those of other currencies and intervals.
+    #[track_caller]
+    pub fn also_priced(self, minor: i64, currency: &str, interval: Interval) -> Self {
+        let price = Price::new(minor, currency, interval).expect("a price of the test is one");
+        self.set(&listings::Change {
+            price: Some(listings::PriceChange::Set(price)),
+            ..listings::Change::default()
+        })
     }
 
     /// Given to everybody.
     #[track_caller]
     pub fn free(self) -> Self {
-        self.set(&listings::Change { price: Some(Price::Free), ..listings::Change::default() })
+        self.set(&listings::Change {
+            price: Some(listings::PriceChange::Only(Price::Free)),
+            ..listings::Change::default()
+        })
     }
 
     /// With a trial of so many days.
