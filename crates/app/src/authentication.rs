@@ -22,6 +22,7 @@ use skaas_store::{
 };
 
 use crate::{
+    actor::{Actor, Via},
     app::App,
     error::{Error, Result},
     limits::CountedAs,
@@ -89,7 +90,7 @@ struct Use {
     from: Option<IpAddr>,
 }
 
-/// Says who is asking, `from` where that is known.
+/// Returns the actor that presented an API token, `from` where that is known.
 ///
 /// # Errors
 /// [`Error::Unauthenticated`] for anything but a token that works now: git then forgets what it had stored,
@@ -100,11 +101,11 @@ pub async fn authenticate(
     app: &App,
     presented: Option<&Presented<'_>>,
     from: Option<IpAddr>,
-) -> Result<Arc<Viewer>> {
+) -> Result<Actor> {
     recognise(app, presented, from, CountedAs::Request).await
 }
 
-/// The same for taking something back, which is counted apart.
+/// Like [`authenticate`], for requests that revoke something: those have their own rate limit.
 ///
 /// # Errors
 /// As [`authenticate`].
@@ -112,7 +113,7 @@ pub async fn authenticate_to_revoke(
     app: &App,
     presented: Option<&Presented<'_>>,
     from: Option<IpAddr>,
-) -> Result<Arc<Viewer>> {
+) -> Result<Actor> {
     recognise(app, presented, from, CountedAs::Revocation).await
 }
 
@@ -121,7 +122,7 @@ async fn recognise(
     presented: Option<&Presented<'_>>,
     from: Option<IpAddr>,
     counted: CountedAs,
-) -> Result<Arc<Viewer>> {
+) -> Result<Actor> {
     let presented = presented.ok_or(Error::Unauthenticated)?;
     let now = app.now();
     let Some(known) = working(app, presented.secret, now).await? else {
@@ -138,7 +139,7 @@ async fn recognise(
         ));
     }
     app.authentication.note_use(&known, Use { at: now, from });
-    Ok(Arc::clone(viewer))
+    Ok(Actor::new(Via::ApiToken(Arc::clone(viewer)), from))
 }
 
 /// Who has this token, if it is one that works now.

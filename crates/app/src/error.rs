@@ -15,6 +15,9 @@ pub enum Error {
     /// Known, but not allowed.
     #[error("{0}")]
     Forbidden(String),
+    /// Known, but the token that was presented was made for other things. Another token would help.
+    #[error("{0}")]
+    OutOfScope(String),
     /// Absent, or not to be known about: both read the same.
     #[error("{0}")]
     NotFound(String),
@@ -97,6 +100,7 @@ impl Error {
         match self {
             Self::Unauthenticated => Self::Unauthenticated,
             Self::Forbidden(text) => Self::Forbidden(text.clone()),
+            Self::OutOfScope(text) => Self::OutOfScope(text.clone()),
             Self::NotFound(text) => Self::NotFound(text.clone()),
             Self::Invalid(text) => Self::Invalid(text.clone()),
             Self::Conflict(text) => Self::Conflict(text.clone()),

@@ -7,10 +7,17 @@ use skaas_domain::{
     entitlement::{Access, Grant, GrantKind, ReleaseRef, decide, may_keep_free},
     id::{GrantId, OrderId, SkillId, UserId},
     listing::Listing,
+    scope::Need,
 };
-use skaas_store::{Conn, Tx, grants, grants::GrantRecord, listings, releases};
+use skaas_store::{
+    Conn, Tx, grants,
+    grants::GrantRecord,
+    listings,
+    releases::{self, Release},
+};
 
 use crate::{
+    actor::Actor,
     app::App,
     error::{Error, Result},
     listings::absent,
@@ -44,8 +51,8 @@ pub struct Named {
 }
 
 /// Gives access.
-pub async fn add(app: &App, new: NewGrant) -> Result<Named> {
-    let user = users::find(app, &new.username).await?;
+pub async fn add(app: &App, actor: &Actor, new: NewGrant) -> Result<Named> {
+    let user = users::find(app, actor, &new.username).await?;
     let now = app.now();
     let mut tx = app.store.begin().await?;
     let listing = listings::find_by_name(&mut tx, &new.skill).await?.ok_or_else(|| absent(&new.skill))?;
@@ -90,28 +97,29 @@ pub struct Standing {
     pub may_add_free: bool,
 }
 
-/// How `user` stands to a skill.
-///
-/// # Errors
-/// [`Error::NotFound`] for a skill that does not exist.
-pub async fn standing(app: &App, user: UserId, skill: &str) -> Result<Standing> {
-    let mut conn = app.store.snapshot().await?;
-    let listing = listings::find_by_name(&mut conn, skill).await?.ok_or_else(|| absent(skill))?;
-    let grants = grants::list_for(&mut conn, user, listing.skill).await?;
-    let releases = release_refs(&mut conn, listing.skill).await?;
+/// How `user` stands to a skill with these releases.
+pub(crate) async fn standing(
+    app: &App,
+    conn: &mut Conn,
+    user: UserId,
+    listing: &Listing,
+    releases: &[Release],
+) -> Result<Standing> {
+    let grants = grants::list_for(conn, user, listing.skill).await?;
     let terms = listing.terms();
     Ok(Standing {
-        access: decide(user, &terms, &grants, &releases, app.now()).access,
+        access: decide(user, &terms, &grants, &refs(releases), app.now()).access,
         may_add_free: may_keep_free(user, &terms, &grants),
     })
 }
 
-/// Adds a free skill to what `user` has: a later price or withdrawal does not take it away again.
+/// Adds a free skill to what the actor has: a later price or withdrawal does not take it away again.
 ///
 /// # Errors
 /// [`Error::NotFound`] in the same words for a skill that does not exist and one that this user may not know of,
 /// [`Error::Conflict`] for one that is not free.
-pub async fn add_free(app: &App, user: UserId, skill: &str) -> Result<FreeSkill> {
+pub async fn add_free(app: &App, actor: &Actor, skill: &str) -> Result<FreeSkill> {
+    let user = actor.require(&Need::Account { write: true })?.id;
     let mut conn = app.store.snapshot().await?;
     let absent = || Error::NotFound("this skill does not exist".into());
     let listing = listings::find_by_name(&mut conn, skill).await?.ok_or_else(absent)?;
@@ -165,8 +173,8 @@ fn trial_end(listing: &Listing, now: Timestamp) -> Result<Timestamp> {
 }
 
 /// A user's grants, oldest first; only those for `skill` when it is given.
-pub async fn list(app: &App, username: &str, skill: Option<&str>) -> Result<Vec<Named>> {
-    let user = users::find(app, username).await?;
+pub async fn list(app: &App, actor: &Actor, username: &str, skill: Option<&str>) -> Result<Vec<Named>> {
+    let user = users::find(app, actor, username).await?;
     let mut conn = app.store.snapshot().await?;
     let only = match skill {
         None => None,
@@ -187,9 +195,9 @@ async fn skill_name(conn: &mut Conn, grant: &Grant) -> Result<String> {
     Ok(listing.map_or_else(|| grant.skill.to_string(), |listing| listing.name))
 }
 
-/// Takes back whatever still holds of a user's grants, for one skill or for all; returns those it ended.
-pub async fn revoke(app: &App, username: &str, skill: Option<&str>) -> Result<Vec<Named>> {
-    let user = users::find(app, username).await?;
+/// Revokes the grants of a user that are still in force, for one skill or for all; returns those it revoked.
+pub async fn revoke(app: &App, actor: &Actor, username: &str, skill: Option<&str>) -> Result<Vec<Named>> {
+    let user = users::find(app, actor, username).await?;
     let now = app.now();
     let mut tx = app.store.begin().await?;
     // From here on nobody gives this user anything: what is read below is all there is.
@@ -222,8 +230,8 @@ pub async fn revoke_order(app: &App, tx: &mut Tx, order: OrderId) -> Result<Vec<
 }
 
 /// What a user may have of a skill now: the same decision as every channel's.
-pub async fn access(app: &App, username: &str, skill: &str) -> Result<Access> {
-    let user = users::find(app, username).await?;
+pub async fn access(app: &App, actor: &Actor, username: &str, skill: &str) -> Result<Access> {
+    let user = users::find(app, actor, username).await?;
     let mut conn = app.store.snapshot().await?;
     let listing = listings::find_by_name(&mut conn, skill).await?.ok_or_else(|| absent(skill))?;
     let grants = grants::list_for(&mut conn, user.id, listing.skill).await?;
@@ -232,7 +240,10 @@ pub async fn access(app: &App, username: &str, skill: &str) -> Result<Access> {
 }
 
 async fn release_refs(conn: &mut Conn, skill: SkillId) -> Result<Vec<ReleaseRef>> {
-    let released = releases::list(conn, skill).await?;
-    let refs = released.into_iter();
-    Ok(refs.map(|release| ReleaseRef { id: release.id, published_at: release.published_at }).collect())
+    Ok(refs(&releases::list(conn, skill).await?))
+}
+
+fn refs(releases: &[Release]) -> Vec<ReleaseRef> {
+    let refs = releases.iter();
+    refs.map(|release| ReleaseRef { id: release.id, published_at: release.published_at }).collect()
 }

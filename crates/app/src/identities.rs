@@ -23,6 +23,7 @@ pub use newcomer::{Newcomer, join, newcomer};
 
 use crate::{
     accounts::{Rejected, spend},
+    actor::Actor,
     app::App,
     error::{Error, Result},
     sessions::{self, Opened, SignedIn, Visitor},
@@ -96,8 +97,8 @@ fn provider<'a>(app: &'a App, word: &str) -> Result<&'a IdentityProvider> {
 /// linked by who signed in long ago; [`Rejected::TooOften`].
 pub async fn begin(
     app: &App,
+    link_to: Option<&Actor>,
     word: &str,
-    link_to: Option<&SignedIn>,
     browser: &Secret,
     return_to: &str,
     place: &Place,
@@ -106,8 +107,7 @@ pub async fn begin(
     let now = app.now();
     let intent = match link_to {
         None => Intent::SignIn,
-        Some(who) if who.session.is_fresh(now) => Intent::Link(who.user.id),
-        Some(_) => return Err(Rejected::Stale),
+        Some(actor) => Intent::Link(actor.require_fresh(now)?.user.id),
     };
     spend(app, &[(&BEGUN, place.network())]).await?;
     let (mut attempt, state, id) = app.with_rng(|rng| {
@@ -143,10 +143,10 @@ pub async fn begin(
 /// where the provider says no or proves nothing.
 pub async fn finish(
     app: &App,
+    actor: Option<&Actor>,
     word: &str,
     returned: Returned<'_>,
     browser: &Secret,
-    who: Option<&SignedIn>,
     place: &Place,
 ) -> Result<Outcome> {
     let provider = provider(app, word)?;
@@ -162,6 +162,7 @@ pub async fn finish(
     let proven = prove(app, provider, &sign_in, returned).await?;
     match sign_in.intent {
         Intent::Link(user) => {
+            let who = actor.map(Actor::require_session).transpose()?;
             let who = who.filter(|who| who.user.id == user).ok_or_else(|| {
                 Error::Forbidden("this was started by another user; sign in as that user first".into())
             })?;
@@ -169,7 +170,7 @@ pub async fn finish(
             Ok(Outcome::Linked { return_to: sign_in.return_to })
         }
         Intent::SignIn => {
-            let visitor = Visitor { place, browser, before: who };
+            let visitor = Visitor { place, browser, before: actor };
             enter(app, provider, proven, sign_in.return_to, visitor).await
         }
     }
@@ -293,7 +294,8 @@ async fn link(app: &App, who: &SignedIn, provider: &IdentityProvider, proven: &P
 }
 
 /// The identities of who is signed in, in the order they were linked.
-pub async fn list(app: &App, who: &SignedIn) -> Result<Vec<IdentityRecord>> {
+pub async fn list(app: &App, actor: &Actor) -> Result<Vec<IdentityRecord>> {
+    let who = actor.require_session()?;
     let mut conn = app.store.read().await?;
     Ok(identities::list(&mut conn, who.user.id).await?)
 }
@@ -303,11 +305,10 @@ pub async fn list(app: &App, who: &SignedIn) -> Result<Vec<IdentityRecord>> {
 /// # Errors
 /// [`Rejected::Stale`]; [`Error::Conflict`] for the last sign-in method; [`Error::NotFound`] for somebody else's as
 /// for none.
-pub async fn unlink(app: &App, who: &SignedIn, id: IdentityId) -> Result<IdentityRecord, Rejected> {
-    if !who.session.is_fresh(app.now()) {
-        return Err(Rejected::Stale);
-    }
-    let user = who.user.id;
+pub async fn unlink(app: &App, actor: &Actor, id: &str) -> Result<IdentityRecord, Rejected> {
+    let unknown = |_| Error::NotFound("you have no linked account with this ID".into());
+    let id: IdentityId = id.parse().map_err(unknown)?;
+    let user = actor.require_fresh(app.now())?.user.id;
     let mut tx = app.store.begin().await?;
     // Whoever unlinks the other one at the same moment waits here.
     tx.bump_user(user).await?;

@@ -1,10 +1,11 @@
-//! Use cases: what a person or a program can ask of skaas, each an `async fn verb(app, …) -> Result<_, Error>`.
+//! Use cases: what a person or a program can ask of skaas, each an `async fn verb(app, actor, …) -> Result<_, Error>`.
 //!
 //! Invariants
 //! - Every answer about access comes from [`skaas_domain::entitlement::decide`]; nothing here has a rule of
 //!   its own, and nothing keeps an answer except under a key that holds every input of it.
 //! - No HTTP types, no HTML, no SQL. Clock and randomness come from [`App`].
 
+mod actor;
 mod app;
 mod authentication;
 mod catalogue;
@@ -39,6 +40,7 @@ pub mod tokens;
 pub mod users;
 pub mod vault;
 
+pub use actor::{Actor, Via, Whose};
 pub use app::{App, AppConfig, Parts};
 pub use authentication::{Presented, authenticate, authenticate_to_revoke};
 pub use error::{Counted, Error, Result, causes, whole_seconds};

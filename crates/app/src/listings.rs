@@ -1,10 +1,12 @@
 //! Use cases about listings: show them, change how a skill is offered.
 
 use skaas_domain::{
+    entitlement::Access,
     id::PriceId,
     listing::{InvalidLabel, Listing, ListingState, MAX_TRIAL_DAYS, check_label, check_tags},
     money::Price,
     prices::{InvalidPrices, Prices},
+    scope::Need,
 };
 use skaas_store::{
     catalogue, listings, prices,
@@ -12,8 +14,10 @@ use skaas_store::{
 };
 
 use crate::{
+    actor::Actor,
     app::App,
     error::{Error, Result},
+    grants::{self, Standing},
     publication::{Revision, store_contents, write},
 };
 
@@ -54,8 +58,40 @@ pub struct Details {
     pub releases: Vec<Release>,
 }
 
-/// One listing.
-pub async fn find(app: &App, name: &str) -> Result<Details> {
+/// A skill as somebody who opens its page may see it.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// The listing and its releases.
+    pub details: Details,
+    /// How the person stands to it; `None` for a stranger.
+    pub standing: Option<Standing>,
+}
+
+/// A skill as `visitor` may see it: everybody sees what is published, and people see what is theirs.
+///
+/// # Errors
+/// [`Error::NotFound`] in the same words for a skill that does not exist and one that this visitor may not know of.
+pub async fn seen_by(app: &App, visitor: Option<&Actor>, name: &str) -> Result<Seen> {
+    let nobody = || Error::NotFound("this skill does not exist".into());
+    let user = visitor.map(|visitor| visitor.require(&Need::Myself)).transpose()?;
+    let mut conn = app.store.snapshot().await?;
+    let listing = listings::find_by_name(&mut conn, name).await?.ok_or_else(nobody)?;
+    let releases = releases::list(&mut conn, listing.skill).await?;
+    let standing = match user {
+        Some(user) => Some(grants::standing(app, &mut conn, user.id, &listing, &releases).await?),
+        None => None,
+    };
+    let is_theirs = standing.is_some_and(|standing| standing.access != Access::Hidden);
+    if listing.state == ListingState::Published || is_theirs {
+        Ok(Seen { details: Details { listing, releases }, standing })
+    } else {
+        Err(nobody())
+    }
+}
+
+/// One listing, for the operator.
+pub async fn find(app: &App, actor: &Actor, name: &str) -> Result<Details> {
+    actor.require_operator()?;
     let mut conn = app.store.read().await?;
     let listing = listings::find_by_name(&mut conn, name).await?.ok_or_else(|| absent(name))?;
     let releases = releases::list(&mut conn, listing.skill).await?;
@@ -63,7 +99,8 @@ pub async fn find(app: &App, name: &str) -> Result<Details> {
 }
 
 /// All listings, in the order in which they came.
-pub async fn list(app: &App) -> Result<Vec<Details>> {
+pub async fn list(app: &App, actor: &Actor) -> Result<Vec<Details>> {
+    actor.require_operator()?;
     let mut conn = app.store.snapshot().await?;
     let mut all = Vec::new();
     for listing in listings::all(&mut conn).await? {
@@ -74,17 +111,18 @@ pub async fn list(app: &App) -> Result<Vec<Details>> {
 }
 
 /// Every price that a skill ever had, archived ones included, oldest first.
-pub async fn price_history(app: &App, name: &str) -> Result<Vec<PriceRecord>> {
+pub async fn price_history(app: &App, actor: &Actor, name: &str) -> Result<Vec<PriceRecord>> {
+    actor.require_operator()?;
     let mut conn = app.store.snapshot().await?;
     let listing = listings::find_by_name(&mut conn, name).await?.ok_or_else(|| absent(name))?;
     Ok(prices::history(&mut conn, listing.skill).await?)
 }
 
 /// Changes how a skill is offered; the listing as it is afterwards.
-pub async fn set(app: &App, name: &str, change: &Change) -> Result<Details> {
+pub async fn set(app: &App, actor: &Actor, name: &str, change: &Change) -> Result<Details> {
     let change = checked(change)?;
     loop {
-        let Details { listing: before, releases } = find(app, name).await?;
+        let Details { listing: before, releases } = find(app, actor, name).await?;
         if change.state == Some(ListingState::Published) && releases.is_empty() {
             return Err(Error::Conflict(nothing_to_publish(&before)));
         }
@@ -104,7 +142,8 @@ pub async fn set(app: &App, name: &str, change: &Change) -> Result<Details> {
 
 /// Deletes a skill: nobody receives it any more, holders included, and its name is never given again. What was
 /// sold stays on record.
-pub async fn delete(app: &App, name: &str) -> Result<Listing> {
+pub async fn delete(app: &App, actor: &Actor, name: &str) -> Result<Listing> {
+    actor.require_operator()?;
     let mut tx = app.store.begin().await?;
     tx.bump_catalogue().await?;
     let listing = listings::find_by_name(&mut tx, name).await?.ok_or_else(|| absent(name))?;

@@ -16,6 +16,7 @@ use skaas_store::{
 };
 
 use crate::{
+    actor::Actor,
     app::App,
     error::Result,
     lineage::commit_date,
@@ -32,7 +33,8 @@ const AT_ONCE: u32 = 200;
 /// again. Doing it twice does no harm.
 ///
 /// A lineage that began after the backup is unknown, and starts again like that of a new user.
-pub async fn branch_off(app: &App) -> Result<u64> {
+pub async fn branch_off(app: &App, actor: &Actor) -> Result<u64> {
+    actor.require_operator()?;
     let (mut after, mut count) = (None, 0);
     loop {
         let mut conn = app.store.read().await?;
@@ -89,7 +91,8 @@ pub struct WorksAgain {
 }
 
 /// What was revoked after the backup and works again, the oldest revocation first.
-pub async fn works_again(app: &App) -> Result<Vec<WorksAgain>> {
+pub async fn works_again(app: &App, actor: &Actor) -> Result<Vec<WorksAgain>> {
+    actor.require_operator()?;
     let mut latest = BTreeMap::new();
     for revocation in app.store.revocations().await? {
         let known: &mut Revocation = latest.entry((revocation.user, revocation.what)).or_insert(revocation);
@@ -150,7 +153,8 @@ async fn name_if_it_works(
 ///
 /// # Errors
 /// [`crate::Error::Conflict`] for an account that has paid skills on sale; everything else is revoked by then.
-pub async fn revoke_again(app: &App, found: &[WorksAgain]) -> Result<()> {
+pub async fn revoke_again(app: &App, actor: &Actor, found: &[WorksAgain]) -> Result<()> {
+    actor.require_operator()?;
     let now = app.now();
     let (accounts, rest): (Vec<&WorksAgain>, Vec<&WorksAgain>) =
         found.iter().partition(|one| one.revocation.what == Revoked::User);
@@ -178,7 +182,7 @@ pub async fn revoke_again(app: &App, found: &[WorksAgain]) -> Result<()> {
     tx.commit().await?;
     tracing::info!(event = "revoked_again", count = rest.len());
     for account in accounts {
-        users::delete(app, &account.username).await?;
+        users::delete(app, actor, &account.username).await?;
     }
     Ok(())
 }

@@ -1,9 +1,12 @@
 //! Use cases about browser logins: find, list, revoke. `sign_in`, `identities` and `accounts` open them.
 
+use std::{net::IpAddr, sync::Arc};
+
 use jiff::SignedDuration;
 use skaas_domain::{
     device::Place,
     id::{SessionId, UserId},
+    scope::Need,
     secret::{Secret, SecretKind},
     session::Session,
 };
@@ -12,6 +15,7 @@ use skaas_store::{Tx, known_browsers, sessions};
 
 use crate::{
     accounts::Rejected,
+    actor::{Actor, Via},
     app::App,
     error::{Error, Result},
 };
@@ -36,7 +40,7 @@ pub struct Visitor<'a> {
     /// Its own secret, which it had before anybody signed in.
     pub browser: &'a Secret,
     /// Who is signed in there already.
-    pub before: Option<&'a SignedIn>,
+    pub before: Option<&'a Actor>,
 }
 
 /// A secret for a browser that has none: ties forms and outside sign-ins to it.
@@ -51,7 +55,7 @@ pub(crate) async fn open(app: &App, tx: &mut Tx, user: UserId, visitor: Visitor<
     let now = app.now();
     let (id, secret) =
         app.with_rng(|rng| (SessionId::new(now, rng), Secret::generate(SecretKind::Session, rng)));
-    if let Some(before) = before {
+    if let Some(before) = before.map(Actor::require_session).transpose()? {
         sessions::revoke(tx, before.user.id, before.session.id, now).await?;
     }
     sessions::add(tx, &Session::begin(id, user, place.clone(), now), &secret.hash()).await?;
@@ -59,8 +63,8 @@ pub(crate) async fn open(app: &App, tx: &mut Tx, user: UserId, visitor: Visitor<
     Ok(Opened { secret, user })
 }
 
-/// Whose cookie this is, if it opens anything now. That it was used is noted.
-pub async fn find(app: &App, cookie: &str) -> Result<Option<SignedIn>> {
+/// Returns who is signed in where this cookie is, if its session works, and notes that it was used.
+pub async fn find(app: &App, cookie: &str, from: Option<IpAddr>) -> Result<Option<Actor>> {
     let Ok(secret) = Secret::parse(SecretKind::Session, cookie) else { return Ok(None) };
     let mut conn = app.store.read().await?;
     let found = sessions::find_by_hash(&mut conn, &secret.hash()).await?;
@@ -74,7 +78,7 @@ pub async fn find(app: &App, cookie: &str) -> Result<Option<SignedIn>> {
         // A full disk keeps nobody from reading; the next request notes it again.
         tracing::warn!(event = "session_use_not_noted", reason = %error, more);
     }
-    Ok(Some(found))
+    Ok(Some(Actor::new(Via::Session(Arc::new(found)), from)))
 }
 
 async fn note_use(app: &App, id: SessionId) -> Result<()> {
@@ -83,34 +87,35 @@ async fn note_use(app: &App, id: SessionId) -> Result<()> {
     Ok(tx.commit().await?)
 }
 
-/// Ends the session.
-pub async fn sign_out(app: &App, signed_in: &SignedIn) -> Result<()> {
-    revoke_of(app, signed_in.user.id, signed_in.session.id).await
+/// Ends the session that makes the request.
+pub async fn sign_out(app: &App, actor: &Actor) -> Result<()> {
+    let signed_in = actor.require_session()?;
+    end(app, signed_in.user.id, signed_in.session.id).await
 }
 
-/// The user's sessions that work, the latest used first.
-pub async fn list(app: &App, user: UserId) -> Result<Vec<Session>> {
+/// The user's sessions that work, most recently used first.
+pub async fn list(app: &App, actor: &Actor) -> Result<Vec<Session>> {
+    let user = actor.require(&Need::Account { write: false })?.id;
     let mut conn = app.store.read().await?;
     Ok(sessions::list(&mut conn, user, app.now()).await?)
 }
 
-/// Ends one session of the same user. For any but their own they must have signed in just now, so that somebody who
-/// finds a browser signed in can't sign its owner out elsewhere.
+/// Ends one session of the same user. In a browser, ending any session but its own needs a recent sign-in, so that
+/// somebody who finds a browser signed in can't sign its owner out elsewhere.
 ///
 /// # Errors
 /// [`Rejected::Stale`]; [`Error::NotFound`] for another user's session as for none.
-pub async fn revoke(app: &App, signed_in: &SignedIn, id: SessionId) -> Result<(), Rejected> {
-    if id != signed_in.session.id && !signed_in.session.is_fresh(app.now()) {
-        return Err(Rejected::Stale);
+pub async fn revoke(app: &App, actor: &Actor, id: &str) -> Result<SessionId, Rejected> {
+    let user = actor.require(&Need::Account { write: true })?.id;
+    let id = id.parse().map_err(|_| Error::NotFound("you have no session with this ID".into()))?;
+    if actor.session().is_some_and(|own| own != id) {
+        actor.require_fresh(app.now())?;
     }
-    Ok(revoke_of(app, signed_in.user.id, id).await?)
+    end(app, user, id).await?;
+    Ok(id)
 }
 
-/// Ends one session of this user.
-///
-/// # Errors
-/// [`Error::NotFound`] for another's as for none.
-pub async fn revoke_of(app: &App, user: UserId, id: SessionId) -> Result<()> {
+async fn end(app: &App, user: UserId, id: SessionId) -> Result<()> {
     let mut tx = app.store.begin().await?;
     let revoked = sessions::revoke(&mut tx, user, id, app.now()).await?;
     if revoked.is_none() {
@@ -125,10 +130,8 @@ pub async fn revoke_of(app: &App, user: UserId, id: SessionId) -> Result<()> {
 ///
 /// # Errors
 /// [`Rejected::Stale`].
-pub async fn revoke_others(app: &App, signed_in: &SignedIn) -> Result<u64, Rejected> {
-    if !signed_in.session.is_fresh(app.now()) {
-        return Err(Rejected::Stale);
-    }
+pub async fn revoke_others(app: &App, actor: &Actor) -> Result<u64, Rejected> {
+    let signed_in = actor.require_fresh(app.now())?;
     let user = signed_in.user.id;
     let mut tx = app.store.begin().await?;
     let count = sessions::revoke_others(&mut tx, user, Some(signed_in.session.id), app.now()).await?;

@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 use skaas_store::{grants, steps};
 
-use crate::{app::App, error::Result};
+use crate::{actor::Actor, app::App, error::Result};
 
 /// How far the clocks of several nodes may differ without anything being wrong.
 const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
@@ -42,7 +42,8 @@ pub async fn from_the_future(app: &App) -> Result<FromTheFuture> {
 
 /// Stamps what bears a stamp from the future with the present moment; what it stamped. No commit changes, so every
 /// copy still fast-forwards.
-pub async fn restamp(app: &App) -> Result<FromTheFuture> {
+pub async fn restamp(app: &App, actor: &Actor) -> Result<FromTheFuture> {
+    actor.require_operator()?;
     let now = app.now();
     let mut tx = app.store.begin().await?;
     let grants = grants::restamp(&mut tx, horizon(now), now).await?;

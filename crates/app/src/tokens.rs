@@ -2,18 +2,31 @@
 
 use jiff::Timestamp;
 use skaas_domain::{
-    id::{SessionId, TokenId, UserId},
-    scope::Scopes,
+    id::{TokenId, UserId},
+    scope::{Need, Scopes},
     token::ApiToken,
     user::{MAX_TOKEN_NAME, TokenRecord, descendants},
 };
-use skaas_store::{Tx, sessions, tokens};
+use skaas_store::{
+    Tx,
+    sessions::{self, SignedIn},
+    tokens,
+};
 
 use crate::{
+    actor::{Actor, Via, Whose},
     app::App,
     error::{Error, Result},
-    users,
 };
+
+/// An authorized app keeps what it was given until it is revoked, and nothing longer.
+const NOT_FOR_APPS: &str =
+    "an authorized app cannot create API tokens; ask the user to create one on the API tokens page";
+/// An authorized app revokes what it has at `/oauth/revoke`, a browser at `/signout`.
+const NO_TOKEN_ASKS: &str = "this request has no API token; authorized apps revoke their tokens at \
+     /oauth/revoke, and browsers sign out";
+const READ: Need<'static> = Need::Account { write: false };
+const WRITE: Need<'static> = Need::Account { write: true };
 
 /// A token at the one moment at which it is known.
 #[derive(Debug)]
@@ -24,44 +37,27 @@ pub struct Created {
     pub record: TokenRecord,
 }
 
-/// Who creates a token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Creator {
-    /// The operator of the installation.
-    Operator,
-    /// The owner, in a browser.
-    Session(SessionId),
-    /// A program with another token of the owner's, which becomes the new token's parent.
-    Token(TokenId),
-}
-
 /// A token that is wanted.
 #[derive(Debug, Clone)]
 pub struct NewToken<'a> {
     /// What its owner calls it: a device, a job.
     pub name: &'a str,
-    /// What it may be used for.
-    pub scopes: Scopes,
-    /// When it stops working; `None` is never.
+    /// What it may be used for; `None` is everything that its creator may do.
+    pub scopes: Option<Scopes>,
+    /// When it stops working; `None` is when its creator's token does, or never.
     pub expires_at: Option<Timestamp>,
-    /// Who creates it.
-    pub creator: Creator,
 }
 
-/// Creates a token for a user that may do everything its owner may, in the operator's name.
-pub async fn create(app: &App, username: &str, name: &str, expires_at: Option<Timestamp>) -> Result<Created> {
-    let new = NewToken { name, scopes: Scopes::full(), expires_at, creator: Creator::Operator };
-    create_scoped(app, username, new).await
-}
-
-/// Creates a token for a user.
+/// Creates a token. One that was created with another token can do no more, and works no longer, than that one.
 ///
 /// # Errors
-/// [`Error::Invalid`] for a name or an end that no token can have; [`Error::Unauthenticated`] if the creator's
-/// own session or token ended in the meantime.
-pub async fn create_scoped(app: &App, username: &str, new: NewToken<'_>) -> Result<Created> {
-    let NewToken { name, scopes, expires_at, creator } = new;
-    let name = name.trim();
+/// [`Error::Invalid`] for a name or an end that no token can have; [`Error::Forbidden`] for an authorized app, and for
+/// a token that would be wider than its creator's; [`Error::Unauthenticated`] if the creator's own session or token
+/// ended in the meantime.
+pub async fn create(app: &App, actor: &Actor, whose: Whose<'_>, new: NewToken<'_>) -> Result<Created> {
+    let user = actor.subject(app, whose, &WRITE).await?;
+    let (scopes, expires_at) = bounded(actor, new.scopes, new.expires_at)?;
+    let name = new.name.trim();
     if name.is_empty() || name.chars().count() > MAX_TOKEN_NAME || name.chars().any(char::is_control) {
         return Err(Error::Invalid(format!(
             "a token name must have 1 to {MAX_TOKEN_NAME} printable characters"
@@ -71,7 +67,6 @@ pub async fn create_scoped(app: &App, username: &str, new: NewToken<'_>) -> Resu
     if expires_at.is_some_and(|end| end <= now) {
         return Err(Error::Invalid("a token's expiry date must be in the future".into()));
     }
-    let user = users::find(app, username).await?;
     let (token, id) = app.with_rng(|rng| (ApiToken::generate(rng), TokenId::new(now, rng)));
     let record = TokenRecord {
         id,
@@ -85,11 +80,11 @@ pub async fn create_scoped(app: &App, username: &str, new: NewToken<'_>) -> Resu
         revoked_at: None,
         last_used_at: None,
         last_used_from: None,
-        parent: if let Creator::Token(parent) = creator { Some(parent) } else { None },
+        parent: actor.token().map(|parent| parent.id),
     };
     let mut tx = app.store.begin().await?;
     tokens::add(&mut tx, &record).await?;
-    if !still_works(&mut tx, user.id, creator, now).await? {
+    if !still_works(&mut tx, actor, now).await? {
         return Err(Error::Unauthenticated);
     }
     tx.commit().await?;
@@ -97,19 +92,47 @@ pub async fn create_scoped(app: &App, username: &str, new: NewToken<'_>) -> Resu
     Ok(Created { token, record })
 }
 
+/// The scopes and the end of a token that `actor` creates: what they ask for, or else their own.
+fn bounded(
+    actor: &Actor,
+    scopes: Option<Scopes>,
+    expires_at: Option<Timestamp>,
+) -> Result<(Scopes, Option<Timestamp>)> {
+    if actor.grant().is_some() {
+        return Err(Error::Forbidden(NOT_FOR_APPS.into()));
+    }
+    let scopes = scopes.unwrap_or_else(|| actor.scopes().clone());
+    if !scopes.is_within(actor.scopes()) {
+        return Err(Error::Forbidden("a token cannot make one that may do more than itself".into()));
+    }
+    let own_end = actor.token().and_then(|token| token.expires_at);
+    let expires_at = expires_at.or(own_end);
+    if own_end.is_some_and(|own_end| expires_at.is_none_or(|end| end > own_end)) {
+        return Err(Error::Forbidden("a token cannot make one that works longer than itself".into()));
+    }
+    Ok((scopes, expires_at))
+}
+
 /// Whether the creator may still act. Adding a token waits for whoever is changing the user's tokens or sessions,
 /// so a creator that was revoked while its request was under way leaves nothing behind.
-async fn still_works(tx: &mut Tx, user: UserId, creator: Creator, now: Timestamp) -> Result<bool> {
-    Ok(match creator {
-        Creator::Operator => true,
-        Creator::Session(id) => sessions::find(tx, user, id).await?.is_some_and(|session| session.works(now)),
-        Creator::Token(id) => tokens::find(tx, user, id).await?.is_some_and(|token| token.works(now)),
+async fn still_works(tx: &mut Tx, actor: &Actor, now: Timestamp) -> Result<bool> {
+    Ok(match actor.via() {
+        Via::Operator(_) => true,
+        Via::OauthGrant(_) => false,
+        Via::Session(signed_in) => {
+            let SignedIn { user, session, .. } = &**signed_in;
+            sessions::find(tx, user.id, session.id).await?.is_some_and(|session| session.works(now))
+        }
+        Via::ApiToken(viewer) => {
+            let found = tokens::find(tx, viewer.user().id, viewer.token().id).await?;
+            found.is_some_and(|token| token.works(now))
+        }
     })
 }
 
 /// A user's tokens, oldest first, revoked ones too.
-pub async fn list(app: &App, username: &str) -> Result<Vec<TokenRecord>> {
-    let user = users::find(app, username).await?;
+pub async fn list(app: &App, actor: &Actor, whose: Whose<'_>) -> Result<Vec<TokenRecord>> {
+    let user = actor.subject(app, whose, &READ).await?;
     let mut conn = app.store.read().await?;
     Ok(tokens::list(&mut conn, user.id).await?)
 }
@@ -117,8 +140,13 @@ pub async fn list(app: &App, username: &str) -> Result<Vec<TokenRecord>> {
 /// Revokes the token named by its id or its 8 characters, or all of them; returns those named, as they are
 /// now. The next request with any of them is refused, on every node. Tokens that were created with a revoked one
 /// keep working: [`revoke_with_descendants`] revokes them too.
-pub async fn revoke(app: &App, username: &str, which: Option<&str>) -> Result<Vec<TokenRecord>> {
-    let user = users::find(app, username).await?;
+pub async fn revoke(
+    app: &App,
+    actor: &Actor,
+    whose: Whose<'_>,
+    which: Option<&str>,
+) -> Result<Vec<TokenRecord>> {
+    let user = actor.subject(app, whose, &WRITE).await?;
     let mut tx = app.store.begin().await?;
     let revoked = match which {
         None => {
@@ -127,7 +155,7 @@ pub async fn revoke(app: &App, username: &str, which: Option<&str>) -> Result<Ve
         }
         Some(which) => {
             let found = tokens::revoke(&mut tx, user.id, which, app.now()).await?;
-            vec![found.ok_or_else(|| absent(username))?]
+            vec![found.ok_or_else(|| absent(&user.username))?]
         }
     };
     tx.commit().await?;
@@ -135,16 +163,36 @@ pub async fn revoke(app: &App, username: &str, which: Option<&str>) -> Result<Ve
     Ok(revoked)
 }
 
+/// Revokes the API token that makes the request; any may. As it is now.
+///
+/// # Errors
+/// [`Error::Invalid`] for a request without one.
+pub async fn revoke_current(app: &App, actor: &Actor) -> Result<TokenRecord> {
+    let user = actor.require(&Need::Myself)?;
+    let token = actor.token().ok_or_else(|| Error::Invalid(NO_TOKEN_ASKS.into()))?;
+    let mut tx = app.store.begin().await?;
+    let revoked = tokens::revoke(&mut tx, user.id, &token.id.to_string(), app.now()).await?;
+    tx.commit().await?;
+    tracing::info!(event = "tokens_revoked", user_id = %user.id, count = 1);
+    revoked.ok_or_else(|| absent(&user.username))
+}
+
 /// Revokes the token named by its id or its 8 characters, and every token that was created with it, directly or
 /// by way of another. Returns all of them, the named one first, as they are now.
 ///
 /// # Errors
 /// [`Error::NotFound`] when the user has no such token.
-pub async fn revoke_with_descendants(app: &App, username: &str, which: &str) -> Result<Vec<TokenRecord>> {
-    let user = users::find(app, username).await?;
+pub async fn revoke_with_descendants(
+    app: &App,
+    actor: &Actor,
+    whose: Whose<'_>,
+    which: &str,
+) -> Result<Vec<TokenRecord>> {
+    let user = actor.subject(app, whose, &WRITE).await?;
     let now = app.now();
     let mut tx = app.store.begin().await?;
-    let named = tokens::revoke(&mut tx, user.id, which, now).await?.ok_or_else(|| absent(username))?;
+    let named = tokens::revoke(&mut tx, user.id, which, now).await?;
+    let named = named.ok_or_else(|| absent(&user.username))?;
     let all = tokens::list(&mut tx, user.id).await?;
     let mut revoked = Vec::new();
     for token in descendants(&all, named.id) {
@@ -157,7 +205,13 @@ pub async fn revoke_with_descendants(app: &App, username: &str, which: &str) -> 
 }
 
 /// The tokens that still work among those that were created with this one.
-pub async fn working_descendants(app: &App, user: UserId, ancestor: TokenId) -> Result<Vec<TokenRecord>> {
+pub async fn working_descendants(
+    app: &App,
+    actor: &Actor,
+    user: UserId,
+    ancestor: TokenId,
+) -> Result<Vec<TokenRecord>> {
+    actor.require_operator()?;
     let all = tokens::list(&mut app.store.read().await?, user).await?;
     let now = app.now();
     Ok(descendants(&all, ancestor).into_iter().filter(|token| token.works(now)).cloned().collect())

@@ -4,6 +4,7 @@ use skaas_domain::{
     id::UserId,
     listing::ListingState,
     name::check_username,
+    scope::Need,
     user::{User, check_email},
 };
 use skaas_store::{
@@ -13,12 +14,15 @@ use skaas_store::{
 };
 
 use crate::{
+    accounts::address,
+    actor::Actor,
     app::App,
     error::{Error, Result},
 };
 
 /// Adds a user under a name that nobody has or had, and that looks like nobody's.
-pub async fn add(app: &App, username: &str, email: &str) -> Result<User> {
+pub async fn add(app: &App, actor: &Actor, username: &str, email: &str) -> Result<User> {
+    actor.require_operator()?;
     check_username(username).map_err(|error| Error::Invalid(error.to_string()))?;
     let email = check_email(email).map_err(|error| Error::Invalid(error.to_string()))?;
     let now = app.now();
@@ -31,16 +35,37 @@ pub async fn add(app: &App, username: &str, email: &str) -> Result<User> {
     Ok(user)
 }
 
+/// The user of this name, for the operator.
+pub async fn find(app: &App, actor: &Actor, username: &str) -> Result<User> {
+    actor.require_operator()?;
+    by_name(app, username).await
+}
+
 /// The user of this name.
-pub async fn find(app: &App, username: &str) -> Result<User> {
+pub(crate) async fn by_name(app: &App, username: &str) -> Result<User> {
     let mut conn = app.store.read().await?;
     users::find_by_username(&mut conn, username).await?.ok_or_else(|| absent(username))
 }
 
-/// Whether the user has shown that mail reaches them.
-pub async fn email_verified(app: &App, user: UserId) -> Result<bool> {
+/// The user who asks, as far as their token may see.
+pub struct Myself {
+    /// Who.
+    pub user: User,
+    /// Their email address, if they have one and the token may see it.
+    pub email: Option<String>,
+    /// Whether mail is known to reach them there; `None` where the token may not see it.
+    pub email_verified: Option<bool>,
+}
+
+/// Says who asks. Any token may; the email address needs the scope `account`.
+pub async fn myself(app: &App, actor: &Actor) -> Result<Myself> {
+    let user = actor.require(&Need::Myself)?.clone();
+    if actor.require(&Need::Account { write: false }).is_err() {
+        return Ok(Myself { user, email: None, email_verified: None });
+    }
     let mut conn = app.store.read().await?;
-    Ok(users::email_verified_at(&mut conn, user).await?.is_some())
+    let email_verified = Some(users::email_verified_at(&mut conn, user.id).await?.is_some());
+    Ok(Myself { email: address(&user).map(str::to_owned), user, email_verified })
 }
 
 /// What everybody may know of a user.
@@ -69,7 +94,8 @@ pub async fn profile(app: &App, username: &str) -> Result<Profile> {
 }
 
 /// All users, by name.
-pub async fn list(app: &App) -> Result<Vec<User>> {
+pub async fn list(app: &App, actor: &Actor) -> Result<Vec<User>> {
+    actor.require_operator()?;
     const PAGE: u32 = 1000;
     let mut all: Vec<User> = Vec::new();
     loop {
@@ -88,8 +114,8 @@ pub async fn list(app: &App) -> Result<Vec<User>> {
 ///
 /// # Errors
 /// [`Error::Conflict`] while something of theirs is on sale: nobody would be there to answer for it, or to be paid.
-pub async fn delete(app: &App, username: &str) -> Result<User> {
-    let user = find(app, username).await?;
+pub async fn delete(app: &App, actor: &Actor, username: &str) -> Result<User> {
+    let user = find(app, actor, username).await?;
     let mut tx = app.store.begin().await?;
     let on_sale = on_sale(&mut tx, user.id).await?;
     if let Some(first) = on_sale.first() {

@@ -71,12 +71,12 @@ impl Viewer {
     /// Whether the token was made for this.
     ///
     /// # Errors
-    /// [`Error::Forbidden`], never [`Error::Unauthenticated`]: the token works, and git would erase it.
-    pub fn allow(&self, need: &Need<'_>) -> Result<()> {
+    /// [`Error::OutOfScope`], never [`Error::Unauthenticated`]: the token works, and git would erase it.
+    pub(crate) fn allow(&self, need: &Need<'_>) -> Result<()> {
         if self.bearer.token.scopes.permits(need) {
             return Ok(());
         }
-        Err(Error::Forbidden(format!(
+        Err(Error::OutOfScope(format!(
             "this API token may not {need}: its scopes are `{}`; use a token that allows it",
             self.bearer.token.scopes
         )))

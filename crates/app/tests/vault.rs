@@ -13,7 +13,7 @@ use std::{
 
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use skaas_app::{
-    App, AppConfig, Error, Limits, Parts, Rate, Voice, causes, users,
+    Actor, App, AppConfig, Error, Limits, Parts, Rate, Voice, causes, users,
     vault::{self, Locked, Rotation},
 };
 use skaas_domain::{
@@ -379,15 +379,16 @@ async fn what_a_lost_key_sealed_is_counted_and_can_be_given_up() {
 async fn the_secrets_of_a_deleted_user_are_deleted() {
     for database in TestDatabase::each() {
         let app = unlocked(&database, &[1]).await;
-        let ann = users::add(&app, "ann", "ann@example.test").await.unwrap();
-        let bob = users::add(&app, "bob", "bob@example.test").await.unwrap();
+        let operator = Actor::operator("of the test");
+        let ann = users::add(&app, &operator, "ann", "ann@example.test").await.unwrap();
+        let bob = users::add(&app, &operator, "bob", "bob@example.test").await.unwrap();
         for user in [&ann, &bob] {
             let owner = user.id.to_string();
             vault::seal(&app, &RecordName { kind: "credential", id: &owner, owner: &owner }, CANARY)
                 .await
                 .unwrap();
         }
-        users::delete(&app, "ann").await.unwrap();
+        users::delete(&app, &operator, "ann").await.unwrap();
         let left = rows::list(&mut database.store().await.read().await.unwrap(), ("", ""), 10).await.unwrap();
         assert_eq!(left.iter().map(|row| row.owner.clone()).collect::<Vec<_>>(), [bob.id.to_string()]);
     }

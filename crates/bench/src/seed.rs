@@ -12,12 +12,13 @@ use anyhow::{Context as _, Result, ensure};
 use jiff::Timestamp;
 use rand::{SeedableRng as _, rngs::StdRng};
 use skaas_app::{
-    App, AppConfig, DatabaseConfig, Limits, ObjectsConfig, Parts, Rate, Store, StoreConfig,
+    Actor, App, AppConfig, DatabaseConfig, Limits, ObjectsConfig, Parts, Rate, Store, StoreConfig,
     grants::{self, NewGrant},
     jobs,
     listings::{self, Change, PriceChange},
     publication::voice_in_use,
-    tokens, users,
+    tokens::{self, NewToken},
+    users,
 };
 use skaas_domain::{
     clock::Clock,
@@ -52,6 +53,7 @@ impl Clock for SystemClock {
 /// them, without a process for each.
 pub(crate) struct Office {
     app: App,
+    actor: Actor,
     store: Store,
 }
 
@@ -72,7 +74,7 @@ impl Office {
             rate: Rate::in_process(),
         };
         let config = AppConfig { voice, scratch: data.join("scratch"), limits: Limits::default() };
-        Ok(Self { app: App::new(config, parts), store })
+        Ok(Self { app: App::new(config, parts), actor: Actor::operator("of the benchmark"), store })
     }
 
     /// Whether jobs that do nothing are still to be done.
@@ -88,7 +90,7 @@ impl Office {
             state: Some(ListingState::Published),
             ..Change::default()
         };
-        let all = listings::list(&self.app).await?;
+        let all = listings::list(&self.app, &self.actor).await?;
         let mut under_way = JoinSet::new();
         for details in &all {
             if details.listing.state == ListingState::Draft {
@@ -97,8 +99,11 @@ impl Office {
                 if under_way.len() >= AT_ONCE {
                     under_way.join_next().await.context("there are some")???;
                 }
-                let (app, name, change) = (self.app.clone(), details.listing.name.clone(), change.clone());
-                under_way.spawn(async move { Box::pin(listings::set(&app, &name, &change)).await.map(drop) });
+                let (app, actor) = (self.app.clone(), self.actor.clone());
+                let (name, change) = (details.listing.name.clone(), change.clone());
+                under_way.spawn(async move {
+                    Box::pin(listings::set(&app, &actor, &name, &change)).await.map(drop)
+                });
             }
         }
         while let Some(done) = under_way.join_next().await {
@@ -109,8 +114,9 @@ impl Office {
 
     /// A new user's token.
     pub(crate) async fn add_user(&self, username: &str) -> Result<String> {
-        users::add(&self.app, username, &format!("{username}@bench.example")).await?;
-        let made = tokens::create(&self.app, username, "laptop", None).await?;
+        users::add(&self.app, &self.actor, username, &format!("{username}@bench.example")).await?;
+        let new = NewToken { name: "laptop", scopes: None, expires_at: None };
+        let made = tokens::create(&self.app, &self.actor, username.into(), new).await?;
         Ok(made.token.reveal().to_owned())
     }
 
@@ -124,13 +130,13 @@ impl Office {
             updates_until: None,
             note: String::new(),
         };
-        grants::add(&self.app, new).await?;
+        grants::add(&self.app, &self.actor, new).await?;
         Ok(())
     }
 
     /// What the rows of one user come to.
     pub(crate) async fn bytes_of(&self, username: &str) -> Result<BytesOfUser> {
-        let user = users::find(&self.app, username).await?;
+        let user = users::find(&self.app, &self.actor, username).await?;
         let bytes = self.store.bytes_per_user(user.id).await?;
         Ok(BytesOfUser {
             steps: (bytes.step_rows, bytes.steps),

@@ -270,7 +270,7 @@ fn fetching_a_free_skill_again_writes_nothing() {
         app.creator("ann").publishes(SKILL).free();
         let bob = app.buyer("bob");
         bob.clones(SKILL).sees_full("1.0.0");
-        let grants = || app.run(grants::list(app.operator(), "bob", Some(SKILL))).unwrap();
+        let grants = || app.run(grants::list(app.operator(), app.actor(), "bob", Some(SKILL))).unwrap();
         let first = grants();
         assert_eq!(first.iter().map(|named| named.record.grant.kind).collect::<Vec<_>>(), [GrantKind::Free]);
         let before = app.revision_of("bob");
@@ -381,7 +381,7 @@ fn a_clock_that_was_400_days_ahead_locks_nobody_out() {
         let ahead = app.run(stamps::from_the_future(app.operator())).unwrap();
         // Two repositories of four people, each with one step; a purchase and a refund.
         assert_eq!(ahead, FromTheFuture { steps: 8, grants: 2 });
-        assert_eq!(app.run(stamps::restamp(app.operator())).unwrap(), ahead);
+        assert_eq!(app.run(stamps::restamp(app.operator(), app.actor())).unwrap(), ahead);
         assert!(app.run(stamps::from_the_future(app.operator())).unwrap().is_empty());
         all_see([true, true, true, false]);
 
@@ -400,7 +400,7 @@ fn a_trial_that_a_clock_ahead_began_is_as_long_as_any_once_it_is_restamped() {
         app.pass_days(-400);
         let copy = bob.clones(SKILL);
         copy.sees_full("1.0.0");
-        app.run(stamps::restamp(app.operator())).unwrap();
+        app.run(stamps::restamp(app.operator(), app.actor())).unwrap();
         app.pass_days(13);
         copy.pulls().sees_full("1.0.0");
         app.pass_days(1);
@@ -436,7 +436,7 @@ fn a_copy_ahead_of_a_restored_backup_is_told_to_clone_again() {
         assert!(ahead[0].try_pull().succeeded(), "it calls itself up to date");
         ahead[0].sees_full("1.0.0");
 
-        assert_eq!(app.run(restoration::branch_off(app.operator())).unwrap(), 2);
+        assert_eq!(app.run(restoration::branch_off(app.operator(), app.actor())).unwrap(), 2);
         for copy in &ahead {
             let refused = copy.try_pull();
             assert!(!refused.succeeded() && refused.stderr.contains("clone it again"), "{refused}");
@@ -467,9 +467,9 @@ fn what_was_revoked_after_the_backup_is_listed_and_revoked_again() {
 fn what_was_revoked_is_listed_and_revoked_again(app: &TestApp) {
     app.creator("ann").publishes(SKILL).priced(900);
     let [bob, _, _] = ["bob", "carol", "dan"].map(|name| app.buyer(name));
-    let operator = app.operator();
+    let (operator, actor) = (app.operator(), app.actor());
     // Before the backup; it knows of this.
-    app.run(tokens::revoke(operator, "dan", None)).unwrap();
+    app.run(tokens::revoke(operator, actor, "dan".into(), None)).unwrap();
     bob.buys(SKILL);
     for expires_at in [None, Some(app.in_days(2))] {
         bob.takes_new_token(expires_at);
@@ -478,17 +478,17 @@ fn what_was_revoked_is_listed_and_revoked_again(app: &TestApp) {
 
     // After it.
     bob.is_refunded(SKILL);
-    let one = app.run(tokens::list(operator, "bob")).unwrap().remove(1);
-    app.run(tokens::revoke(operator, "bob", Some(&one.id_part))).unwrap();
-    app.run(accounts::sign_out_everywhere(operator, "bob")).unwrap();
-    app.run(users::delete(operator, "carol")).unwrap();
-    let clean = app.run(restoration::works_again(operator)).unwrap();
+    let one = app.run(tokens::list(operator, actor, "bob".into())).unwrap().remove(1);
+    app.run(tokens::revoke(operator, actor, "bob".into(), Some(&one.id_part))).unwrap();
+    app.run(accounts::sign_out_everywhere(operator, actor, "bob")).unwrap();
+    app.run(users::delete(operator, actor, "carol")).unwrap();
+    let clean = app.run(restoration::works_again(operator, actor)).unwrap();
     assert_eq!(clean, [], "nothing works that was revoked");
 
     app.pass_days(3);
     restores_a_backup_of_the_first_day(app);
     let listed = || {
-        let found = app.run(restoration::works_again(operator)).unwrap();
+        let found = app.run(restoration::works_again(operator, actor)).unwrap();
         let mut rows: Vec<(String, String)> =
             found.iter().map(|one| (one.revocation.what.kind().to_owned(), one.username.clone())).collect();
         rows.sort();
@@ -506,10 +506,10 @@ fn what_was_revoked_is_listed_and_revoked_again(app: &TestApp) {
     assert_eq!(rows, expected, "neither dan's, nor the token that has expired since");
     assert!(found.iter().any(|one| one.name == SKILL), "a grant is listed by its skill");
 
-    app.run(restoration::revoke_again(operator, &found)).unwrap();
+    app.run(restoration::revoke_again(operator, actor, &found)).unwrap();
     assert_eq!(listed().1, []);
-    assert!(app.run(users::find(operator, "carol")).is_err(), "the account is gone");
-    let works = app.run(tokens::list(operator, "bob")).unwrap();
+    assert!(app.run(users::find(operator, actor, "carol")).is_err(), "the account is gone");
+    let works = app.run(tokens::list(operator, actor, "bob".into())).unwrap();
     assert!(works.iter().all(|token| !token.works(app.now())), "{works:?}");
 }
 

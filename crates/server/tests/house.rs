@@ -158,6 +158,120 @@ fn the_parts_that_answer_clients_never_import_from_each_other() {
     assert!(checked > 60, "{checked}");
 }
 
+/// The functions of `app` that ask for no actor, and why. Everything else is a use case.
+const WITHOUT_AN_ACTOR: &[(&str, &str)] = &[
+    ("accounts::ask_reset", "whoever forgot their password cannot sign in"),
+    ("accounts::confirm_address", "the mailed link proves who asks"),
+    ("accounts::reset_password", "the mailed link proves who asks"),
+    ("accounts::reset_works", "the mailed link proves who asks"),
+    ("accounts::sign_up", "nobody is there yet"),
+    ("accounts::unconfirmed_address", "the mailed link proves who asks"),
+    ("authenticate", "makes the actor"),
+    ("authenticate_to_revoke", "makes the actor"),
+    ("limits::admit", "counts requests before anybody is known"),
+    ("devices::redeem", "the device code proves who asks"),
+    ("devices::start", "a device asks before its person is known"),
+    ("devices::status", "the device code proves who asks"),
+    ("grants::revoke_order", "inside use cases"),
+    ("health::examine_contents", "the server examines itself"),
+    ("health::ready", "the server examines itself"),
+    ("identities::newcomer", "nobody is there yet"),
+    ("jobs::add", "inside use cases"),
+    ("jobs::backlog", "the server examines itself"),
+    ("jobs::cancel", "only a command beside the server reaches it"),
+    ("jobs::find", "only a command beside the server reaches it"),
+    ("jobs::list", "only a command beside the server reaches it"),
+    ("jobs::measure", "the server examines itself"),
+    ("jobs::probe", "only a command beside the server reaches it"),
+    ("jobs::retry", "only a command beside the server reaches it"),
+    ("jobs::retry_dead", "only a command beside the server reaches it"),
+    ("oauth::check", "a public page; consenting takes an actor"),
+    ("oauth::exchange", "the code and its verifier prove who asks"),
+    ("oauth::open_api", "makes the actor"),
+    ("oauth::open_mcp", "makes the actor"),
+    ("oauth::refresh", "the refresh token proves who asks"),
+    ("oauth::register", "anybody may register a client"),
+    ("oauth::revoke", "whoever has a token may revoke it (RFC 7009)"),
+    ("publication::render_all", "runs when the server starts"),
+    ("publication::voice_in_use", "runs when the server starts"),
+    ("sessions::find", "makes the actor"),
+    ("sign_in::by_password", "makes a session"),
+    ("stamps::from_the_future", "the server examines itself"),
+    ("storage::sweep", "the server's own housekeeping"),
+    ("storage::clear_scratch", "the server's own housekeeping"),
+    ("users::profile", "a public page"),
+    ("vault::discard", "only a command beside the server reaches it"),
+    ("vault::examine", "the server examines itself"),
+    ("vault::is_used", "the server examines itself"),
+    ("vault::open", "inside use cases"),
+    ("vault::open_in", "inside use cases"),
+    ("vault::remove_in", "inside use cases"),
+    ("vault::rotate", "only a command beside the server reaches it"),
+    ("vault::seal", "inside use cases"),
+    ("vault::seal_in", "inside use cases"),
+    ("vault::status", "the server examines itself"),
+    ("vault::unlock", "runs when the server starts"),
+];
+
+/// The public asynchronous functions of a file: name and parameters.
+fn use_cases(program: &str) -> Vec<(String, Vec<String>)> {
+    let program = program.split("#[cfg(test)]").next().unwrap();
+    let mut found = Vec::new();
+    for (at, start) in program.match_indices("\npub async fn ") {
+        let signature: String = program[at + start.len()..].split_whitespace().collect::<Vec<_>>().join(" ");
+        let (head, rest) = signature.split_once('(').unwrap();
+        let mut parameters = vec![String::new()];
+        let mut depth = 0;
+        for char in rest.chars() {
+            match char {
+                '(' | '<' | '[' => depth += 1,
+                ')' if depth == 0 => break,
+                ')' | '>' | ']' => depth -= 1,
+                ',' if depth == 0 => {
+                    parameters.push(String::new());
+                    continue;
+                }
+                _ => {}
+            }
+            parameters.last_mut().unwrap().push(char);
+        }
+        let parameters = parameters.iter().map(|text| text.trim().to_owned()).collect();
+        found.push((head.split('<').next().unwrap().to_owned(), parameters));
+    }
+    found
+}
+
+#[test]
+fn every_use_case_asks_who_acts() {
+    let sample = "\npub async fn a<T>(app: &App, actor: &Actor, f: (u8, u8)) -> X {\n\npub async fn b() {";
+    let [a, b] = &use_cases(sample)[..] else { panic!("{sample}") };
+    assert_eq!((a.0.as_str(), a.1.len(), b.0.as_str()), ("a", 3, "b"));
+
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../app/src");
+    let mut exceptions: BTreeMap<&str, &str> = WITHOUT_AN_ACTOR.iter().copied().collect();
+    let mut with_one = 0;
+    for (file, bytes) in skaas_testkit::folder::everything(&folder) {
+        let file = file.rsplit_once("/src/").map_or(file.as_str(), |(_, file)| file);
+        // `authenticate` is named by the crate itself.
+        let module = file.split(['/', '.']).next().unwrap();
+        let prefix = if module == "authentication" { String::new() } else { format!("{module}::") };
+        for (name, parameters) in use_cases(std::str::from_utf8(&bytes).unwrap()) {
+            let name = format!("{prefix}{name}");
+            let asks = parameters.get(1).is_some_and(|second| {
+                // Only `fetch::open` makes an `Opened`, from an actor.
+                ["&Actor", "Option<&Actor>", "&Opened"].iter().any(|kind| second.ends_with(kind))
+            });
+            if asks && parameters[0] == "app: &App" {
+                with_one += 1;
+            } else {
+                assert!(exceptions.remove(name.as_str()).is_some(), "{name}{parameters:?} takes no actor");
+            }
+        }
+    }
+    assert!(with_one > 40, "{with_one}");
+    assert!(exceptions.is_empty(), "these take an actor or are gone: {exceptions:?}");
+}
+
 #[test]
 fn foreign_objects_are_hashed_with_collision_detection_and_in_no_other_way() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../git/src/source_repo");

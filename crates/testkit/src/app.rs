@@ -28,7 +28,7 @@ use jiff::{SignedDuration, Timestamp};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use rand::{SeedableRng as _, rngs::StdRng};
 use skaas_app::{
-    App, AppConfig, Limits, Parts, Rate, Store, ThirdParties, Voice,
+    Actor, App, AppConfig, Limits, Parts, Rate, Store, ThirdParties, Voice,
     jobs::{Terms, Worker},
     outbound::{
         Egress, Http,
@@ -122,6 +122,7 @@ pub struct TestApp {
     bases: Mutex<Vec<String>>,
     accounts: Mutex<BTreeMap<String, Arc<Account>>>,
     operator: App,
+    actor: Actor,
     beside: Store,
 }
 
@@ -157,6 +158,7 @@ impl TestApp {
             bases,
             accounts,
             operator,
+            actor: Actor::operator("of the story"),
             beside,
         };
         app.another_node();

@@ -5,6 +5,7 @@ use skaas_domain::{id::UserId, user::TokenRecord};
 use skaas_store::{Tx, codes, devices, known_browsers, oauth_grants, sessions, tokens};
 
 use crate::{
+    actor::Actor,
     app::App,
     error::Result,
     oauth::applications::{self, Application},
@@ -52,7 +53,7 @@ pub(super) async fn access(app: &App, user: UserId) -> Result<Access> {
     let now = app.now();
     let mut tokens = tokens::list(&mut app.store.read().await?, user).await?;
     tokens.retain(|token| token.works(now));
-    Ok(Access { tokens, applications: applications::list(app, user).await? })
+    Ok(Access { tokens, applications: applications::of_user(app, user).await? })
 }
 
 /// Ends every session, every mailed link and every approval that no device has collected yet, and forgets the
@@ -76,8 +77,8 @@ pub(super) async fn end(tx: &mut Tx, user: UserId, other: OtherAccess, now: Time
 ///
 /// # Errors
 /// [`crate::Error::NotFound`] when there is no such user.
-pub async fn sign_out_everywhere(app: &App, username: &str) -> Result<Ended> {
-    let user = users::find(app, username).await?;
+pub async fn sign_out_everywhere(app: &App, actor: &Actor, username: &str) -> Result<Ended> {
+    let user = users::find(app, actor, username).await?;
     let mut tx = app.store.begin().await?;
     let ended = end(&mut tx, user.id, OtherAccess::Revoke, app.now()).await?;
     tx.commit().await?;

@@ -19,10 +19,10 @@ use super::{
     spend,
 };
 use crate::{
+    actor::Actor,
     app::App,
     error::{Error, Result},
     jobs::{self, Order},
-    sessions::SignedIn,
 };
 
 /// How long a mailed link works that confirms an address.
@@ -75,14 +75,12 @@ pub(super) async fn spend_mail(app: &App, tx: &mut Tx, to: &str, place: &Place) 
 /// [`Rejected::Field`] with `email`; [`Rejected::Stale`]; [`Rejected::TooOften`].
 pub async fn change_address(
     app: &App,
-    who: &SignedIn,
+    actor: &Actor,
     email: &str,
     place: &Place,
 ) -> Result<ChangeOfAddress, Rejected> {
     let email = check_email(email).map_err(|error| Rejected::field("email", &error))?;
-    if !who.session.is_fresh(app.now()) {
-        return Err(Rejected::Stale);
-    }
+    let who = actor.require_fresh(app.now())?;
     spend(app, &[(&MAILS, who.user.id.to_string())]).await?;
     let mut tx = app.store.begin().await?;
     let spent = spend_mail(app, &mut tx, &email, place).await?;

@@ -93,10 +93,11 @@ mod tests {
     use super::*;
     use crate::{
         accounts::{NewPassword, OtherAccess, Rejected, SignUp, change_password, sign_up},
+        actor::Actor,
         app::{AppConfig, Parts},
         limits::Limits,
         render::Voice,
-        sessions::{self, SignedIn, Visitor},
+        sessions::{self, Visitor},
         sign_in,
     };
 
@@ -133,7 +134,7 @@ mod tests {
     }
 
     /// A node over `store`, with ann in it: her id, and a session of hers.
-    async fn node_with_ann(store: Store, database: &TestDatabase) -> (App, SignedIn) {
+    async fn node_with_ann(store: Store, database: &TestDatabase) -> (App, Actor) {
         let voice = Voice { public_url: "https://skaas.test".into(), marketplace_name: "skaas".into() };
         let config = AppConfig { voice, scratch: database.path().join("scratch"), limits: Limits::default() };
         let clock = Arc::new(ManualClock::new("2026-11-02T09:00:00Z".parse().unwrap()));
@@ -149,8 +150,8 @@ mod tests {
         let input = SignUp { username, email, password };
         let (place, browser) = (Place::new("198.51.100.7", "Firefox"), sessions::browser_secret(&app));
         let opened = sign_up(&app, &input, visitor(&place, &browser)).await.unwrap().opened;
-        let signed_in = sessions::find(&app, opened.secret.reveal()).await.unwrap().unwrap();
-        (app, signed_in)
+        let ann = sessions::find(&app, opened.secret.reveal(), None).await.unwrap().unwrap();
+        (app, ann)
     }
 
     /// Does `work`, and has the password changed by a mailed link while it waits for its hashing.
@@ -173,12 +174,12 @@ mod tests {
         for database in TestDatabase::each() {
             let place = Place::new("198.51.100.7", "Firefox");
             let (app, ann) = node_with_ann(database.store().await, &database).await;
-            let user = ann.user.id;
+            let user = ann.user().unwrap().id;
             let browser = sessions::browser_secret(&app);
             let visitor = visitor(&place, &browser);
             let opened = overtaken(&app, user, sign_in::by_password(&app, "ann", PASSWORD, visitor)).await;
             assert!(matches!(opened, Err(Rejected::NoMatch)), "{opened:?}");
-            assert_eq!(sessions::list(&app, user).await.unwrap(), []);
+            assert_eq!(sessions::list(&app, &ann).await.unwrap(), []);
 
             let mut tx = app.store.begin().await.unwrap();
             let hash = hash_with(PASSWORD, &[1; SALT_BYTES]).unwrap();
@@ -189,7 +190,7 @@ mod tests {
             assert!(matches!(changed, Err(Rejected::Stale)), "{changed:?}");
             let kept = passwords::find(&mut app.store.read().await.unwrap(), user).await.unwrap();
             assert_eq!(kept.unwrap().hash, "another");
-            assert_eq!(sessions::list(&app, user).await.unwrap(), []);
+            assert_eq!(sessions::list(&app, &ann).await.unwrap(), []);
         }
     }
 }

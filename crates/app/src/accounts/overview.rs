@@ -8,7 +8,7 @@ use super::{
     Access, Rejected, access, address,
     password::{confirm_again, is_still},
 };
-use crate::{app::App, error::Result, sessions::SignedIn, users::on_sale};
+use crate::{actor::Actor, app::App, error::Result, users::on_sale};
 
 /// An account as its owner sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +28,8 @@ pub struct Overview {
 }
 
 /// The account of who is signed in.
-pub async fn overview(app: &App, who: &SignedIn) -> Result<Overview> {
+pub async fn overview(app: &App, actor: &Actor) -> Result<Overview> {
+    let who = actor.require_session()?;
     let id = who.user.id;
     let mut conn = app.store.read().await?;
     let confirmed_at = users::email_verified_at(&mut conn, id).await?;
@@ -46,7 +47,8 @@ pub async fn overview(app: &App, who: &SignedIn) -> Result<Overview> {
 /// # Errors
 /// [`Rejected::Field`] with `username` where the name typed is not theirs, with `current`, or with no field while
 /// something of theirs is on sale.
-pub async fn delete(app: &App, who: &SignedIn, typed: &str, current: &str) -> Result<(), Rejected> {
+pub async fn delete(app: &App, actor: &Actor, typed: &str, current: &str) -> Result<(), Rejected> {
+    let who = actor.require_session()?;
     if typed.trim() != who.user.username {
         let why = format!("type {} to confirm", who.user.username);
         return Err(Rejected::field("username", &why));

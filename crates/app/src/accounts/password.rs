@@ -24,6 +24,7 @@ use super::{
     spend,
 };
 use crate::{
+    actor::Actor,
     app::App,
     error::Result,
     jobs::{self, Order},
@@ -128,11 +129,12 @@ pub async fn reset_password(
 /// [`Rejected::Field`] with `current` or `password`; [`Rejected::Stale`]; [`Rejected::TooOften`].
 pub async fn change_password(
     app: &App,
-    who: &SignedIn,
+    actor: &Actor,
     visitor: Visitor<'_>,
     current: &str,
     new: NewPassword<'_>,
 ) -> Result<Opened, Rejected> {
+    let who = actor.require_session()?;
     let known = confirm_again(app, who, "current", current).await?;
     check(app, new.password, &[&who.user.username, &who.user.email]).await?;
     let hash = hashing::hash(app, new.password).await?;

@@ -27,6 +27,7 @@ use skaas_store::{
 
 use crate::{
     accounts,
+    actor::Actor,
     app::App,
     error::{Error, Result},
     oauth::{self, Refused},
@@ -181,7 +182,13 @@ impl From<StoreError> for NotThere {
 }
 
 /// The device login that waits under this name. A code is a guess, and is counted as one.
-pub async fn find(app: &App, who: UserId, place: &Place, named: Named<'_>) -> Result<DeviceRecord, NotThere> {
+pub async fn find(
+    app: &App,
+    actor: &Actor,
+    place: &Place,
+    named: Named<'_>,
+) -> Result<DeviceRecord, NotThere> {
+    let who = person(actor)?;
     let found = match named {
         Named::Code(typed) => {
             let code = UserCode::parse(typed)?;
@@ -206,15 +213,21 @@ pub async fn find(app: &App, who: UserId, place: &Place, named: Named<'_>) -> Re
     found.filter(waits).ok_or(NotThere::Unknown)
 }
 
+/// The person who answers: in their browser, where they can see what they agree to.
+fn person(actor: &Actor) -> Result<UserId, NotThere> {
+    Ok(actor.require_session().map_err(Refused::from)?.user.id)
+}
+
 /// The person agrees to all that was asked, or refuses. What they answered, as it is now.
 pub async fn answer(
     app: &App,
-    who: UserId,
+    actor: &Actor,
     place: &Place,
     named: Named<'_>,
     agrees: bool,
 ) -> Result<DeviceRecord, NotThere> {
-    let device = find(app, who, place, named).await?;
+    let who = person(actor)?;
+    let device = find(app, actor, place, named).await?;
     let now = app.now();
     let mut tx = app.store.begin().await?;
     let answered = if agrees {

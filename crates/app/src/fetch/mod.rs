@@ -7,7 +7,7 @@ mod skill_pack;
 use std::{collections::HashSet, sync::Arc};
 
 use bytes::Bytes;
-use skaas_domain::{entitlement::may_keep_free, scope::Need};
+use skaas_domain::{entitlement::may_keep_free, id::UserId, scope::Need};
 use skaas_git::{
     ObjectId,
     pack::Pack,
@@ -20,6 +20,7 @@ use skaas_git::{
 use skaas_store::steps::Repo;
 
 use crate::{
+    actor::Actor,
     app::App,
     error::{Error, Result},
     grants,
@@ -44,6 +45,13 @@ pub struct Opened {
     served: Arc<Served>,
 }
 
+impl Opened {
+    /// Whose copy it is.
+    pub fn user(&self) -> UserId {
+        self.viewer.user().id
+    }
+}
+
 /// An answer's body, and the place among the packs in flight that it takes.
 pub struct Reply {
     /// The body.
@@ -58,12 +66,13 @@ impl From<Bytes> for Reply {
     }
 }
 
-/// Opens a repo for `viewer`. `owner` is the username in the URL, `None` for `/me/…`.
+/// Opens a repo for `actor`. `owner` is the username in the URL, `None` for `/me/…`.
 ///
 /// # Errors
 /// [`Error::NotFound`], in the same words for another user's space, an absent user's, an absent skill and a
-/// hidden one. [`Error::Forbidden`] for a token that was made for other things.
-pub async fn open(app: &App, viewer: Arc<Viewer>, owner: Option<&str>, target: Target<'_>) -> Result<Opened> {
+/// hidden one. [`Error::OutOfScope`] for a token that was made for other things.
+pub async fn open(app: &App, actor: &Actor, owner: Option<&str>, target: Target<'_>) -> Result<Opened> {
+    let viewer = actor.require_viewer()?;
     if owner.is_some_and(|owner| owner != viewer.user().username) {
         return Err(no_such_repo());
     }
@@ -78,8 +87,8 @@ pub async fn open(app: &App, viewer: Arc<Viewer>, owner: Option<&str>, target: T
             Repo::Skill(catalogue.find(name).ok_or_else(no_such_repo)?.listing.skill)
         }
     };
-    let served = served(app, &viewer, repo).await?.ok_or_else(no_such_repo)?;
-    Ok(Opened { viewer, served })
+    let served = served(app, viewer, repo).await?.ok_or_else(no_such_repo)?;
+    Ok(Opened { viewer: Arc::clone(viewer), served })
 }
 
 /// The body of an answer that refuses what was asked, in a sentence that git shows.

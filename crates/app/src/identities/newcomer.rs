@@ -17,9 +17,10 @@ use skaas_store::{Tx, identities, sign_ins, users};
 use super::{Proven, not_begun_here, record};
 use crate::{
     accounts::{Rejected, new_user},
+    actor::Actor,
     app::App,
     error::{Error, Result},
-    sessions::{self, Opened, SignedIn, Visitor},
+    sessions::{self, Opened, Visitor},
 };
 
 /// Somebody whom a provider vouches for and who has no account.
@@ -99,11 +100,11 @@ pub async fn newcomer(app: &App, pending: &str, browser: &Secret) -> Result<Newc
 /// [`Rejected::Field`] with `username`, after which it can be tried again; [`Error::Forbidden`].
 pub async fn join(
     app: &App,
+    before: Option<&Actor>,
     pending: &str,
     browser: &Secret,
     username: &str,
     place: &Place,
-    before: Option<&SignedIn>,
 ) -> Result<(Opened, String), Rejected> {
     let mut tx = app.store.begin().await?;
     let (sign_in, proven) = take(app, &mut tx, pending, browser).await?;

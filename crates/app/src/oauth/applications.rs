@@ -5,12 +5,13 @@ use jiff::Timestamp;
 use skaas_domain::{
     id::{OauthGrantId, UserId},
     redirect,
-    scope::Scopes,
+    scope::{Need, Scopes},
 };
 use skaas_outbound::client_metadata;
 use skaas_store::oauth_grants::{self, GrantedClient};
 
 use crate::{
+    actor::Actor,
     app::App,
     error::{Error, Result},
 };
@@ -70,8 +71,13 @@ fn application(client: GrantedClient) -> Application {
     }
 }
 
-/// The clients that can still act for a user, most recently authorized first, 100 at most.
-pub async fn list(app: &App, user: UserId) -> Result<Vec<Application>> {
+/// The clients that can still act for the actor, most recently authorized first, 100 at most.
+pub async fn list(app: &App, actor: &Actor) -> Result<Vec<Application>> {
+    of_user(app, actor.require(&Need::Account { write: false })?.id).await
+}
+
+/// The clients that can still act for this user.
+pub(crate) async fn of_user(app: &App, user: UserId) -> Result<Vec<Application>> {
     let mut conn = app.store.read().await?;
     let all = oauth_grants::list(&mut conn, user, app.now()).await?;
     Ok(all.into_iter().map(application).collect())
@@ -82,10 +88,13 @@ pub async fn list(app: &App, user: UserId) -> Result<Vec<Application>> {
 ///
 /// # Errors
 /// [`Error::NotFound`], for another user's authorization as for none.
-pub async fn revoke(app: &App, user: UserId, id: OauthGrantId) -> Result<()> {
+pub async fn revoke(app: &App, actor: &Actor, id: &str) -> Result<()> {
+    let user = actor.require(&Need::Account { write: true })?.id;
+    let absent = || Error::NotFound("you have no authorized app with this ID".into());
+    let id: OauthGrantId = id.parse().map_err(|_| absent())?;
     let mut tx = app.store.begin().await?;
     if oauth_grants::revoke(&mut tx, user, id, app.now()).await?.is_none() {
-        return Err(Error::NotFound("you have no authorized app with this ID".into()));
+        return Err(absent());
     }
     tx.commit().await?;
     tracing::info!(event = "oauth_grant_revoked", user_id = %user, grant_id = %id);

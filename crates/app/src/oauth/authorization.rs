@@ -3,7 +3,7 @@
 
 use skaas_domain::{
     device::Place,
-    id::{OauthGrantId, UserId},
+    id::OauthGrantId,
     oauth::{CODE_LIFETIME, Challenge, Client, ErrorCode, GrantType, OauthCode, OauthGrant},
     redirect,
     scope::Scopes,
@@ -14,6 +14,7 @@ use url::Url;
 
 use super::{Refused, api_resource, authorized_until, clients, resource, scopes};
 use crate::{
+    actor::Actor,
     app::App,
     error::{Error, Result},
 };
@@ -179,7 +180,8 @@ fn rest(app: &App, asked: &Asked, client: &Client) -> Result<(Scopes, String, Ch
 }
 
 /// The person agrees: a code goes to the client, by way of their browser.
-pub async fn consent(app: &App, who: UserId, request: &Request) -> Result<Sent> {
+pub async fn consent(app: &App, actor: &Actor, request: &Request) -> Result<Sent> {
+    let who = actor.require_session()?.user.id;
     let now = app.now();
     let (id, secret) =
         app.with_rng(|rng| (OauthGrantId::new(now, rng), Secret::generate(SecretKind::OauthCode, rng)));

@@ -1,18 +1,21 @@
 //! Owns who speaks with an access token, at the one of our resources that it was given for. Refuses it
 //! everywhere else: whoever runs one resource could pass what it is shown on to another (RFC 8707).
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use jiff::{SignedDuration, Timestamp};
 use skaas_domain::{
     scope::Need,
     secret::{Secret, SecretKind},
 };
-pub use skaas_store::oauth_tokens::OauthBearer;
-use skaas_store::{oauth_tokens, rate::Subject};
+use skaas_store::{
+    oauth_tokens::{self, OauthBearer},
+    rate::Subject,
+};
 
 use super::{api_resource, mcp_resource};
 use crate::{
+    actor::{Actor, Via},
     app::App,
     error::{Error, Result},
     limits::CountedAs,
@@ -30,8 +33,8 @@ pub fn is_access_token(text: &str) -> bool {
 ///
 /// # Errors
 /// [`Error::Unauthenticated`] for anything but an access token that works now and is meant for this endpoint;
-/// [`Error::Forbidden`] where it has not the scope; [`Error::RateLimited`].
-pub async fn open_mcp(app: &App, token: &str, from: Option<IpAddr>) -> Result<OauthBearer> {
+/// [`Error::OutOfScope`] where it does not have the scope; [`Error::RateLimited`].
+pub async fn open_mcp(app: &App, token: &str, from: Option<IpAddr>) -> Result<Actor> {
     open(app, token, &mcp_resource(app), &Need::Mcp, from, CountedAs::Request).await
 }
 
@@ -41,12 +44,7 @@ pub async fn open_mcp(app: &App, token: &str, from: Option<IpAddr>) -> Result<Oa
 /// # Errors
 /// [`Error::Unauthenticated`] for anything but an access token that works now and is meant for this interface;
 /// [`Error::RateLimited`].
-pub async fn open_api(
-    app: &App,
-    token: &str,
-    from: Option<IpAddr>,
-    counted: CountedAs,
-) -> Result<OauthBearer> {
+pub async fn open_api(app: &App, token: &str, from: Option<IpAddr>, counted: CountedAs) -> Result<Actor> {
     open(app, token, &api_resource(app), &Need::Myself, from, counted).await
 }
 
@@ -57,7 +55,7 @@ async fn open(
     need: &Need<'_>,
     from: Option<IpAddr>,
     counted: CountedAs,
-) -> Result<OauthBearer> {
+) -> Result<Actor> {
     let now = app.now();
     let Some(bearer) = find(app, token).await?.filter(|bearer| {
         let is_meant = bearer.grant.resource.as_deref() == Some(ours);
@@ -67,11 +65,12 @@ async fn open(
         return Err(Error::Unauthenticated);
     };
     app.rates.take(Subject::OauthGrant(bearer.grant.id), counted, now).await?;
-    if !bearer.scopes().permits(need) {
-        return Err(Error::Forbidden(bearer.scopes().refusal(need)));
+    let actor = Actor::new(Via::OauthGrant(Arc::new(bearer)), from);
+    actor.require(need)?;
+    if let Via::OauthGrant(bearer) = actor.via() {
+        note_use(app, bearer, now).await;
     }
-    note_use(app, &bearer, now).await;
-    Ok(bearer)
+    Ok(actor)
 }
 
 /// The token, whether or not it works.

@@ -15,7 +15,7 @@ mod grants;
 mod refused;
 
 pub use authorization::{Asked, NotAsked, Request, Sent, check, consent, refuse};
-pub use bearers::{OauthBearer, is_access_token, open_api, open_mcp};
+pub use bearers::{is_access_token, open_api, open_mcp};
 pub(crate) use clients::find as find_client;
 pub use clients::{Registration, register};
 pub(crate) use grants::give;

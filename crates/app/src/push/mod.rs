@@ -62,6 +62,7 @@ pub(crate) use self::{
     source_lock::SourceLocks,
 };
 use crate::{
+    actor::Actor,
     app::App,
     error::{Error, Result},
     fetch::no_such_repo,
@@ -84,20 +85,22 @@ pub enum Received {
     Answer(mpsc::UnboundedReceiver<Bytes>),
 }
 
-/// Whether `viewer` may do what they `need` to with this source: it is theirs, or could be, and so is the token
+/// Makes sure that `actor` may do what they `need` to with this source: it is theirs, or could be, and their token is
 /// made for it.
-fn check_owner(viewer: &Viewer, creator: &str, source_name: &str, need: &Need<'_>) -> Result<()> {
+fn check_owner(actor: &Actor, creator: &str, source_name: &str, need: &Need<'_>) -> Result<()> {
+    let viewer = actor.require_viewer()?;
     if viewer.user().username != creator {
         return Err(no_such_repo());
     }
-    viewer.allow(need)?;
+    actor.require(need)?;
     check_source_name(source_name).map_err(|error| Error::Invalid(error.to_string()))
 }
 
 /// The body of `info/refs?service=git-receive-pack`. A source that is not there yet is shown empty: the first
 /// push makes it.
-pub async fn info_refs(app: &App, viewer: &Viewer, creator: &str, source_name: &str) -> Result<Bytes> {
-    check_owner(viewer, creator, source_name, &Need::Push)?;
+pub async fn info_refs(app: &App, actor: &Actor, creator: &str, source_name: &str) -> Result<Bytes> {
+    check_owner(actor, creator, source_name, &Need::Push)?;
+    let viewer = actor.require_viewer()?;
     let mut conn = app.store.read().await?;
     let refs = match sources::find(&mut conn, viewer.user().id, source_name).await? {
         None => Vec::new(),
@@ -116,12 +119,13 @@ pub async fn info_refs(app: &App, viewer: &Viewer, creator: &str, source_name: &
 /// What keeps a body without any command from being taken: it is not the protocol, or not permitted.
 pub async fn receive(
     app: &App,
-    viewer: Arc<Viewer>,
+    actor: &Actor,
     creator: &str,
     source_name: &str,
     incoming: Incoming,
 ) -> Result<Received> {
-    let permitted = check_owner(&viewer, creator, source_name, &Need::Push);
+    let viewer = Arc::clone(actor.require_viewer()?);
+    let permitted = check_owner(actor, creator, source_name, &Need::Push);
     let mut body = Body::new(incoming, app.limits().push_bytes);
     let mut reader = CommandReader::new(ParseLimits::default());
     let user = viewer.user().id;

@@ -18,12 +18,12 @@ use super::{
     source_lock::hold,
 };
 use crate::{
+    actor::Actor,
     app::App,
     error::{Error, Result},
     fetch::no_such_repo,
     limits::PackSlot,
     oid::oid,
-    viewer::Viewer,
 };
 
 /// Pieces of a body that wait for a slow reader.
@@ -36,10 +36,12 @@ struct Own {
     refs: Vec<(String, ObjectId)>,
 }
 
-async fn open(app: &App, viewer: &Viewer, creator: &str, source_name: &str) -> Result<Own> {
-    check_owner(viewer, creator, source_name, &Need::Pull)?;
+async fn open(app: &App, actor: &Actor, creator: &str, source_name: &str) -> Result<Own> {
+    check_owner(actor, creator, source_name, &Need::Pull)?;
     let mut conn = app.store.read().await?;
-    let source = sources::find(&mut conn, viewer.user().id, source_name).await?.ok_or_else(no_such_repo)?;
+    let source = sources::find(&mut conn, actor.require_viewer()?.user().id, source_name)
+        .await?
+        .ok_or_else(no_such_repo)?;
     let refs = sources::refs(&mut conn, source.id).await?;
     drop(conn);
     let _while_opening = hold(app, source.id, None).await?;
@@ -50,12 +52,12 @@ async fn open(app: &App, viewer: &Viewer, creator: &str, source_name: &str) -> R
 /// The body of `info/refs?service=git-upload-pack` for a creator's own source.
 pub async fn own_refs(
     app: &App,
-    viewer: &Viewer,
+    actor: &Actor,
     creator: &str,
     source_name: &str,
     version: Version,
 ) -> Result<Bytes> {
-    let own = open(app, viewer, creator, source_name).await?;
+    let own = open(app, actor, creator, source_name).await?;
     blocking(move || own.repo.advertise_fetch(version, SourceRefs { refs: &own.refs, head: MAIN }))
         .await?
         .map_err(Error::internal)
@@ -64,7 +66,7 @@ pub async fn own_refs(
 /// Answers one POST to `git-upload-pack` of a creator's own source; the body comes in pieces as it is read.
 pub async fn own_pack(
     app: &App,
-    viewer: &Viewer,
+    actor: &Actor,
     creator: &str,
     source_name: &str,
     version: Version,
@@ -77,9 +79,9 @@ pub async fn own_pack(
             Command::Fetch(Box::new(parse_v0(body, &Limits::default()).map_err(malformed)?))
         }
     };
-    let own = open(app, viewer, creator, source_name).await?;
+    let own = open(app, actor, creator, source_name).await?;
     let (sender, receiver) = mpsc::channel(WAITING_PIECES);
-    let slot = PackSlot::new(app.packs.take(viewer.user().id).await?);
+    let slot = PackSlot::new(app.packs.take(actor.require_viewer()?.user().id).await?);
     tokio::task::spawn_blocking(move || {
         let outcome = answer(&own, &command, &sender);
         if let Err(error) = outcome {

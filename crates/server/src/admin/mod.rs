@@ -10,7 +10,7 @@ mod vault;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use skaas_app::{App, accounts, grants, listings, stamps, tokens, users};
+use skaas_app::{Actor, App, Whose, accounts, grants, listings, stamps, tokens, users};
 use skaas_domain::{entitlement, listing::ListingState, scope::Scopes};
 
 use crate::{
@@ -25,24 +25,21 @@ use crate::{
 pub(crate) async fn run(place: &Place, command: Admin) -> anyhow::Result<()> {
     telemetry::start_log_beside(&installation::settings(place, Vec::new())?.log)?;
     let app = installation::beside_the_server(place).await?;
-    let change = change_of(&command);
-    obey(&app, command).await?;
+    let (actor, change) = (actor(), change_of(&command));
+    obey(&app, &actor, command).await?;
     if let Some(change) = change {
-        tracing::info!(event = "admin_change", actor = actor(), change);
+        tracing::info!(event = "admin_change", %actor, change);
     }
     Ok(())
 }
 
 /// Who runs the command, as the system knows them.
-fn actor() -> String {
+fn actor() -> Actor {
     let name = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
-    match name.filter(|name| !name.is_empty()) {
-        Some(name) => format!("operator {name}"),
-        #[cfg(unix)]
-        None => format!("operator with user ID {}", rustix::process::getuid().as_raw()),
-        #[cfg(not(unix))]
-        None => "operator".to_owned(),
-    }
+    let name = name.filter(|name| !name.is_empty());
+    #[cfg(unix)]
+    let name = name.or_else(|| Some(format!("with user ID {}", rustix::process::getuid().as_raw())));
+    Actor::operator(&name.unwrap_or_else(|| "of unknown name".to_owned()))
 }
 
 /// The word for a command that changes something.
@@ -69,25 +66,29 @@ const fn change_of(command: &Admin) -> Option<&'static str> {
     }
 }
 
-async fn obey(app: &App, command: Admin) -> anyhow::Result<()> {
+async fn obey(app: &App, actor: &Actor, command: Admin) -> anyhow::Result<()> {
     match command {
-        Admin::User(command) => user(app, command).await,
-        Admin::Token(command) => token(app, command).await,
-        Admin::Listing(Listing::Set(options)) => listing_set(app, &options).await,
-        Admin::Listing(Listing::Price(command)) => prices::run(app, command).await,
-        Admin::Listing(Listing::Delete { skill, yes, json }) => listing_delete(app, &skill, yes, json).await,
-        Admin::Listing(Listing::Show { skill, json }) => listing_show(app, skill.as_deref(), json).await,
-        Admin::Grant(command) => grant(app, command).await,
-        Admin::Restored { revoke, json } => restored::run(app, revoke, json).await,
-        Admin::Restamp { json } => restamp(app, json).await,
+        Admin::User(command) => user(app, actor, command).await,
+        Admin::Token(command) => token(app, actor, command).await,
+        Admin::Listing(Listing::Set(options)) => listing_set(app, actor, &options).await,
+        Admin::Listing(Listing::Price(command)) => prices::run(app, actor, command).await,
+        Admin::Listing(Listing::Delete { skill, yes, json }) => {
+            listing_delete(app, actor, &skill, yes, json).await
+        }
+        Admin::Listing(Listing::Show { skill, json }) => {
+            listing_show(app, actor, skill.as_deref(), json).await
+        }
+        Admin::Grant(command) => grant(app, actor, command).await,
+        Admin::Restored { revoke, json } => restored::run(app, actor, revoke, json).await,
+        Admin::Restamp { json } => restamp(app, actor, json).await,
         Admin::Job(command) => jobs::run(app, command).await,
         Admin::Storage(command) => storage::run(app, command).await,
         Admin::Vault(command) => vault::run(app, command).await,
     }
 }
 
-async fn restamp(app: &App, as_json: bool) -> anyhow::Result<()> {
-    let corrected = stamps::restamp(app).await?;
+async fn restamp(app: &App, actor: &Actor, as_json: bool) -> anyhow::Result<()> {
+    let corrected = stamps::restamp(app, actor).await?;
     if as_json {
         return output::json(&json!({ "steps": corrected.steps, "grants": corrected.grants }));
     }
@@ -103,10 +104,10 @@ fn moment_of(app: &App, text: Option<&str>) -> anyhow::Result<Option<Timestamp>>
     text.map(|text| moment(text, app.now()).map_err(refused)).transpose()
 }
 
-async fn user(app: &App, command: User) -> anyhow::Result<()> {
+async fn user(app: &App, actor: &Actor, command: User) -> anyhow::Result<()> {
     match command {
         User::Add { username, email, json } => {
-            let user = users::add(app, &username, &email).await?;
+            let user = users::add(app, actor, &username, &email).await?;
             if json {
                 return output::json(&show::user(&user));
             }
@@ -114,7 +115,7 @@ async fn user(app: &App, command: User) -> anyhow::Result<()> {
             output::note(&format!("next: skaas-server admin token create {}", user.username));
         }
         User::List { json } => {
-            let all = users::list(app).await?;
+            let all = users::list(app, actor).await?;
             if json {
                 return output::json(&all.iter().map(show::user).collect::<Vec<_>>());
             }
@@ -132,7 +133,7 @@ async fn user(app: &App, command: User) -> anyhow::Result<()> {
             );
         }
         User::SignOut { username, json } => {
-            let ended = accounts::sign_out_everywhere(app, &username).await?;
+            let ended = accounts::sign_out_everywhere(app, actor, &username).await?;
             let accounts::Ended { sessions, tokens, applications } = ended;
             if json {
                 return output::json(&json!({
@@ -150,7 +151,7 @@ async fn user(app: &App, command: User) -> anyhow::Result<()> {
                     "deleting {username} erases the address, revokes every token and retires the name permanently; to do so, add --yes"
                 )));
             }
-            let user = users::delete(app, &username).await?;
+            let user = users::delete(app, actor, &username).await?;
             if json {
                 return output::json(&json!({ "id": user.id, "username": user.username, "deleted": true }));
             }
@@ -160,7 +161,7 @@ async fn user(app: &App, command: User) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn token(app: &App, command: Token) -> anyhow::Result<()> {
+async fn token(app: &App, actor: &Actor, command: Token) -> anyhow::Result<()> {
     match command {
         Token::Create { username, name, scopes, expires, json } => {
             let expires = moment_of(app, expires.as_deref())?;
@@ -168,9 +169,8 @@ async fn token(app: &App, command: Token) -> anyhow::Result<()> {
                 [] => Scopes::full(),
                 some => some.join(" ").parse().map_err(refused)?,
             };
-            let creator = tokens::Creator::Operator;
-            let new = tokens::NewToken { name: &name, scopes, expires_at: expires, creator };
-            let created = tokens::create_scoped(app, &username, new).await?;
+            let new = tokens::NewToken { name: &name, scopes: Some(scopes), expires_at: expires };
+            let created = tokens::create(app, actor, Whose::Of(&username), new).await?;
             if json {
                 let mut value = show::token(&created.record, app.now());
                 value["token"] = Value::from(created.token.reveal());
@@ -181,7 +181,7 @@ async fn token(app: &App, command: Token) -> anyhow::Result<()> {
             output::note("This is the only time the token is shown. Give it to git as the password.");
         }
         Token::List { username, json } => {
-            let all = tokens::list(app, &username).await?;
+            let all = tokens::list(app, actor, Whose::Of(&username)).await?;
             let now = app.now();
             if json {
                 return output::json(&all.iter().map(|token| show::token(token, now)).collect::<Vec<_>>());
@@ -196,8 +196,10 @@ async fn token(app: &App, command: Token) -> anyhow::Result<()> {
         }
         Token::Revoke { username, token, descendants, json } => {
             let revoked = match &token {
-                Some(token) if descendants => tokens::revoke_with_descendants(app, &username, token).await?,
-                _ => tokens::revoke(app, &username, token.as_deref()).await?,
+                Some(token) if descendants => {
+                    tokens::revoke_with_descendants(app, actor, Whose::Of(&username), token).await?
+                }
+                _ => tokens::revoke(app, actor, Whose::Of(&username), token.as_deref()).await?,
             };
             let now = app.now();
             if json {
@@ -209,7 +211,7 @@ async fn token(app: &App, command: Token) -> anyhow::Result<()> {
                 output::line(&format!("Revoked {} ({})", token.id_part, token.name));
             }
             if let ([one], Some(_)) = (revoked.as_slice(), &token) {
-                let left = tokens::working_descendants(app, one.user, one.id).await?;
+                let left = tokens::working_descendants(app, actor, one.user, one.id).await?;
                 if !left.is_empty() {
                     let names: Vec<String> =
                         left.iter().map(|token| format!("{} ({})", token.id_part, token.name)).collect();
@@ -227,7 +229,7 @@ async fn token(app: &App, command: Token) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn listing_set(app: &App, options: &ListingSet) -> anyhow::Result<()> {
+async fn listing_set(app: &App, actor: &Actor, options: &ListingSet) -> anyhow::Result<()> {
     let price = options.price.map(|minor| prices::read(minor, &options.currency, options.interval));
     let state = match (options.publish, options.withdraw, options.quarantine) {
         (true, ..) => Some(ListingState::Published),
@@ -242,7 +244,7 @@ async fn listing_set(app: &App, options: &ListingSet) -> anyhow::Result<()> {
         tags: (!options.tags.is_empty()).then(|| options.tags.clone()),
         state,
     };
-    let details = listings::set(app, &options.skill, &change).await?;
+    let details = listings::set(app, actor, &options.skill, &change).await?;
     if options.json {
         return output::json(&show::listing(app, &details));
     }
@@ -255,14 +257,20 @@ async fn listing_set(app: &App, options: &ListingSet) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn listing_delete(app: &App, skill: &str, yes: bool, as_json: bool) -> anyhow::Result<()> {
+async fn listing_delete(
+    app: &App,
+    actor: &Actor,
+    skill: &str,
+    yes: bool,
+    as_json: bool,
+) -> anyhow::Result<()> {
     if !yes {
         return Err(refused(format!(
             "deleting {skill} takes it from everybody who has it and retires the name permanently; to do so, add --yes, or \
              leave it to its holders with `listing set {skill} --withdraw`"
         )));
     }
-    let listing = listings::delete(app, skill).await?;
+    let listing = listings::delete(app, actor, skill).await?;
     if as_json {
         return output::json(&json!({ "id": listing.skill, "name": listing.name, "deleted": true }));
     }
@@ -270,16 +278,16 @@ async fn listing_delete(app: &App, skill: &str, yes: bool, as_json: bool) -> any
     Ok(())
 }
 
-async fn listing_show(app: &App, skill: Option<&str>, as_json: bool) -> anyhow::Result<()> {
+async fn listing_show(app: &App, actor: &Actor, skill: Option<&str>, as_json: bool) -> anyhow::Result<()> {
     if let Some(skill) = skill {
-        let details = listings::find(app, skill).await?;
+        let details = listings::find(app, actor, skill).await?;
         if as_json {
             return output::json(&show::listing(app, &details));
         }
         output::line(&show::listing_text(app, &details));
         return Ok(());
     }
-    let all = listings::list(app).await?;
+    let all = listings::list(app, actor).await?;
     if as_json {
         return output::json(&all.iter().map(|details| show::listing(app, details)).collect::<Vec<_>>());
     }
@@ -289,7 +297,7 @@ async fn listing_show(app: &App, skill: Option<&str>, as_json: bool) -> anyhow::
     Ok(())
 }
 
-async fn grant(app: &App, command: Grant) -> anyhow::Result<()> {
+async fn grant(app: &App, actor: &Actor, command: Grant) -> anyhow::Result<()> {
     match command {
         Grant::Add { username, skill, kind, until, updates_until, json } => {
             let new = grants::NewGrant {
@@ -301,7 +309,7 @@ async fn grant(app: &App, command: Grant) -> anyhow::Result<()> {
                 note: "given by the operator".into(),
             };
             let username = new.username.clone();
-            let named = grants::add(app, new).await?;
+            let named = grants::add(app, actor, new).await?;
             if json {
                 return output::json(&show::grant(&named, app.now()));
             }
@@ -313,7 +321,7 @@ async fn grant(app: &App, command: Grant) -> anyhow::Result<()> {
             output::line(&format!("{username} has {} {until}; the next pull brings it", named.skill));
         }
         Grant::List { username, skill, json } => {
-            let all = grants::list(app, &username, skill.as_deref()).await?;
+            let all = grants::list(app, actor, &username, skill.as_deref()).await?;
             let now = app.now();
             if json {
                 return output::json(&all.iter().map(|named| show::grant(named, now)).collect::<Vec<_>>());
@@ -323,7 +331,7 @@ async fn grant(app: &App, command: Grant) -> anyhow::Result<()> {
             output::table(&["SKILL", "KIND", "STATE", "SINCE", "UNTIL", "UPDATES UNTIL"], &rows, &empty);
         }
         Grant::Revoke { username, skill, json } => {
-            let ended = grants::revoke(app, &username, skill.as_deref()).await?;
+            let ended = grants::revoke(app, actor, &username, skill.as_deref()).await?;
             let now = app.now();
             if json {
                 return output::json(&ended.iter().map(|named| show::grant(named, now)).collect::<Vec<_>>());

@@ -1,7 +1,7 @@
 //! `admin listing price`: sets, archives and lists the prices of a skill.
 
 use skaas_app::{
-    App,
+    Actor, App,
     listings::{self, Change, PriceChange},
 };
 use skaas_domain::{
@@ -15,17 +15,17 @@ use crate::{
     output,
 };
 
-pub(super) async fn run(app: &App, command: ListingPrice) -> anyhow::Result<()> {
+pub(super) async fn run(app: &App, actor: &Actor, command: ListingPrice) -> anyhow::Result<()> {
     match command {
         ListingPrice::Set { skill, amount, currency, interval, json } => {
             let price = read(amount, &currency, interval)?;
-            change(app, &skill, PriceChange::Set(price), json).await
+            change(app, actor, &skill, PriceChange::Set(price), json).await
         }
         ListingPrice::Archive { skill, price, json } => {
             let price: PriceId = price.parse().map_err(refused)?;
-            change(app, &skill, PriceChange::Archive(price), json).await
+            change(app, actor, &skill, PriceChange::Archive(price), json).await
         }
-        ListingPrice::List { skill, json } => list(app, &skill, json).await,
+        ListingPrice::List { skill, json } => list(app, actor, &skill, json).await,
     }
 }
 
@@ -39,9 +39,15 @@ pub(super) fn read(minor: i64, currency: &str, interval: Interval) -> anyhow::Re
     Price::new(minor, currency, interval).map_err(refused)
 }
 
-async fn change(app: &App, skill: &str, price: PriceChange, as_json: bool) -> anyhow::Result<()> {
+async fn change(
+    app: &App,
+    actor: &Actor,
+    skill: &str,
+    price: PriceChange,
+    as_json: bool,
+) -> anyhow::Result<()> {
     let change = Change { price: Some(price), ..Change::default() };
-    let details = listings::set(app, skill, &change).await?;
+    let details = listings::set(app, actor, skill, &change).await?;
     if as_json {
         return output::json(&show::listing(app, &details));
     }
@@ -52,8 +58,8 @@ async fn change(app: &App, skill: &str, price: PriceChange, as_json: bool) -> an
     Ok(())
 }
 
-async fn list(app: &App, skill: &str, as_json: bool) -> anyhow::Result<()> {
-    let all = listings::price_history(app, skill).await?;
+async fn list(app: &App, actor: &Actor, skill: &str, as_json: bool) -> anyhow::Result<()> {
+    let all = listings::price_history(app, actor, skill).await?;
     if as_json {
         return output::json(&all.iter().map(show::price_record).collect::<Vec<_>>());
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use skaas_app::{
-    App,
+    Actor, App,
     restoration::{self, WorksAgain},
 };
 
@@ -10,11 +10,11 @@ use super::show;
 use crate::output;
 
 /// Runs the command.
-pub(super) async fn run(app: &App, revoke: bool, as_json: bool) -> anyhow::Result<()> {
-    let lineages = restoration::branch_off(app).await?;
-    let found = restoration::works_again(app).await?;
+pub(super) async fn run(app: &App, actor: &Actor, revoke: bool, as_json: bool) -> anyhow::Result<()> {
+    let lineages = restoration::branch_off(app, actor).await?;
+    let found = restoration::works_again(app, actor).await?;
     if revoke {
-        restoration::revoke_again(app, &found).await?;
+        restoration::revoke_again(app, actor, &found).await?;
     }
     if as_json {
         let found: Vec<Value> = found.iter().map(entry).collect();

@@ -8,7 +8,7 @@ mod path;
 
 use std::{convert::Infallible, sync::Arc, time::Duration, time::Instant};
 
-use app::{App, Error, Presented, ProtocolVersion, Viewer, authenticate, fetch, push};
+use app::{Actor, App, Error, Presented, ProtocolVersion, authenticate, fetch, push};
 use axum::{
     body::Body,
     extract::Request,
@@ -21,6 +21,7 @@ use futures_util::{
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
 use skaas_app as app;
+use skaas_domain::scope::Need;
 
 pub(crate) use self::path::{PREFIXES, addresses, is_git};
 use self::{
@@ -95,15 +96,15 @@ async fn route(state: &GitState, parts: &Parts, git: GitPath<'_>, body: &mut Bod
     let presented =
         credentials.as_ref().map(|c| Presented { username: c.username.as_deref(), secret: &c.secret });
     let from = ClientAddress::of(&parts.extensions);
-    let viewer = authenticate(&state.app, presented.as_ref(), from).await?;
+    let actor = authenticate(&state.app, presented.as_ref(), from).await?;
     match (git.repo, git.endpoint) {
         (_, Endpoint::Dumb) => Err(Error::Forbidden(DUMB.into())),
         (_, Endpoint::UploadArchive) => Ok(no_archives(&parts.method)),
         (Repo::Source { creator, source }, endpoint) => {
             // Boxed, as all that is rare: axum copies what is not at every request, a push as a whole.
-            Box::pin(source_route(state, parts, viewer, (creator, source), endpoint, body)).await
+            Box::pin(source_route(state, parts, actor, (creator, source), endpoint, body)).await
         }
-        (repo, endpoint) => personal_route(state, parts, viewer, repo, endpoint, body).await,
+        (repo, endpoint) => personal_route(state, parts, actor, repo, endpoint, body).await,
     }
 }
 
@@ -116,7 +117,7 @@ const NOT_PUSHABLE: &str =
 async fn personal_route(
     state: &GitState,
     parts: &Parts,
-    viewer: Arc<Viewer>,
+    actor: Actor,
     repo: Repo<'_>,
     endpoint: Endpoint,
     body: &mut Body,
@@ -130,8 +131,7 @@ async fn personal_route(
         Owner::Me => None,
         Owner::Named(username) => Some(username),
     };
-    let user = viewer.user().id;
-    let opened = fetch::open(&state.app, viewer, owner, target).await?;
+    let opened = fetch::open(&state.app, &actor, owner, target).await?;
     let version = version_of(&parts.headers);
     match (endpoint, &parts.method) {
         (Endpoint::InfoRefs, &Method::GET) => match service(parts) {
@@ -146,7 +146,7 @@ async fn personal_route(
         },
         (Endpoint::UploadPack, &Method::POST) => {
             let limits = BodyLimits { bytes: REQUEST_BYTES, stall: state.stall };
-            let request = read_all(body, &parts.headers, limits, || state.large.take(user)).await?;
+            let request = read_all(body, &parts.headers, limits, || state.large.take(opened.user())).await?;
             let reply = fetch::upload_pack(&state.app, &opened, version, &request.bytes).await?;
             if let (Some(slot), Some(arrival)) = (&reply.slot, parts.extensions.get::<Arrival>()) {
                 let hangup = arrival.hangup.clone();
@@ -163,7 +163,7 @@ async fn personal_route(
 async fn source_route(
     state: &GitState,
     parts: &Parts,
-    viewer: Arc<Viewer>,
+    actor: Actor,
     (creator, source): (&str, &str),
     endpoint: Endpoint,
     body: &mut Body,
@@ -171,11 +171,11 @@ async fn source_route(
     let app = &state.app;
     match (endpoint, &parts.method, service(parts)) {
         (Endpoint::InfoRefs, &Method::GET, Some("git-receive-pack")) => {
-            let refs = push::info_refs(app, &viewer, creator, source).await?;
+            let refs = push::info_refs(app, &actor, creator, source).await?;
             Ok(advertisement("git-receive-pack", refs.into()))
         }
         (Endpoint::InfoRefs, &Method::GET, Some("git-upload-pack")) => {
-            let refs = push::own_refs(app, &viewer, creator, source, version_of(&parts.headers)).await?;
+            let refs = push::own_refs(app, &actor, creator, source, version_of(&parts.headers)).await?;
             Ok(advertisement("git-upload-pack", refs.into()))
         }
         (Endpoint::InfoRefs, &Method::GET, Some("git-upload-archive")) => {
@@ -184,17 +184,18 @@ async fn source_route(
         (Endpoint::InfoRefs, &Method::GET, _) => Err(Error::Forbidden(DUMB.into())),
         (Endpoint::UploadPack, &Method::POST, _) => {
             let limits = BodyLimits { bytes: REQUEST_BYTES, stall: state.stall };
-            let place = || state.large.take(viewer.user().id);
+            let user = actor.require(&Need::Myself)?.id;
+            let place = || state.large.take(user);
             let request = read_all(body, &parts.headers, limits, place).await?;
             let version = version_of(&parts.headers);
-            let mut own = push::own_pack(app, &viewer, creator, source, version, &request.bytes).await?;
+            let mut own = push::own_pack(app, &actor, creator, source, version, &request.bytes).await?;
             let body = streamed(poll_fn(move |cx| own.poll_recv(cx)));
             Ok(result("application/x-git-upload-pack-result", body))
         }
         (Endpoint::ReceivePack, &Method::POST, _) => {
             let gzip = is_gzip(&parts.headers)?;
             let incoming = push::Incoming { pieces: Box::pin(pieces_of(body, state.stall)), gzip };
-            let body = match push::receive(app, viewer, creator, source, incoming).await? {
+            let body = match push::receive(app, &actor, creator, source, incoming).await? {
                 push::Received::Probe => Body::empty(),
                 push::Received::Answer(mut pieces) => streamed(poll_fn(move |cx| pieces.poll_recv(cx))),
             };

@@ -81,7 +81,7 @@ fn refuse(app: &App, error: &Error, with_token: bool) -> Response {
     let lacking = match error {
         Error::Unauthenticated if with_token => Lacking::ValidToken,
         Error::Unauthenticated => Lacking::Credentials,
-        Error::Forbidden(_) => Lacking::Scope,
+        Error::OutOfScope(_) => Lacking::Scope,
         _ => return response,
     };
     if let Some(value) = challenge::bearer(&app.voice().public_url, "mcp", "mcp", lacking) {

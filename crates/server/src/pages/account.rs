@@ -48,7 +48,7 @@ async fn render(
     status: StatusCode,
     refused: Refused,
 ) -> Result<Response, PageError> {
-    let overview = accounts::overview(&state.app, &member.signed_in).await?;
+    let overview = accounts::overview(&state.app, &member.actor).await?;
     let now = state.app.now();
     let url = &state.app.voice().public_url;
     let Refused { form, fault, email } = refused;
@@ -98,7 +98,7 @@ pub(super) async fn change_email(
     Submitted(fields): Submitted,
 ) -> Result<Response, PageError> {
     let email = fields.trimmed("email");
-    match accounts::change_address(&state.app, &member.signed_in, email, &member.browser.place).await {
+    match accounts::change_address(&state.app, &member.actor, email, &member.browser.place).await {
         Ok(ChangeOfAddress::Asked) => Ok(go("/account?done=email", [])),
         Ok(ChangeOfAddress::Same) => Ok(go("/account?done=same-email", [])),
         Err(rejected) => refuse(&state, &member, Form::Email, rejected, email).await,
@@ -111,7 +111,7 @@ pub(super) async fn delete(
     Submitted(fields): Submitted,
 ) -> Result<Response, PageError> {
     let (typed, current) = (fields.get("username"), fields.get("current"));
-    match accounts::delete(&state.app, &member.signed_in, typed, current).await {
+    match accounts::delete(&state.app, &member.actor, typed, current).await {
         Ok(()) => Ok(go("/?done=deleted", [state.cookies.no_session()])),
         Err(rejected) => refuse(&state, &member, Form::Delete, rejected, "").await,
     }

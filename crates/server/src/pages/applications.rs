@@ -58,10 +58,10 @@ fn row(state: &WebState, application: Application) -> Row {
 
 pub(super) async fn page(
     State(state): State<WebState>,
-    Member { browser, signed_in }: Member,
+    Member { browser, actor }: Member,
     Query(query): Query,
 ) -> Result<Response, PageError> {
-    let rows = applications::list(&state.app, signed_in.user.id).await?;
+    let rows = applications::list(&state.app, &actor).await?;
     let rows = rows.into_iter().map(|application| row(&state, application)).collect();
     let frame = browser.frame("applications");
     let frame = match query.get("done") {
@@ -76,11 +76,11 @@ pub(super) async fn page(
 /// `GET /account/applications/disconnect?application=…`
 pub(super) async fn ask(
     State(state): State<WebState>,
-    Member { browser, signed_in }: Member,
+    Member { browser, actor }: Member,
     Query(query): Query,
 ) -> Result<Response, PageError> {
     let id = query.get("application").to_owned();
-    let all = applications::list(&state.app, signed_in.user.id).await?;
+    let all = applications::list(&state.app, &actor).await?;
     let app = all.into_iter().find(|app| app.id.to_string() == id);
     let app = app.ok_or_else(|| Error::NotFound("you have no authorized app with this ID".into()))?;
     Confirm {
@@ -101,11 +101,9 @@ pub(super) async fn ask(
 
 pub(super) async fn disconnect(
     State(state): State<WebState>,
-    Member { signed_in, .. }: Member,
+    Member { actor, .. }: Member,
     Submitted(fields): Submitted,
 ) -> Result<Response, PageError> {
-    let absent = || Error::NotFound("you have no authorized app with this ID".into());
-    let id = fields.get("application").parse().map_err(|_| absent())?;
-    applications::revoke(&state.app, signed_in.user.id, id).await?;
+    applications::revoke(&state.app, &actor, fields.get("application")).await?;
     Ok(go("/account/applications?done=disconnected", []))
 }

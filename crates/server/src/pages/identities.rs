@@ -49,8 +49,8 @@ async fn render(
     fault: Fault,
 ) -> Result<Response, PageError> {
     let now = state.app.now();
-    let has_password = accounts::overview(&state.app, &member.signed_in).await?.password_changed_at.is_some();
-    let rows = identities::list(&state.app, &member.signed_in).await?.into_iter().map(|identity| Row {
+    let has_password = accounts::overview(&state.app, &member.actor).await?.password_changed_at.is_some();
+    let rows = identities::list(&state.app, &member.actor).await?.into_iter().map(|identity| Row {
         id: identity.id.to_string(),
         provider: identity.provider.label().to_owned(),
         skillport_id: identity.skillport_id(),
@@ -82,17 +82,18 @@ pub(super) async fn page(
 /// `GET /account/identities/unlink?identity=…`
 pub(super) async fn ask(
     State(state): State<WebState>,
-    Member { browser, signed_in }: Member,
+    Member { browser, actor }: Member,
     Query(query): Query,
 ) -> Result<Response, PageError> {
     let id = query.get("identity").to_owned();
-    let all = identities::list(&state.app, &signed_in).await?;
+    let all = identities::list(&state.app, &actor).await?;
     let identity = all.into_iter().find(|identity| identity.id.to_string() == id);
     let absent = || Error::NotFound("you have no linked account with this ID".into());
     let identity = identity.ok_or_else(absent)?;
-    if !signed_in.session.is_fresh(state.app.now()) {
-        return Ok(sign_in_again(&browser.path));
-    }
+    match actor.require_fresh(state.app.now()) {
+        Err(Rejected::Stale) => return Ok(sign_in_again(&browser.path)),
+        fresh => fresh.map_err(rejected)?,
+    };
     let provider = identity.provider.label();
     let who = identity.email.or(identity.name).map_or_else(String::new, |who| format!(" account {who}"));
     Confirm {
@@ -115,9 +116,8 @@ pub(super) async fn unlink(
     member: Member,
     Submitted(fields): Submitted,
 ) -> Result<Response, PageError> {
-    let absent = || Error::NotFound("you have no linked account with this ID".into());
-    let id = fields.get("identity").parse().map_err(|_| absent())?;
-    match identities::unlink(&state.app, &member.signed_in, id).await {
+    let id = fields.get("identity");
+    match identities::unlink(&state.app, &member.actor, id).await {
         Ok(_) => Ok(go("/account/identities?done=unlinked", [])),
         Err(Rejected::Stale) => Ok(sign_in_again(&format!("/account/identities/unlink?identity={id}"))),
         Err(Rejected::Other(Error::Conflict(why))) => {
@@ -125,7 +125,13 @@ pub(super) async fn unlink(
             let fault = Fault { field: "", text: sentence_case(&why) };
             render(&state, &member, frame, StatusCode::CONFLICT, fault).await
         }
-        Err(Rejected::Other(other)) => Err(other.into()),
-        Err(other) => Err(Error::Forbidden(other.to_string()).into()),
+        Err(other) => Err(rejected(other)),
+    }
+}
+
+fn rejected(rejected: Rejected) -> PageError {
+    match rejected {
+        Rejected::Other(error) => error.into(),
+        other => Error::Forbidden(other.to_string()).into(),
     }
 }

@@ -32,7 +32,7 @@ async fn render(
     other: OtherAccess,
     fault: Fault,
 ) -> Result<Response, PageError> {
-    let overview = accounts::overview(&state.app, &member.signed_in).await?;
+    let overview = accounts::overview(&state.app, &member.actor).await?;
     let changed = Moment::maybe(overview.password_changed_at, state.app.now());
     let (username, access) = (overview.user.username, overview.access);
     let keeps_access = other == OtherAccess::Keep;
@@ -73,7 +73,7 @@ pub(super) async fn change(
         OtherAccess::Keep => "/account/password?done=changed-only",
     };
     let visitor = member.browser.visitor();
-    match accounts::change_password(&state.app, &member.signed_in, visitor, current, new).await {
+    match accounts::change_password(&state.app, &member.actor, visitor, current, new).await {
         Ok(opened) => Ok(go(done, [state.cookies.session(&opened)])),
         Err(Rejected::Stale) => Ok(sign_in_again("/account/password")),
         Err(rejected) => {

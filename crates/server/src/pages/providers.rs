@@ -79,18 +79,18 @@ pub(super) async fn start(
 ) -> Result<Response, PageError> {
     let return_to = return_path(fields.get("return_to"));
     let begun =
-        identities::begin(&state.app, &provider, None, &browser.secret, return_to, &browser.place).await;
+        identities::begin(&state.app, None, &provider, &browser.secret, return_to, &browser.place).await;
     leave(&state, browser.frame("signin"), &provider, begun.map_err(rejected)?)
 }
 
 pub(super) async fn link(
     State(state): State<WebState>,
-    Member { browser, signed_in }: Member,
+    Member { browser, actor }: Member,
     Path(provider): Path<String>,
     _: Submitted,
 ) -> Result<Response, PageError> {
-    let (back, who) = ("/account/identities?done=linked", Some(&signed_in));
-    match identities::begin(&state.app, &provider, who, &browser.secret, back, &browser.place).await {
+    let (back, who) = ("/account/identities?done=linked", Some(&actor));
+    match identities::begin(&state.app, who, &provider, &browser.secret, back, &browser.place).await {
         Ok(url) => leave(&state, browser.frame("identities"), &provider, url),
         Err(Rejected::Stale) => Ok(sign_in_again("/account/identities")),
         Err(other) => Err(rejected(other)),
@@ -110,8 +110,8 @@ pub(super) async fn callback(
         iss: (!iss.is_empty()).then_some(iss),
         error: query.get("error"),
     };
-    let who = browser.session.as_ref();
-    match identities::finish(&state.app, &provider, returned, &browser.secret, who, &browser.place).await? {
+    let who = browser.actor.as_ref();
+    match identities::finish(&state.app, who, &provider, returned, &browser.secret, &browser.place).await? {
         Outcome::SignedIn { opened, return_to } => {
             Ok(go(after(&return_to), [state.cookies.session(&opened)]))
         }
@@ -137,9 +137,9 @@ pub(super) async fn join(
     Submitted(fields): Submitted,
 ) -> Result<Response, PageError> {
     let (pending, username) = (fields.get("pending").to_owned(), fields.trimmed("username").to_owned());
-    let before = browser.session.as_ref();
+    let before = browser.actor.as_ref();
     let joined =
-        identities::join(&state.app, &pending, &browser.secret, &username, &browser.place, before).await;
+        identities::join(&state.app, before, &pending, &browser.secret, &username, &browser.place).await;
     match joined {
         Ok((opened, return_to)) => Ok(go(after(&return_to), [state.cookies.session(&opened)])),
         Err(rejected) => {

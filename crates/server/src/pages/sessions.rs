@@ -26,18 +26,18 @@ struct Sessions {
 
 pub(super) async fn page(
     State(state): State<WebState>,
-    Member { browser, signed_in }: Member,
+    Member { browser, actor }: Member,
     Query(query): Query,
 ) -> Result<Response, PageError> {
     let now = state.app.now();
-    let rows = sessions::list(&state.app, signed_in.user.id).await?;
+    let rows = sessions::list(&state.app, &actor).await?;
     let rows = rows.into_iter().map(|session| Row {
         id: session.id.to_string(),
         agent: agent(&session.place.agent),
         address: session.place.address,
         since: Moment::new(session.created_at, now),
         seen: Moment::new(session.seen_at, now),
-        is_this: session.id == signed_in.session.id,
+        is_this: actor.session() == Some(session.id),
     });
     let frame = browser.frame("sessions");
     let frame = match query.get("done") {
@@ -51,16 +51,16 @@ pub(super) async fn page(
 /// `GET /account/sessions/revoke?session=…`
 pub(super) async fn ask(
     State(state): State<WebState>,
-    Member { browser, signed_in }: Member,
+    Member { browser, actor }: Member,
     Query(query): Query,
 ) -> Result<Response, PageError> {
     let id = query.get("session").to_owned();
-    let all = sessions::list(&state.app, signed_in.user.id).await?;
+    let all = sessions::list(&state.app, &actor).await?;
     let session = all.into_iter().find(|session| session.id.to_string() == id);
     let session = session.ok_or_else(|| Error::NotFound("you have no session with this ID".into()))?;
-    let is_this = session.id == signed_in.session.id;
-    if !is_this && !signed_in.session.is_fresh(state.app.now()) {
-        return Ok(sign_in_again(&browser.path));
+    let is_this = actor.session() == Some(session.id);
+    if !is_this && let Err(rejected) = actor.require_fresh(state.app.now()) {
+        return refuse(rejected, &browser.path);
     }
     let which = agent(&session.place.agent);
     let here = if is_this { " This is the browser you're using now." } else { "" };
@@ -83,10 +83,10 @@ pub(super) async fn ask(
 /// `GET /account/sessions/others`
 pub(super) async fn ask_others(
     State(state): State<WebState>,
-    Member { browser, signed_in }: Member,
+    Member { browser, actor }: Member,
 ) -> Result<Response, PageError> {
-    if !signed_in.session.is_fresh(state.app.now()) {
-        return Ok(sign_in_again(&browser.path));
+    if let Err(rejected) = actor.require_fresh(state.app.now()) {
+        return refuse(rejected, &browser.path);
     }
     Confirm {
         frame: browser.frame("sessions"),
@@ -106,30 +106,25 @@ pub(super) async fn ask_others(
 
 pub(super) async fn revoke(
     State(state): State<WebState>,
-    Member { signed_in, .. }: Member,
+    Member { actor, .. }: Member,
     Submitted(fields): Submitted,
 ) -> Result<Response, PageError> {
-    let id = fields
-        .get("session")
-        .parse()
-        .map_err(|_| Error::NotFound("you have no session with this ID".into()))?;
-    if let Err(rejected) = sessions::revoke(&state.app, &signed_in, id).await {
-        return refuse(rejected, &format!("/account/sessions/revoke?session={id}"));
-    }
-    let own = id == signed_in.session.id;
-    if own {
-        Ok(go("/?done=signed-out", [state.cookies.no_session()]))
-    } else {
-        Ok(go("/account/sessions?done=one", []))
+    let id = fields.get("session");
+    match sessions::revoke(&state.app, &actor, id).await {
+        Ok(ended) if actor.session() == Some(ended) => {
+            Ok(go("/?done=signed-out", [state.cookies.no_session()]))
+        }
+        Ok(_) => Ok(go("/account/sessions?done=one", [])),
+        Err(rejected) => refuse(rejected, &format!("/account/sessions/revoke?session={id}")),
     }
 }
 
 pub(super) async fn revoke_others(
     State(state): State<WebState>,
-    Member { signed_in, .. }: Member,
+    Member { actor, .. }: Member,
     _: Submitted,
 ) -> Result<Response, PageError> {
-    match sessions::revoke_others(&state.app, &signed_in).await {
+    match sessions::revoke_others(&state.app, &actor).await {
         Ok(_) => Ok(go("/account/sessions?done=others", [])),
         Err(rejected) => refuse(rejected, "/account/sessions/others"),
     }

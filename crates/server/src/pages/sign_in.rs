@@ -30,8 +30,8 @@ pub(super) async fn page(
     Query(query): Query,
 ) -> Result<Response, PageError> {
     let return_to = return_path(query.get("return_to"));
-    let again = query.get("again") == "1" && browser.session.is_some();
-    if browser.session.is_some() && !again {
+    let again = query.get("again") == "1" && browser.actor.is_some();
+    if browser.actor.is_some() && !again {
         return Ok(go(after(return_to), []));
     }
     let mut frame = browser.frame("signin");
@@ -40,10 +40,7 @@ pub(super) async fn page(
         "confirmed" => frame = frame.noting("good", "Your email address is confirmed. Sign in to continue."),
         _ => {}
     }
-    let login = match &browser.session {
-        Some(signed_in) => signed_in.user.username.clone(),
-        None => String::new(),
-    };
+    let login = browser.username().unwrap_or_default().to_owned();
     let buttons = buttons(&state);
     let (return_to, fault) = (return_to.to_owned(), Fault::default());
     show_as(StatusCode::OK, &SignIn { frame, login, return_to, fault, buttons, again })
@@ -64,7 +61,7 @@ pub(super) async fn sign_in(
             let frame = browser.frame("signin");
             let (login, return_to) = (login.to_owned(), return_to.to_owned());
             let buttons = buttons(&state);
-            let again = fields.get("again") == "1" && browser.session.is_some();
+            let again = fields.get("again") == "1" && browser.actor.is_some();
             let page = SignIn { frame, login, return_to, fault, buttons, again };
             Ok(with_patience(wait, show_as(status, &page)?))
         }
@@ -76,8 +73,8 @@ pub(super) async fn sign_out(
     browser: Browser,
     _: Submitted,
 ) -> Result<Response, PageError> {
-    if let Some(signed_in) = &browser.session {
-        sessions::sign_out(&state.app, signed_in).await?;
+    if let Some(actor) = &browser.actor {
+        sessions::sign_out(&state.app, actor).await?;
     }
     Ok(go("/?done=signed-out", [state.cookies.no_session()]))
 }

@@ -30,7 +30,7 @@ pub(super) async fn page(
     Query(query): Query,
 ) -> Result<Response, PageError> {
     let return_to = return_path(query.get("return_to"));
-    if browser.session.is_some() {
+    if browser.actor.is_some() {
         return Ok(go(after(return_to), []));
     }
     let buttons = buttons(&state);

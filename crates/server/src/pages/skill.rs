@@ -6,13 +6,11 @@ use axum::{
     extract::{Path, State},
     response::Response,
 };
-use skaas_app::{Error, grants, listings};
-use skaas_domain::{
-    entitlement::Access,
-    listing::{Listing, ListingState},
-    money::Price,
-    prices::Prices,
+use skaas_app::{
+    grants,
+    listings::{self, Details, Seen},
 };
+use skaas_domain::{entitlement::Access, listing::Listing, money::Price, prices::Prices};
 
 use crate::web::{Browser, Frame, Member, PageError, Query, Submitted, WebState, go, show};
 
@@ -51,21 +49,8 @@ pub(super) async fn page(
     Path(name): Path<String>,
     Query(query): Query,
 ) -> Result<Response, PageError> {
-    let nobody = || Error::NotFound("this skill does not exist".into());
-    let details = listings::find(&state.app, &name).await.map_err(|error| match error {
-        Error::NotFound(_) => nobody(),
-        other => other,
-    })?;
-    let listing = details.listing;
-    let standing = match &browser.session {
-        Some(session) => Some(grants::standing(&state.app, session.user.id, &name).await?),
-        None => None,
-    };
-    let is_visible = listing.state == ListingState::Published
-        || standing.is_some_and(|standing| standing.access != Access::Hidden);
-    if !is_visible {
-        return Err(nobody().into());
-    }
+    let Seen { details, standing } = listings::seen_by(&state.app, browser.actor.as_ref(), &name).await?;
+    let Details { listing, releases } = details;
     let (title, path) = (listing.name.clone(), format!("/skills/{}", listing.name));
     let frame = browser.frame("skill").described(&title, &listing.description, path);
     let frame = match query.get("done") {
@@ -76,7 +61,7 @@ pub(super) async fn page(
     };
     show(&Page {
         frame,
-        version: details.releases.last().map(|release| release.version.clone()),
+        version: releases.last().map(|release| release.version.clone()),
         prices: prices(&listing.prices),
         repository: state.app.voice().source_url(&listing.name),
         marketplace_name: state.app.voice().marketplace_name.clone(),
@@ -106,10 +91,10 @@ fn prices(prices: &Prices) -> Vec<String> {
 /// `POST /skills/{name}/get`.
 pub(super) async fn get_free(
     State(state): State<WebState>,
-    Member { signed_in, .. }: Member,
+    Member { actor, .. }: Member,
     Path(name): Path<String>,
     _: Submitted,
 ) -> Result<Response, PageError> {
-    grants::add_free(&state.app, signed_in.user.id, &name).await?;
+    grants::add_free(&state.app, &actor, &name).await?;
     Ok(go(&format!("/skills/{name}?done=added"), []))
 }

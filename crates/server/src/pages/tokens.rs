@@ -5,8 +5,8 @@ use axum::{extract::State, response::Response};
 use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use skaas_app::{
-    Error,
-    tokens::{self, Creator, NewToken},
+    Error, Whose,
+    tokens::{self, NewToken},
 };
 use skaas_domain::{
     scope::{Scope, Scopes},
@@ -119,7 +119,7 @@ async fn render(
     form: Form,
 ) -> Result<Response, PageError> {
     let now = state.app.now();
-    let mut all = tokens::list(&state.app, &member.signed_in.user.username).await?;
+    let mut all = tokens::list(&state.app, &member.actor, Whose::Own).await?;
     // Newest first; those that work before those that do not.
     all.reverse();
     all.sort_by_key(|token| !token.works(now));
@@ -196,15 +196,13 @@ pub(super) async fn create(
     member: Member,
     Submitted(fields): Submitted,
 ) -> Result<Response, PageError> {
-    let username = member.signed_in.user.username.clone();
     let name = fields.trimmed("name");
     let chosen = scopes(&fields).and_then(|scopes| Ok((scopes, ends(&fields, state.app.now())?)));
     let fault = match chosen {
         Err(fault) => fault,
         Ok((scopes, end)) => {
-            let creator = Creator::Session(member.signed_in.session.id);
-            let new = NewToken { name, scopes, expires_at: end, creator };
-            match tokens::create_scoped(&state.app, &username, new).await {
+            let new = NewToken { name, scopes: Some(scopes), expires_at: end };
+            match tokens::create(&state.app, &member.actor, Whose::Own, new).await {
                 Ok(created) => {
                     let token = created.token.reveal().to_owned();
                     let clone = state.app.voice().marketplace_url();
@@ -213,6 +211,7 @@ pub(super) async fn create(
                     let permissions = created.record.scopes.explain();
                     let ends = Moment::maybe(created.record.expires_at, state.app.now());
                     let name = created.record.name;
+                    let username = member.browser.username().unwrap_or_default().to_owned();
                     return show(&CreatedPage {
                         frame,
                         token,
@@ -244,11 +243,11 @@ pub(super) async fn create(
 /// `GET /account/tokens/revoke?token=…`
 pub(super) async fn ask(
     State(state): State<WebState>,
-    Member { browser, signed_in }: Member,
+    Member { browser, actor }: Member,
     Query(query): Query,
 ) -> Result<Response, PageError> {
     let id = query.get("token").to_owned();
-    let all = tokens::list(&state.app, &signed_in.user.username).await?;
+    let all = tokens::list(&state.app, &actor, Whose::Own).await?;
     let now = state.app.now();
     let token = all.iter().find(|token| token.id.to_string() == id && token.works(now));
     let absent = || Error::NotFound("you have no active token with this ID".into());
@@ -278,14 +277,14 @@ pub(super) async fn ask(
 
 pub(super) async fn revoke(
     State(state): State<WebState>,
-    member: Member,
+    Member { actor, .. }: Member,
     Submitted(fields): Submitted,
 ) -> Result<Response, PageError> {
-    let (username, which) = (&member.signed_in.user.username, fields.get("token"));
+    let which = fields.get("token");
     if fields.get("descendants") == "revoke" {
-        tokens::revoke_with_descendants(&state.app, username, which).await?;
+        tokens::revoke_with_descendants(&state.app, &actor, Whose::Own, which).await?;
         return Ok(go("/account/tokens?done=revoked-all", []));
     }
-    tokens::revoke(&state.app, username, Some(which)).await?;
+    tokens::revoke(&state.app, &actor, Whose::Own, Some(which)).await?;
     Ok(go("/account/tokens?done=revoked", []))
 }

@@ -34,7 +34,7 @@ pub(super) async fn confirm(
     Submitted(fields): Submitted,
 ) -> Result<Response, PageError> {
     let user = accounts::confirm_address(&state.app, fields.get("code")).await.map_err(another)?;
-    let theirs = browser.session.as_ref().is_some_and(|signed_in| signed_in.user.id == user.id);
+    let theirs = browser.username() == Some(user.username.as_str());
     Ok(go(if theirs { "/account?done=confirmed" } else { "/signin?done=confirmed" }, []))
 }
 

@@ -21,10 +21,7 @@ const NOBODY: &str = "send an API token, or an access token issued for this addr
                       `Authorization: Bearer`; there was none, or it is invalid or expired";
 
 /// An error on its way out as problem+json.
-pub(crate) struct Failed {
-    error: Error,
-    is_limited: bool,
-}
+pub(crate) struct Failed(Error);
 
 /// What a handler gives.
 pub(super) type Answer<T> = Result<T, Failed>;
@@ -33,27 +30,21 @@ pub(super) type Answer<T> = Result<T, Failed>;
 #[derive(Debug, Clone, Copy)]
 struct Limited;
 
-impl Failed {
-    /// What was shown works, but was not made for this.
-    pub(super) fn limited(error: Error) -> Self {
-        Self { error, is_limited: true }
-    }
-}
-
 impl From<Error> for Failed {
     fn from(error: Error) -> Self {
-        Self { error, is_limited: false }
+        Self(error)
     }
 }
 
 impl IntoResponse for Failed {
     fn into_response(self) -> Response {
-        let mut response = match &self.error {
+        let Self(error) = self;
+        let mut response = match &error {
             // The usual words are for who asks with git.
-            Error::Unauthenticated => problem_saying(&self.error, NOBODY.to_owned()),
+            Error::Unauthenticated => problem_saying(&error, NOBODY.to_owned()),
             other => problem(other),
         };
-        if self.is_limited && response.status() == StatusCode::FORBIDDEN {
+        if matches!(error, Error::OutOfScope(_)) {
             response.extensions_mut().insert(Limited);
         }
         response

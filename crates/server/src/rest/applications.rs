@@ -8,10 +8,10 @@ use axum::{
 use http::{StatusCode, Uri, header};
 use skaas_api::{ApplicationInfo, ApplicationList};
 use skaas_app::{
-    App, Error,
+    App,
     oauth::applications::{self, Application},
 };
-use skaas_domain::{id::OauthGrantId, scope::Need};
+use skaas_domain::id::OauthGrantId;
 
 use super::{
     Answer,
@@ -40,10 +40,9 @@ fn info(application: Application, current: Option<OauthGrantId>) -> ApplicationI
     security(("token" = ["account"]), ("oauth" = ["account"]), ("session" = [])),
     responses((status = 200, description = "100 at most", body = ApplicationList), Unknown, Limited, TooOften, Away)
 )]
-pub(crate) async fn list(State(app): State<App>, caller: Caller) -> Answer<Json<ApplicationList>> {
-    let user = caller.allowed(&Need::Account { write: false })?;
-    let all = applications::list(&app, user.id).await?;
-    Ok(Json(ApplicationList { applications: all.into_iter().map(|one| info(one, caller.grant())).collect() }))
+pub(crate) async fn list(State(app): State<App>, Caller(actor): Caller) -> Answer<Json<ApplicationList>> {
+    let all = applications::list(&app, &actor).await?;
+    Ok(Json(ApplicationList { applications: all.into_iter().map(|one| info(one, actor.grant())).collect() }))
 }
 
 /// Revokes the access of an app: the next request with any of its tokens is refused.
@@ -55,13 +54,10 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller) -> Answer<Json<
 )]
 pub(crate) async fn revoke(
     State(app): State<App>,
-    caller: Caller,
+    Caller(actor): Caller,
     Path(id): Path<String>,
 ) -> Answer<StatusCode> {
-    let user = caller.allowed(&Need::Account { write: true })?;
-    let absent = || Error::NotFound("you have no authorized app with this ID".into());
-    let id = id.parse().map_err(|_| absent())?;
-    applications::revoke(&app, user.id, id).await?;
+    applications::revoke(&app, &actor, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

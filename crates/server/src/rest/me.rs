@@ -5,8 +5,10 @@ use axum::{
     extract::{Path, State},
 };
 use skaas_api::{Links, Me, Profile};
-use skaas_app::{App, accounts, users};
-use skaas_domain::scope::Need;
+use skaas_app::{
+    App,
+    users::{self, Myself},
+};
 
 use super::{
     Answer,
@@ -23,17 +25,15 @@ use super::{
     security(("token" = []), ("oauth" = []), ("session" = [])),
     responses((status = 200, description = "Who it is", body = Me), Unknown, Limited, TooOften, Away)
 )]
-pub(crate) async fn me(State(app): State<App>, caller: Caller) -> Answer<Json<Me>> {
-    let user = caller.allowed(&Need::Myself)?;
-    let may_see = caller.allowed(&Need::Account { write: false }).is_ok();
-    let verified = if may_see { Some(users::email_verified(&app, user.id).await?) } else { None };
+pub(crate) async fn me(State(app): State<App>, Caller(actor): Caller) -> Answer<Json<Me>> {
+    let Myself { user, email, email_verified } = users::myself(&app, &actor).await?;
     Ok(Json(Me {
         id: user.id.to_string(),
-        username: user.username.clone(),
-        email: accounts::address(user).filter(|_| may_see).map(str::to_owned),
-        email_verified: verified,
+        username: user.username,
+        email,
+        email_verified,
         created_at: user.created_at,
-        token: caller.token().map(|token| info(token, Some(token.id))),
+        token: actor.token().map(|token| info(token, Some(token.id))),
         links: Links {
             marketplace: app.voice().marketplace_url(),
             account: format!("{}/account", app.voice().public_url),

@@ -7,7 +7,7 @@ use axum::{
 use http::StatusCode;
 use skaas_api::{SessionInfo, SessionList};
 use skaas_app::{App, Error, accounts::Rejected, sessions};
-use skaas_domain::{id::SessionId, scope::Need, session::Session};
+use skaas_domain::{id::SessionId, session::Session};
 
 use super::{
     Answer,
@@ -33,10 +33,9 @@ fn info(session: &Session, current: Option<SessionId>) -> SessionInfo {
     security(("token" = ["account"]), ("oauth" = ["account"]), ("session" = [])),
     responses((status = 200, description = "100 at most", body = SessionList), Unknown, Limited, TooOften, Away)
 )]
-pub(crate) async fn list(State(app): State<App>, caller: Caller) -> Answer<Json<SessionList>> {
-    let user = caller.allowed(&Need::Account { write: false })?;
-    let all = sessions::list(&app, user.id).await?;
-    Ok(Json(SessionList { sessions: all.iter().map(|session| info(session, caller.session())).collect() }))
+pub(crate) async fn list(State(app): State<App>, Caller(actor): Caller) -> Answer<Json<SessionList>> {
+    let all = sessions::list(&app, &actor).await?;
+    Ok(Json(SessionList { sessions: all.iter().map(|session| info(session, actor.session())).collect() }))
 }
 
 /// Ends a browser session immediately.
@@ -48,15 +47,10 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller) -> Answer<Json<
 )]
 pub(crate) async fn revoke(
     State(app): State<App>,
-    caller: Caller,
+    Caller(actor): Caller,
     Path(id): Path<String>,
 ) -> Answer<StatusCode> {
-    let user = caller.allowed(&Need::Account { write: true })?;
-    let id = id.parse().map_err(|_| Error::NotFound("you have no session with this ID".into()))?;
-    match caller.person() {
-        None => sessions::revoke_of(&app, user.id, id).await?,
-        Some(signed_in) => sessions::revoke(&app, signed_in, id).await.map_err(refused)?,
-    }
+    sessions::revoke(&app, &actor, &id).await.map_err(refused)?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -7,15 +7,8 @@ use axum::{
 use http::StatusCode;
 use jiff::SignedDuration;
 use skaas_api::{CreatedToken, NewToken, Secret, TokenInfo, TokenList};
-use skaas_app::{
-    App, Error,
-    tokens::{self, Creator},
-};
-use skaas_domain::{
-    id::TokenId,
-    scope::{Need, Scopes},
-    user::TokenRecord,
-};
+use skaas_app::{Actor, App, Error, Whose::Own, tokens};
+use skaas_domain::{id::TokenId, scope::InvalidScope, user::TokenRecord};
 
 use super::{
     Answer, Body,
@@ -23,15 +16,8 @@ use super::{
     refusals::{Absent, Away, Limited, TooLarge, TooOften, Unfit, Unknown},
 };
 
-/// An application keeps what it was given until it is disconnected, and nothing longer.
-const NOT_FOR_APPLICATIONS: &str =
-    "an authorized app cannot create API tokens; ask the user to create one on the API tokens page";
-/// An application ends what it has at `/oauth/revoke`, a browser at `/signout`.
-const NO_TOKEN_ASKS: &str = "this request has no API token; authorized apps revoke their tokens at \
-     /oauth/revoke, and browsers sign out";
-
-fn asking(caller: &Caller) -> Option<TokenId> {
-    caller.token().map(|token| token.id)
+fn asking(actor: &Actor) -> Option<TokenId> {
+    actor.token().map(|token| token.id)
 }
 
 /// A token as lists show it, to whoever asks with `current`.
@@ -57,10 +43,9 @@ pub(super) fn info(token: &TokenRecord, current: Option<TokenId>) -> TokenInfo {
     security(("token" = ["account"]), ("oauth" = ["account"]), ("session" = [])),
     responses((status = 200, description = "Everything but the tokens themselves", body = TokenList), Unknown, Limited, TooOften, Away)
 )]
-pub(crate) async fn list(State(app): State<App>, caller: Caller) -> Answer<Json<TokenList>> {
-    let user = caller.allowed(&Need::Account { write: false })?;
-    let all = tokens::list(&app, &user.username).await?;
-    Ok(Json(TokenList { tokens: all.iter().map(|token| info(token, asking(&caller))).collect() }))
+pub(crate) async fn list(State(app): State<App>, Caller(actor): Caller) -> Answer<Json<TokenList>> {
+    let all = tokens::list(&app, &actor, Own).await?;
+    Ok(Json(TokenList { tokens: all.iter().map(|token| info(token, asking(&actor))).collect() }))
 }
 
 /// Creates an API token.
@@ -80,38 +65,17 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller) -> Answer<Json<
 )]
 pub(crate) async fn create(
     State(app): State<App>,
-    caller: Caller,
+    Caller(actor): Caller,
     Body(new): Body<NewToken>,
 ) -> Answer<(StatusCode, Json<CreatedToken>)> {
-    let user = caller.allowed(&Need::Account { write: true })?;
-    let creator = match (asking(&caller), caller.session()) {
-        (Some(token), _) => Creator::Token(token),
-        (None, Some(session)) => Creator::Session(session),
-        (None, None) => return Err(Error::Forbidden(NOT_FOR_APPLICATIONS.into()).into()),
-    };
-    let own = caller.scopes();
-    let scopes: Scopes = match &new.scopes {
-        None => own.clone(),
-        Some(text) => {
-            text.parse().map_err(|error| Error::Invalid(format!("{error}; nothing was changed")))?
-        }
-    };
-    if !scopes.is_within(&own) {
-        return Err(Error::Forbidden("a token cannot make one that may do more than itself".into()).into());
-    }
-    let own_end = caller.token().and_then(|token| token.expires_at);
-    let expires_at = match new.expires_in {
-        None => own_end,
-        Some(seconds) => Some(end(&app, seconds)?),
-    };
-    if own_end.is_some_and(|own_end| expires_at.is_none_or(|end| end > own_end)) {
-        return Err(Error::Forbidden("a token cannot make one that works longer than itself".into()).into());
-    }
-    let wanted = tokens::NewToken { name: &new.name, scopes, expires_at, creator };
-    let created = tokens::create_scoped(&app, &user.username, wanted).await?;
+    let refused = |error: InvalidScope| Error::Invalid(format!("{error}; nothing was changed"));
+    let scopes = new.scopes.as_deref().map(|text| text.parse().map_err(refused)).transpose()?;
+    let expires_at = new.expires_in.map(|seconds| end(&app, seconds)).transpose()?;
+    let wanted = tokens::NewToken { name: &new.name, scopes, expires_at };
+    let created = tokens::create(&app, &actor, Own, wanted).await?;
     let answer = CreatedToken {
         token: Secret::new(created.token.reveal()),
-        info: info(&created.record, asking(&caller)),
+        info: info(&created.record, asking(&actor)),
     };
     Ok((StatusCode::CREATED, Json(answer)))
 }
@@ -150,14 +114,19 @@ pub(crate) struct Revocation {
 )]
 pub(crate) async fn revoke(
     State(app): State<App>,
-    caller: Caller,
+    Caller(actor): Caller,
     Path(id): Path<String>,
     query: Result<Query<Revocation>, QueryRejection>,
 ) -> Answer<Json<TokenInfo>> {
-    let user = caller.allowed(&Need::Account { write: true })?;
     let Query(Revocation { descendants }) = query
         .map_err(|rejection| Error::Invalid(format!("{}; nothing was changed", rejection.body_text())))?;
-    revoked(&app, &user.username, &id, descendants, asking(&caller)).await
+    let revoked = if descendants {
+        tokens::revoke_with_descendants(&app, &actor, Own, &id).await?
+    } else {
+        tokens::revoke(&app, &actor, Own, Some(&id)).await?
+    };
+    let token = revoked.first().ok_or_else(|| Error::NotFound("you have no such token".into()))?;
+    Ok(Json(info(token, asking(&actor))))
 }
 
 /// Revokes the token that makes the request. Any token may revoke itself.
@@ -166,24 +135,6 @@ pub(crate) async fn revoke(
     security(("token" = [])),
     responses((status = 200, description = "As it is now", body = TokenInfo), Unfit, Unknown, Limited, TooOften, Away)
 )]
-pub(crate) async fn revoke_current(State(app): State<App>, caller: Caller) -> Answer<Json<TokenInfo>> {
-    let user = caller.allowed(&Need::Myself)?;
-    let id = asking(&caller).ok_or_else(|| Error::Invalid(NO_TOKEN_ASKS.into()))?;
-    revoked(&app, &user.username, &id.to_string(), false, Some(id)).await
-}
-
-async fn revoked(
-    app: &App,
-    username: &str,
-    which: &str,
-    descendants: bool,
-    current: Option<TokenId>,
-) -> Answer<Json<TokenInfo>> {
-    let revoked = if descendants {
-        tokens::revoke_with_descendants(app, username, which).await?
-    } else {
-        tokens::revoke(app, username, Some(which)).await?
-    };
-    let token = revoked.first().ok_or_else(|| Error::NotFound("you have no such token".into()))?;
-    Ok(Json(info(token, current)))
+pub(crate) async fn revoke_current(State(app): State<App>, Caller(actor): Caller) -> Answer<Json<TokenInfo>> {
+    Ok(Json(info(&tokens::revoke_current(&app, &actor).await?, asking(&actor))))
 }

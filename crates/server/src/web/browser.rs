@@ -3,18 +3,21 @@
 //! Two cookies, both `__Host-` under https: the session's secret, and a secret of the browser itself. The
 //! second ties a form to the browser it was shown in, and a sign-in at a provider to the browser it began in.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::extract::FromRequestParts;
 use http::{Method, request::Parts};
-use skaas_app::sessions::{self, SignedIn, Visitor};
+use skaas_app::{
+    Actor,
+    sessions::{self, Visitor},
+};
 use skaas_domain::{
     device::Place,
     secret::{Secret, SecretHash, SecretKind},
 };
 
 use super::{Frame, PageError, WebState, cookies::Theme, csrf::csrf_of};
-use crate::client_address::place;
+use crate::client_address::{ClientAddress, place};
 
 /// The browser that asks. Cheap to clone.
 #[derive(Clone)]
@@ -23,7 +26,7 @@ pub(crate) struct Browser(Arc<Known>);
 /// What is known of a browser.
 pub(crate) struct Known {
     /// Who is signed in.
-    pub(crate) session: Option<SignedIn>,
+    pub(crate) actor: Option<Actor>,
     /// What a form of this browser and session must carry.
     pub(crate) csrf: String,
     /// What was chosen.
@@ -53,13 +56,13 @@ impl Browser {
     pub(crate) async fn signed_in(
         state: &WebState,
         request: &Parts,
-    ) -> Result<Option<(Self, SignedIn)>, skaas_app::Error> {
+    ) -> Result<Option<(Self, Actor)>, skaas_app::Error> {
         let seen = Seen::of(state, request);
         if seen.cookie.is_empty() {
             return Ok(None);
         }
         let browser = seen.recognise(state).await?;
-        Ok(browser.session.clone().map(|signed_in| (browser, signed_in)))
+        Ok(browser.actor.clone().map(|actor| (browser, actor)))
     }
 
     /// Whether `token` is the one that our own pages in this browser carry.
@@ -70,7 +73,12 @@ impl Browser {
 
     /// The browser as somebody who signs in with it.
     pub(crate) fn visitor(&self) -> Visitor<'_> {
-        Visitor { place: &self.place, browser: &self.secret, before: self.session.as_ref() }
+        Visitor { place: &self.place, browser: &self.secret, before: self.actor.as_ref() }
+    }
+
+    /// The username of whoever is signed in.
+    pub(crate) fn username(&self) -> Option<&str> {
+        Some(self.actor.as_ref()?.user()?.username.as_str())
     }
 
     /// What stands around a page; `here` names the current place in the menu.
@@ -93,7 +101,7 @@ pub(crate) struct Member {
     /// The browser.
     pub(crate) browser: Browser,
     /// Who.
-    pub(crate) signed_in: SignedIn,
+    pub(crate) actor: Actor,
 }
 
 impl<S: Sync> FromRequestParts<S> for Member {
@@ -101,8 +109,8 @@ impl<S: Sync> FromRequestParts<S> for Member {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, PageError> {
         let browser = Browser::from_request_parts(parts, state).await?;
-        match browser.session.clone() {
-            Some(signed_in) => Ok(Self { browser, signed_in }),
+        match browser.actor.clone() {
+            Some(actor) => Ok(Self { browser, actor }),
             None => Err(PageError::sign_in_first(&browser.path)),
         }
     }
@@ -113,6 +121,7 @@ pub(super) struct Seen {
     cookie: String,
     pub(super) secret: Option<Secret>,
     theme: Option<Theme>,
+    from: Option<IpAddr>,
     place: Place,
     path: String,
     sent_a_form: bool,
@@ -131,6 +140,7 @@ impl Seen {
             cookie: state.cookies.read(headers, "").unwrap_or_default(),
             secret: secret.and_then(|text| Secret::parse(SecretKind::Browser, &text).ok()),
             theme: theme.and_then(|text| Theme::parse(&text)),
+            from: ClientAddress::of(&request.extensions),
             place: place(headers, &request.extensions),
             path: path.to_owned(),
             sent_a_form: request.method == Method::POST,
@@ -138,12 +148,12 @@ impl Seen {
     }
 
     pub(super) async fn recognise(self, state: &WebState) -> Result<Browser, skaas_app::Error> {
-        let Self { cookie, secret, theme, place, path, sent_a_form } = self;
+        let Self { cookie, secret, theme, from, place, path, sent_a_form } = self;
         let secret = secret.unwrap_or_else(|| sessions::browser_secret(&state.app));
-        let session = if cookie.is_empty() { None } else { sessions::find(&state.app, &cookie).await? };
-        let csrf = csrf_of(&secret, if session.is_some() { &cookie } else { "" });
+        let actor = if cookie.is_empty() { None } else { sessions::find(&state.app, &cookie, from).await? };
+        let csrf = csrf_of(&secret, if actor.is_some() { &cookie } else { "" });
         let origin = state.app.voice().public_url.clone();
-        Ok(Browser(Arc::new(Known { session, csrf, theme, secret, place, path, sent_a_form, origin })))
+        Ok(Browser(Arc::new(Known { actor, csrf, theme, secret, place, path, sent_a_form, origin })))
     }
 }
 

@@ -64,7 +64,7 @@ impl Frame {
             icon: assets::icon_address(),
             origin: browser.origin.clone(),
             summary: None,
-            user: browser.session.as_ref().map(|signed_in| signed_in.user.username.clone()),
+            user: browser.username().map(str::to_owned),
             here,
             csrf: browser.csrf.clone(),
             path: browser.path.clone(),

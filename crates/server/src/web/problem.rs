@@ -19,7 +19,7 @@ const UNAVAILABLE_SECONDS: &str = "5";
 fn classify(error: &Error) -> (StatusCode, &'static str, &'static str) {
     match error {
         Error::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated", "Sign in first"),
-        Error::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden", "Not allowed"),
+        Error::Forbidden(_) | Error::OutOfScope(_) => (StatusCode::FORBIDDEN, "forbidden", "Not allowed"),
         Error::NotFound(_) => (StatusCode::NOT_FOUND, "not-found", "Not found"),
         Error::Invalid(_) => (StatusCode::BAD_REQUEST, "invalid", "Cannot be taken"),
         Error::Conflict(_) => (StatusCode::CONFLICT, "conflict", "Already there"),

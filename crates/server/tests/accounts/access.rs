@@ -2,11 +2,12 @@
 
 use serde_json::Value;
 use skaas_app::{
-    Error,
+    Error, Presented, Whose,
     accounts::{self, Ended},
-    tokens::{self, Creator, NewToken},
+    authenticate, sessions,
+    tokens::{self, NewToken},
+    users,
 };
-use skaas_domain::scope::Scopes;
 use skaas_testkit::app::{Browser, TestApp, story};
 use skaas_testkit::wire::Connection;
 
@@ -159,18 +160,46 @@ fn whoever_was_signed_out_while_asking_for_a_token_gets_none() {
         let mut ann = joins(app, "ann");
         let token = creates(&mut ann, "laptop");
         let cookie = ann.cookie("__Host-skaas").unwrap().to_owned();
-        let signed_in = app.run(skaas_app::sessions::find(app.operator(), &cookie)).unwrap().unwrap();
-        let list = || app.run(tokens::list(app.operator(), "ann")).unwrap();
-        let parent = list()[0].id;
+        let presented = Presented { username: None, secret: &token };
+        let by_cookie = app.run(sessions::find(app.operator(), &cookie, None)).unwrap().unwrap();
+        let by_token = app.run(authenticate(app.operator(), Some(&presented), None)).unwrap();
+        let list = || app.run(tokens::list(app.operator(), app.actor(), "ann".into())).unwrap();
         // Both were looked up before the password changed, and create their token after it.
-        app.run(accounts::sign_out_everywhere(app.operator(), "ann")).unwrap();
-        for creator in [Creator::Session(signed_in.session.id), Creator::Token(parent)] {
-            let new = NewToken { name: "late", scopes: Scopes::full(), expires_at: None, creator };
-            let made = app.run(tokens::create_scoped(app.operator(), "ann", new));
-            assert!(matches!(made, Err(Error::Unauthenticated)), "{creator:?}: {made:?}");
+        app.run(accounts::sign_out_everywhere(app.operator(), app.actor(), "ann")).unwrap();
+        for actor in [by_cookie, by_token] {
+            let new = NewToken { name: "late", scopes: None, expires_at: None };
+            let made = app.run(tokens::create(app.operator(), &actor, Whose::Own, new));
+            assert!(matches!(made, Err(Error::Unauthenticated)), "{actor:?}: {made:?}");
         }
         assert_eq!(list().len(), 1);
         assert!(!works(app, &token));
+    });
+}
+
+#[test]
+fn only_the_operator_may_name_another_user() {
+    story(|app| {
+        let (mut ann, mut eve) = (joins(app, "ann"), signs_up(app, "eve"));
+        let (hers, token) = (creates(&mut ann, "laptop"), creates(&mut eve, "laptop"));
+        let (node, presented) = (app.operator(), Presented { username: None, secret: &token });
+        let by_token = app.run(authenticate(node, Some(&presented), None)).unwrap();
+        let cookie = eve.cookie("__Host-skaas").unwrap().to_owned();
+        let by_cookie = app.run(sessions::find(node, &cookie, None)).unwrap().unwrap();
+        for actor in [by_token, by_cookie] {
+            let new = NewToken { name: "hers", scopes: None, expires_at: None };
+            let outcomes = [
+                app.run(tokens::list(node, &actor, "ann".into())).map(drop),
+                app.run(tokens::create(node, &actor, "ann".into(), new)).map(drop),
+                app.run(tokens::revoke(node, &actor, "ann".into(), None)).map(drop),
+                app.run(accounts::sign_out_everywhere(node, &actor, "ann")).map(drop),
+                app.run(users::find(node, &actor, "ann")).map(drop),
+                app.run(users::delete(node, &actor, "ann")).map(drop),
+            ];
+            for outcome in outcomes {
+                assert!(matches!(outcome, Err(Error::Forbidden(_))), "{actor:?}: {outcome:?}");
+            }
+        }
+        assert!(works(app, &hers) && is_in(&mut ann));
     });
 }
 
@@ -186,14 +215,14 @@ fn an_operator_signs_a_person_out_of_everything_and_nobody_else() {
         let page = ann.open("/account");
         ann.submit(&page, "/account/email", &[("email", "ann@new.test")]);
         let link = app.link_mailed_to("ann@new.test");
-        let ended = app.run(accounts::sign_out_everywhere(app.operator(), "ann")).unwrap();
+        let ended = app.run(accounts::sign_out_everywhere(app.operator(), app.actor(), "ann")).unwrap();
         assert_eq!(ended, Ended { sessions: 2, tokens: 1, applications: 0 });
         assert!(!is_in(&mut ann) && !is_in(&mut phone) && !works(app, &token));
         assert_eq!(phone.visit(&link).status(), 404);
         assert!(is_in(&mut eve) && works(app, &hers));
         signs_in(&mut ann, "ann", PASSWORD);
         assert!(is_in(&mut ann), "the password still works");
-        let nobody = app.run(accounts::sign_out_everywhere(app.operator(), "nobody"));
+        let nobody = app.run(accounts::sign_out_everywhere(app.operator(), app.actor(), "nobody"));
         assert!(matches!(nobody, Err(Error::NotFound(_))), "{nobody:?}");
     });
 }

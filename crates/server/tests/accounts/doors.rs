@@ -317,7 +317,7 @@ fn an_account_with_paid_skills_on_sale_is_not_deleted() {
         assert_eq!(refused.status(), 422);
         refused.says("You have paid skills on sale: lint-pro.");
         assert!(is_in(&mut ann));
-        let by_operator = app.run(users::delete(app.operator(), "ann")).unwrap_err();
+        let by_operator = app.run(users::delete(app.operator(), app.actor(), "ann")).unwrap_err();
         assert!(matches!(by_operator, Error::Conflict(_)), "{by_operator:?}");
         let said = by_operator.to_string();
         assert!(said.contains("skaas-server admin listing set lint-pro --withdraw"), "{said}");

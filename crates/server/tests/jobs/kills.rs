@@ -7,8 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use skaas_app::{
-    App, AppConfig, DatabaseConfig, Limits, ObjectsConfig, Parts, Rate, Store, StoreConfig, Voice, accounts,
-    jobs,
+    Actor, App, AppConfig, DatabaseConfig, Limits, ObjectsConfig, Parts, Rate, Store, StoreConfig, Voice,
+    accounts, jobs,
 };
 use skaas_domain::{clock::Clock, device::Place, master_key::Keyring};
 use skaas_testkit::app::TestDatabase;
@@ -74,7 +74,8 @@ impl Desk {
     fn person(&self, number: usize) -> String {
         let name = format!("person{number}");
         let email = format!("{name}@example.test");
-        self.runtime.block_on(skaas_app::users::add(&self.app, &name, &email)).unwrap();
+        let operator = Actor::operator("of the test");
+        self.runtime.block_on(skaas_app::users::add(&self.app, &operator, &name, &email)).unwrap();
         email
     }
 

@@ -72,11 +72,11 @@ fn a_deleted_users_name_is_given_to_nobody_again() {
         assert_eq!(open.get(refs).status, 401);
         assert!(!copy.try_pull().succeeded());
         for name in ["bob", "b0b"] {
-            let added = app.run(users::add(app.operator(), name, "new@example.test"));
+            let added = app.run(users::add(app.operator(), app.actor(), name, "new@example.test"));
             assert!(matches!(added, Err(Error::Conflict(_))), "{name}: {added:?}");
         }
         // The address was erased with them: it may come again.
-        app.run(users::add(app.operator(), "robert", "bob@example.test")).unwrap();
+        app.run(users::add(app.operator(), app.actor(), "robert", "bob@example.test")).unwrap();
     });
 }
 

@@ -151,34 +151,34 @@ fn a_decision_that_was_overtaken_is_not_put_on_top_of_the_newer_one() {
         let begun = || {
             app.run(authenticate(slow, Some(&Presented { username: None, secret: &token }), None)).unwrap()
         };
-        let goes_on = |viewer| {
+        let goes_on = |actor| {
             for target in [fetch::Target::Skill(SKILL), fetch::Target::Marketplace] {
-                app.run(fetch::open(slow, std::sync::Arc::clone(&viewer), None, target)).map(drop).unwrap();
+                app.run(fetch::open(slow, &actor, None, target)).map(drop).unwrap();
             }
         };
 
-        let viewer = begun();
+        let actor = begun();
         bob.buys(SKILL);
         skill.pulls().sees_full("1.0.0");
         market.pulls().lists_owned(SKILL, "1.0.0");
         let steps = app.steps("bob", SKILL);
-        goes_on(viewer);
+        goes_on(actor);
         assert_eq!(app.steps("bob", SKILL), steps, "after a purchase");
 
-        let viewer = begun();
+        let actor = begun();
         ann.releases(SKILL, "1.1.0");
         skill.pulls().sees_full("1.1.0");
         market.pulls().lists_owned(SKILL, "1.1.0");
         let steps = app.steps("bob", SKILL);
-        goes_on(viewer);
+        goes_on(actor);
         assert_eq!(app.steps("bob", SKILL), steps, "after a release");
 
-        let viewer = begun();
+        let actor = begun();
         bob.is_refunded(SKILL);
         skill.pulls().sees_stub();
         market.pulls().lists_locked(SKILL);
         let steps = app.steps("bob", SKILL);
-        goes_on(viewer);
+        goes_on(actor);
         assert_eq!(app.steps("bob", SKILL), steps, "after a refund");
         let other = bob.at(&app.another_node());
         assert_eq!(other.clones("marketplace").head(), market.head());

@@ -4,7 +4,7 @@
 #![expect(clippy::return_self_not_must_use, reason = "a sentence of a story may end anywhere")]
 
 use jiff::{SignedDuration, Timestamp};
-use skaas_app::{App, Error, Store, grants, listings, users};
+use skaas_app::{Actor, App, Error, Store, grants, listings, users};
 use skaas_domain::entitlement::{Access, GrantKind};
 use skaas_domain::listing::ListingState;
 use skaas_domain::money::{Interval, Price};
@@ -61,7 +61,7 @@ impl Offer<'_> {
     /// # Errors
     /// The use case's.
     pub fn try_set(self, change: &listings::Change) -> Result<(), Error> {
-        self.app.run(listings::set(&self.app.operator, self.skill, change)).map(drop)
+        self.app.run(listings::set(&self.app.operator, &self.app.actor, self.skill, change)).map(drop)
     }
 
     /// Offers it to everybody.
@@ -132,7 +132,7 @@ impl Offer<'_> {
     /// Everything that is known of it, as `admin listing show` has it.
     #[track_caller]
     pub fn details(self) -> listings::Details {
-        let found = self.app.run(listings::find(&self.app.operator, self.skill));
+        let found = self.app.run(listings::find(&self.app.operator, &self.app.actor, self.skill));
         found.unwrap_or_else(|error| panic!("{}: {error}", self.skill))
     }
 
@@ -151,7 +151,7 @@ impl TestApp {
 
     /// Whether there is a listing of that name.
     pub fn is_listed(&self, skill: &str) -> bool {
-        match self.run(listings::find(&self.operator, skill)) {
+        match self.run(listings::find(&self.operator, &self.actor, skill)) {
             Ok(_) => true,
             Err(Error::NotFound(_)) => false,
             Err(error) => panic!("{skill}: {error}"),
@@ -175,25 +175,27 @@ impl TestApp {
         let Given { kind, until, updates_until } = given;
         let (username, skill, note) = (username.to_owned(), skill.to_owned(), String::new());
         let new = grants::NewGrant { username, skill, kind, until, updates_until, note };
-        self.run(grants::add(&self.operator, new)).map(drop)
+        self.run(grants::add(&self.operator, &self.actor, new)).map(drop)
     }
 
     /// Takes back what somebody has of a skill; how many grants that ended.
     #[track_caller]
     pub fn revoke(&self, username: &str, skill: &str) -> usize {
-        self.run(grants::revoke(&self.operator, username, Some(skill))).expect("it can be revoked").len()
+        self.run(grants::revoke(&self.operator, &self.actor, username, Some(skill)))
+            .expect("it can be revoked")
+            .len()
     }
 
     /// What the decision says now, asked as the operator asks.
     #[track_caller]
     pub fn access(&self, username: &str, skill: &str) -> Access {
-        self.run(grants::access(&self.operator, username, skill)).expect("both are there")
+        self.run(grants::access(&self.operator, &self.actor, username, skill)).expect("both are there")
     }
 
     /// Deletes somebody.
     #[track_caller]
     pub fn delete_user(&self, username: &str) {
-        self.run(users::delete(&self.operator, username)).expect("they are there");
+        self.run(users::delete(&self.operator, &self.actor, username)).expect("they are there");
     }
 
     /// A moment some days from now; before, when negative.
@@ -205,7 +207,7 @@ impl TestApp {
     #[track_caller]
     pub fn steps(&self, username: &str, skill: &str) -> Vec<(String, String)> {
         let skill = self.offer(skill).details().listing.skill;
-        let user = self.run(users::find(&self.operator, username)).expect("they are there").id;
+        let user = self.run(users::find(&self.operator, &self.actor, username)).expect("they are there").id;
         let steps = self.run(async {
             let mut conn = self.beside.read().await?;
             steps::list(&mut conn, user, Repo::Skill(skill)).await
@@ -217,7 +219,7 @@ impl TestApp {
     /// A number that moves whenever something of somebody's tokens, grants or steps is written.
     #[track_caller]
     pub fn revision_of(&self, username: &str) -> i64 {
-        let user = self.run(users::find(&self.operator, username)).expect("they are there").id;
+        let user = self.run(users::find(&self.operator, &self.actor, username)).expect("they are there").id;
         self.run(self.beside.revisions(user)).expect("it can be read").user
     }
 
@@ -246,6 +248,11 @@ impl TestApp {
 
     pub(super) fn operator_store(&self) -> &Store {
         &self.beside
+    }
+
+    /// The operator, as use cases know them.
+    pub fn actor(&self) -> &Actor {
+        &self.actor
     }
 
     /// The use cases as the operator calls them, beside the nodes.

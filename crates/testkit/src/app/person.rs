@@ -6,7 +6,12 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
-use skaas_app::{Error, grants, grants::FreeSkill, tokens, users};
+use skaas_app::{
+    Error, Presented, authenticate, grants,
+    grants::FreeSkill,
+    tokens::{self, NewToken},
+    users,
+};
 
 use super::{Copy, Node, Source, TestApp};
 use crate::app::operator::Given;
@@ -73,8 +78,8 @@ impl TestApp {
     fn admit(&self, name: &str) -> Arc<Account> {
         let email = format!("{name}@example.test");
         // Whoever signed up on a page is a user already.
-        if let Err(Error::NotFound(_)) = self.run(users::find(self.operator(), name)) {
-            let added = self.run(users::add(self.operator(), name, &email));
+        if let Err(Error::NotFound(_)) = self.run(users::find(self.operator(), self.actor(), name)) {
+            let added = self.run(users::add(self.operator(), self.actor(), name, &email));
             added.unwrap_or_else(|error| panic!("{name}: {error}"));
         }
         let folder = self.folder().join("people").join(name);
@@ -91,7 +96,8 @@ impl TestApp {
     }
 
     fn new_token(&self, name: &str, expires_at: Option<Timestamp>) -> String {
-        let created = self.run(tokens::create(self.operator(), name, "laptop", expires_at));
+        let new = NewToken { name: "laptop", scopes: None, expires_at };
+        let created = self.run(tokens::create(self.operator(), self.actor(), name.into(), new));
         created.unwrap_or_else(|error| panic!("{name}: {error}")).token.reveal().to_owned()
     }
 
@@ -154,7 +160,8 @@ impl<'a> Person<'a> {
 
     /// All of their tokens are revoked.
     pub fn loses_all_tokens(&self) {
-        self.app.run(tokens::revoke(self.app.operator(), self.name(), None)).expect("they can be revoked");
+        let (app, whose) = (self.app, self.name().into());
+        app.run(tokens::revoke(app.operator(), app.actor(), whose, None)).expect("they can be revoked");
     }
 
     /// A connection by hand, with their credentials, to the node on `port`.
@@ -174,8 +181,12 @@ impl<'a> Person<'a> {
     /// # Errors
     /// The use case's.
     pub fn tries_to_add(&self, skill: &str) -> Result<FreeSkill, Error> {
-        let user = self.app.run(users::find(self.app.operator(), self.name()))?;
-        self.app.run(grants::add_free(self.app.operator(), user.id, skill))
+        let (app, token) = (self.app.operator(), self.token());
+        let presented = Presented { username: None, secret: &token };
+        self.app.run(async {
+            let actor = authenticate(app, Some(&presented), None).await?;
+            grants::add_free(app, &actor, skill).await
+        })
     }
 
     /// Is given access.

@@ -120,7 +120,7 @@ fn consent(app: &App, browser: &Browser, request: &Request, kept: Vec<(&'static 
     let here = url::form_urlencoded::byte_serialize(browser.path.as_bytes()).collect();
     Consent {
         frame: browser.frame("consent"),
-        username: browser.session.as_ref().map(|signed_in| signed_in.user.username.clone()),
+        username: browser.username().map(str::to_owned),
         here,
         client: request.client.name.clone(),
         client_id: request.client.client_id.clone(),
@@ -140,7 +140,7 @@ pub(super) async fn answer(
     browser: Browser,
     Submitted(fields): Submitted,
 ) -> Result<Response, PageError> {
-    let Some(signed_in) = &browser.session else {
+    let Some(actor) = &browser.actor else {
         let sentence = "you were signed out; sign in, then return to the app and start again";
         return Err(PageError::new(StatusCode::UNAUTHORIZED, sentence));
     };
@@ -151,7 +151,7 @@ pub(super) async fn answer(
         Err(why) => return not_asked(&browser, why),
     };
     let sent = match fields.get("answer") {
-        "approve" => oauth::consent(&state.app, signed_in.user.id, &request).await?,
+        "approve" => oauth::consent(&state.app, actor, &request).await?,
         "deny" => oauth::refuse(&state.app, &request)?,
         _ => {
             return Err(PageError::new(

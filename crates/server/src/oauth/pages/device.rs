@@ -64,8 +64,7 @@ pub(super) async fn page(
         let (frame, typed, fault) = (member.browser.frame("device"), String::new(), String::new());
         return show(&Typing { frame, typed, fault });
     }
-    let who = member.signed_in.user.id;
-    match devices::find(&state.app, who, &member.browser.place, Named::Code(typed)).await {
+    match devices::find(&state.app, &member.actor, &member.browser.place, Named::Code(typed)).await {
         Ok(device) => ask(&state, &member, &device, "", typed),
         Err(not_there) => once_more(&member, typed, not_there),
     }
@@ -78,9 +77,8 @@ pub(super) async fn by_handle(
     Query(query): Query,
 ) -> Result<Response, PageError> {
     let (handle, code) = (query.get("session"), query.get("code"));
-    let who = member.signed_in.user.id;
     let named = Named::Handle { handle, code };
-    match devices::find(&state.app, who, &member.browser.place, named).await {
+    match devices::find(&state.app, &member.actor, &member.browser.place, named).await {
         Ok(device) => ask(&state, &member, &device, handle, code),
         Err(not_there) => once_more(&member, "", not_there),
     }
@@ -104,8 +102,7 @@ pub(super) async fn answer(
         }
     };
     let named = if handle.is_empty() { Named::Code(code) } else { Named::Handle { handle, code } };
-    let who = member.signed_in.user.id;
-    match devices::answer(&state.app, who, &member.browser.place, named, agrees).await {
+    match devices::answer(&state.app, &member.actor, &member.browser.place, named, agrees).await {
         Ok(device) => show(&Done {
             frame: member.browser.frame("device"),
             is_approved: matches!(device.state, DeviceAuthorization::Approved { .. }),
@@ -128,7 +125,7 @@ fn ask(
         frame: member.browser.frame("device"),
         code: code.to_string(),
         handle: handle.to_owned(),
-        username: member.signed_in.user.username.clone(),
+        username: member.browser.username().unwrap_or_default().to_owned(),
         is_ours: device.client_id == CLI_CLIENT_ID,
         name: device.client_name.clone(),
         described_by: applications::described_by(&device.client_id),
