@@ -83,6 +83,11 @@ fn a_token_is_shown_once_works_and_is_revoked() {
 }
 
 #[test]
+fn a_list_is_searched_and_filtered() {
+    story_of_newcomers("searching-a-list");
+}
+
+#[test]
 fn other_browsers_are_seen_and_signed_out() {
     story_of_newcomers("seeing-and-ending-sessions");
 }

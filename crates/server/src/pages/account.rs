@@ -10,7 +10,7 @@ use super::{
     taken_apart, with_patience,
 };
 use crate::web::{
-    Fault, Frame, Member, Moment, PageError, Query, Submitted, WebState, go, show_as, sign_in_command,
+    Fault, Frame, Member, Moment, PageError, Query, Submitted, Tone, WebState, go, show_as, sign_in_command,
 };
 
 /// The form of the page that was rejected.
@@ -74,18 +74,18 @@ pub(super) async fn page(
     let frame = member.browser.frame("account");
     let frame = match query.get("done") {
         "signed-up" => {
-            frame.noting("good", "Welcome. Check your email: open the link we sent to confirm your address.")
+            frame.noting(Tone::Ok, "Welcome. Check your email: open the link we sent to confirm your address.")
         }
         "signed-up-unmailed" => frame.noting(
-            "care",
+            Tone::Warn,
             "Welcome. We didn't email you a confirmation link, because that address already got several emails from \
              us in the past hour. Enter it below in an hour to get one.",
         ),
-        "confirmed" => frame.noting("good", "Your email address is confirmed."),
+        "confirmed" => frame.noting(Tone::Ok, "Your email address is confirmed."),
         "email" => {
-            frame.noting("good", "Check your email: open the link we sent to confirm the new address.")
+            frame.noting(Tone::Ok, "Check your email: open the link we sent to confirm the new address.")
         }
-        "same-email" => frame.noting("care", "That is already your email address."),
+        "same-email" => frame.noting(Tone::Warn, "That is already your email address."),
         _ => frame,
     };
     let refused = Refused { form: Form::None, fault: Fault::default(), email: String::new() };

@@ -12,7 +12,9 @@ use skaas_app::{
 };
 
 use super::confirm::Confirm;
-use crate::web::{Frame, Member, Moment, PageError, Query, Submitted, WebState, go, show};
+use crate::web::{
+    About, Frame, Member, Moment, PageError, Query, Results, Submitted, Tone, WebState, go, show,
+};
 
 /// One application.
 struct Row {
@@ -31,7 +33,7 @@ struct Row {
 struct Applications {
     frame: Frame,
     mcp: String,
-    rows: Vec<Row>,
+    apps: Results<Row>,
 }
 
 fn row(state: &WebState, application: Application) -> Row {
@@ -66,11 +68,13 @@ pub(super) async fn page(
     let frame = browser.frame("applications");
     let frame = match query.get("done") {
         "disconnected" => {
-            frame.noting("good", "Access revoked. The app must ask you before it can act for you again.")
+            frame.noting(Tone::Ok, "Access revoked. The app must ask you before it can act for you again.")
         }
         _ => frame,
     };
-    show(&Applications { frame, mcp: mcp_resource(&state.app), rows })
+    let about = About { path: "/account/applications".to_owned(), nouns: ("app", "apps"), views: &[] };
+    let apps = Results::of(about, &query, rows, |row: &Row| format!("{} {}", row.name, row.place));
+    show(&Applications { frame, mcp: mcp_resource(&state.app), apps })
 }
 
 /// `GET /account/applications/disconnect?application=…`

@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::{extract::State, response::Response};
 
-use crate::web::{Browser, Frame, PageError, Query, WebState, show, sign_in_command};
+use crate::web::{Browser, Frame, PageError, Query, Tone, WebState, show, sign_in_command};
 
 #[derive(Template)]
 #[template(path = "home.html")]
@@ -24,9 +24,9 @@ pub(super) async fn page(
     let frame = browser.frame("home").described("Skills for your agents", about, "/".to_owned());
     let frame = match query.get("done") {
         "deleted" => {
-            frame.noting("good", "Your account is deleted. People who bought your skills keep them.")
+            frame.noting(Tone::Ok, "Your account is deleted. People who bought your skills keep them.")
         }
-        "signed-out" => frame.noting("good", "You're signed out of this browser."),
+        "signed-out" => frame.noting(Tone::Ok, "You're signed out of this browser."),
         _ => frame,
     };
     let marketplace = state.app.voice().marketplace_url();

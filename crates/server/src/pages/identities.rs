@@ -11,7 +11,7 @@ use skaas_app::{
 
 use super::{confirm::Confirm, sign_in::sign_in_again};
 use crate::web::{
-    Fault, Frame, Member, Moment, PageError, Query, Submitted, WebState, go, sentence_case, show_as,
+    Fault, Frame, Member, Moment, PageError, Query, Submitted, Tone, WebState, go, sentence_case, show_as,
 };
 
 /// One identity.
@@ -72,8 +72,8 @@ pub(super) async fn page(
 ) -> Result<Response, PageError> {
     let frame = member.browser.frame("identities");
     let frame = match query.get("done") {
-        "linked" => frame.noting("good", "Account linked. You can now sign in with it."),
-        "unlinked" => frame.noting("good", "Account unlinked. You can no longer sign in with it."),
+        "linked" => frame.noting(Tone::Ok, "Account linked. You can now sign in with it."),
+        "unlinked" => frame.noting(Tone::Ok, "Account unlinked. You can no longer sign in with it."),
         _ => frame,
     };
     render(&state, &member, frame, StatusCode::OK, Fault::default()).await

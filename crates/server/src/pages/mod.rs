@@ -54,6 +54,9 @@ pub(crate) const ADDRESSES: &[&str] = &[
     "/assets/app.css",
     "/assets/app.js",
     "/assets/favicon.svg",
+    "/assets/htmx.js",
+    "/assets/icons.svg",
+    "/assets/licenses.txt",
     "/buy/{name}",
     "/auth/{provider}/callback",
     "/auth/{provider}/link",
@@ -89,16 +92,19 @@ pub(crate) fn routes() -> Router<WebState> {
         .route("/account/sessions/revoke", get(sessions::ask).post(sessions::revoke))
         .route("/account/tokens", get(tokens::page).post(tokens::create))
         .route("/account/tokens/revoke", get(tokens::ask).post(tokens::revoke))
-        .route("/assets/app.css", get(assets::stylesheet))
-        .route("/assets/app.js", get(assets::script))
-        .route("/assets/favicon.svg", get(assets::icon))
+        .route("/assets/app.css", assets::serve(&assets::STYLESHEET))
+        .route("/assets/app.js", assets::serve(&assets::SCRIPT))
+        .route("/assets/favicon.svg", assets::serve(&assets::FAVICON))
+        .route("/assets/htmx.js", assets::serve(&assets::HTMX))
+        .route("/assets/icons.svg", assets::serve(&assets::ICONS))
+        .route("/assets/licenses.txt", assets::serve(&assets::LICENSES))
         .route("/buy/{name}", get(skill::page))
         .route("/auth/{provider}/callback", get(providers::callback))
         .route("/auth/{provider}/link", post(providers::link))
         .route("/auth/{provider}/start", post(providers::start))
         .route("/reset", get(reset::page).post(reset::ask))
         .route("/reset/new", get(reset::new_page).post(reset::set))
-        .route("/robots.txt", get(assets::robots))
+        .route("/robots.txt", assets::serve(&assets::ROBOTS))
         .route("/signin", get(sign_in::page).post(sign_in::sign_in))
         .route("/signout", post(sign_in::sign_out))
         .route("/signup", get(sign_up::page).post(sign_up::sign_up))

@@ -10,7 +10,7 @@ use super::{
     sign_in::{patience, sign_in_again},
     taken_apart, with_patience,
 };
-use crate::web::{Fault, Frame, Member, Moment, PageError, Query, Submitted, WebState, go, show_as};
+use crate::web::{Fault, Frame, Member, Moment, PageError, Query, Submitted, Tone, WebState, go, show_as};
 
 #[derive(Template)]
 #[template(path = "password.html")]
@@ -47,12 +47,12 @@ pub(super) async fn page(
     let frame = member.browser.frame("password");
     let frame = match query.get("done") {
         "changed" => frame.noting(
-            "good",
+            Tone::Ok,
             "Password changed. You're signed out of every other browser, and your API tokens and authorized apps are \
              revoked.",
         ),
         "changed-only" => frame.noting(
-            "good",
+            Tone::Ok,
             "Password changed. You're signed out of every other browser; your API tokens and authorized apps keep \
              working.",
         ),

@@ -7,15 +7,17 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use skaas_app::users::{self, Profile};
+use skaas_domain::user::User;
 
 use super::nothing_here;
-use crate::web::{Browser, Frame, Moment, PageError, WebState, show};
+use crate::web::{About, Browser, Frame, Moment, PageError, Query, Results, WebState, show};
 
 #[derive(Template)]
 #[template(path = "profile.html")]
 struct Page {
     frame: Frame,
-    profile: Profile,
+    user: User,
+    skills: Results<String>,
     since: Moment,
 }
 
@@ -23,18 +25,17 @@ pub(super) async fn page(
     State(state): State<WebState>,
     browser: Browser,
     Path(at_username): Path<String>,
+    Query(query): Query,
     request: Request<axum::body::Body>,
 ) -> Result<Response, PageError> {
     let Some(username) = at_username.strip_prefix('@') else {
         return Ok(nothing_here(request).await.into_response());
     };
-    let profile = users::profile(&state.app, username).await?;
-    let since = Moment::new(profile.user.created_at, state.app.now());
-    let name = &profile.user.username;
-    let frame = browser.frame("profile").described(
-        name,
-        &format!("Skills for AI agents by {name}."),
-        format!("/@{name}"),
-    );
-    show(&Page { frame, profile, since })
+    let Profile { user, skills } = users::profile(&state.app, username).await?;
+    let since = Moment::new(user.created_at, state.app.now());
+    let (name, path) = (&user.username, format!("/@{}", user.username));
+    let about = About { path: path.clone(), nouns: ("skill", "skills"), views: &[] };
+    let skills = Results::of(about, &query, skills, String::clone);
+    let frame = browser.frame("profile").described(name, &format!("Skills for AI agents by {name}."), path);
+    show(&Page { frame, user, skills, since })
 }

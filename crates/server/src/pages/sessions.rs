@@ -5,7 +5,9 @@ use axum::{extract::State, response::Response};
 use skaas_app::{Error, accounts::Rejected, sessions};
 
 use super::{confirm::Confirm, sign_in::sign_in_again};
-use crate::web::{Frame, Member, Moment, PageError, Query, Submitted, WebState, go, show};
+use crate::web::{
+    About, Frame, Member, Moment, PageError, Query, Results, Submitted, Tone, WebState, go, show,
+};
 
 /// One browser.
 struct Row {
@@ -21,7 +23,8 @@ struct Row {
 #[template(path = "sessions.html")]
 struct Sessions {
     frame: Frame,
-    rows: Vec<Row>,
+    sessions: Results<Row>,
+    has_others: bool,
 }
 
 pub(super) async fn page(
@@ -31,6 +34,7 @@ pub(super) async fn page(
 ) -> Result<Response, PageError> {
     let now = state.app.now();
     let rows = sessions::list(&state.app, &actor).await?;
+    let has_others = rows.len() > 1;
     let rows = rows.into_iter().map(|session| Row {
         id: session.id.to_string(),
         agent: agent(&session.place.agent),
@@ -41,11 +45,14 @@ pub(super) async fn page(
     });
     let frame = browser.frame("sessions");
     let frame = match query.get("done") {
-        "one" => frame.noting("good", "That browser is signed out."),
-        "others" => frame.noting("good", "Every other browser is signed out."),
+        "one" => frame.noting(Tone::Ok, "That browser is signed out."),
+        "others" => frame.noting(Tone::Ok, "Every other browser is signed out."),
         _ => frame,
     };
-    show(&Sessions { frame, rows: rows.collect() })
+    let about = About { path: "/account/sessions".to_owned(), nouns: ("session", "sessions"), views: &[] };
+    let searched = |row: &Row| format!("{} {}", row.agent, row.address);
+    let sessions = Results::of(about, &query, rows.collect(), searched);
+    show(&Sessions { frame, sessions, has_others })
 }
 
 /// `GET /account/sessions/revoke?session=…`

@@ -10,7 +10,7 @@ use super::{
     providers::{Button, buttons},
     taken_apart, with_patience,
 };
-use crate::web::{Browser, Fault, Frame, PageError, Query, Submitted, WebState, go, show_as};
+use crate::web::{Browser, Fault, Frame, PageError, Query, Submitted, Tone, WebState, go, show_as};
 
 #[derive(Template)]
 #[template(path = "signin.html")]
@@ -36,8 +36,10 @@ pub(super) async fn page(
     }
     let mut frame = browser.frame("signin");
     match query.get("done") {
-        "reset" => frame = frame.noting("good", "Password changed. Sign in with your new password."),
-        "confirmed" => frame = frame.noting("good", "Your email address is confirmed. Sign in to continue."),
+        "reset" => frame = frame.noting(Tone::Ok, "Password changed. Sign in with your new password."),
+        "confirmed" => {
+            frame = frame.noting(Tone::Ok, "Your email address is confirmed. Sign in to continue.")
+        }
         _ => {}
     }
     let login = browser.username().unwrap_or_default().to_owned();

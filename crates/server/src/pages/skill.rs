@@ -12,7 +12,7 @@ use skaas_app::{
 };
 use skaas_domain::{entitlement::Access, listing::Listing, money::Price, prices::Prices};
 
-use crate::web::{Browser, Frame, Member, PageError, Query, Submitted, WebState, go, show};
+use crate::web::{Browser, Frame, Member, PageError, Query, Submitted, Tone, WebState, go, show};
 
 /// What the visitor can do about the skill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +55,7 @@ pub(super) async fn page(
     let frame = browser.frame("skill").described(&title, &listing.description, path);
     let frame = match query.get("done") {
         "added" => {
-            frame.noting("good", "Added. Update the marketplace in your agent to get the full version.")
+            frame.noting(Tone::Ok, "Added. Update the marketplace in your agent to get the full version.")
         }
         _ => frame,
     };

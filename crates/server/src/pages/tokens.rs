@@ -15,8 +15,8 @@ use skaas_domain::{
 
 use super::confirm::{Confirm, Tick};
 use crate::web::{
-    Fault, Fields, Frame, Member, Moment, PageError, Query, Submitted, WebState, go, sentence_case, show,
-    show_as, sign_in_command,
+    About, Fault, Fields, Frame, Member, Moment, PageError, Query, Results, Submitted, Tone, View, WebState,
+    go, sentence_case, show, show_as, sign_in_command,
 };
 
 /// The lifetimes on offer, in days; 0 means that the token never expires.
@@ -59,8 +59,8 @@ struct Form {
 #[template(path = "tokens.html")]
 struct Tokens {
     frame: Frame,
-    rows: Vec<Row>,
-    form: Form,
+    tokens: Results<Row>,
+    draft: Form,
     lifetimes: [(&'static str, &'static str); 4],
     sign_in_command: String,
 }
@@ -76,6 +76,19 @@ struct CreatedPage {
     clone: String,
     username: String,
     sign_in_command: String,
+}
+
+/// The views of the list.
+static VIEWS: [View<Row>; 3] = [
+    View { word: "", label: "All", holds: |_| true },
+    View { word: "active", label: "Active", holds: |row| row.state == "works" },
+    View { word: "inactive", label: "Inactive", holds: |row| row.state != "works" },
+];
+
+/// What a search looks through.
+fn searched(row: &Row) -> String {
+    let parent = row.parent.as_deref().unwrap_or_default();
+    format!("{} sk_live_{} {} {} {parent}", row.name, row.id_part, row.scopes, row.used_from)
 }
 
 fn choices(fields: &Fields) -> Vec<Choice> {
@@ -95,7 +108,7 @@ fn row(token: &TokenRecord, all: &[TokenRecord], now: Timestamp) -> Row {
     } else if token.revoked_at.is_some() {
         "revoked"
     } else {
-        "ended"
+        "expired"
     };
     Row {
         id: token.id.to_string(),
@@ -116,7 +129,7 @@ async fn render(
     member: &Member,
     frame: Frame,
     status: StatusCode,
-    form: Form,
+    (query, draft): (&Fields, Form),
 ) -> Result<Response, PageError> {
     let now = state.app.now();
     let mut all = tokens::list(&state.app, &member.actor, Whose::Own).await?;
@@ -124,8 +137,10 @@ async fn render(
     all.reverse();
     all.sort_by_key(|token| !token.works(now));
     let rows = all.iter().map(|token| row(token, &all, now)).collect();
+    let about = About { path: "/account/tokens".to_owned(), nouns: ("token", "tokens"), views: &VIEWS };
+    let tokens = Results::of(about, query, rows, searched);
     let sign_in_command = sign_in_command(&state.app.voice().public_url);
-    show_as(status, &Tokens { frame, rows, form, lifetimes: LIFETIMES, sign_in_command })
+    show_as(status, &Tokens { frame, tokens, draft, lifetimes: LIFETIMES, sign_in_command })
 }
 
 pub(super) async fn page(
@@ -135,9 +150,11 @@ pub(super) async fn page(
 ) -> Result<Response, PageError> {
     let frame = member.browser.frame("tokens");
     let frame = match query.get("done") {
-        "revoked" => frame.noting("good", "Token revoked. It no longer works anywhere."),
-        "revoked-all" => frame
-            .noting("good", "Token revoked, with every token created with it. They no longer work anywhere."),
+        "revoked" => frame.noting(Tone::Ok, "Token revoked. It no longer works anywhere."),
+        "revoked-all" => frame.noting(
+            Tone::Ok,
+            "Token revoked, with every token created with it. They no longer work anywhere.",
+        ),
         _ => frame,
     };
     let form = Form {
@@ -149,7 +166,7 @@ pub(super) async fn page(
         days: "90".to_owned(),
         fault: Fault::default(),
     };
-    render(&state, &member, frame, StatusCode::OK, form).await
+    render(&state, &member, frame, StatusCode::OK, (&query, form)).await
 }
 
 /// The scopes that the form asks for. Full access beside a selection is refused: whichever of the two the
@@ -237,7 +254,7 @@ pub(super) async fn create(
         fault,
     };
     let frame = member.browser.frame("tokens");
-    render(&state, &member, frame, StatusCode::UNPROCESSABLE_ENTITY, form).await
+    render(&state, &member, frame, StatusCode::UNPROCESSABLE_ENTITY, (&Fields::default(), form)).await
 }
 
 /// `GET /account/tokens/revoke?token=…`

@@ -6,14 +6,24 @@ use axum::{
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use skaas_app::CountedAs;
 
 use super::{Browser, Frame, PageError, WebState, browser::Seen, counted, error_page::Fault, escapes};
 
-/// Nothing that a page does not bring itself; nobody may frame it; forms come back to us alone.
+/// The content security policy of every page: it loads nothing from other sites, and no other site frames it.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
-     img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+     img-src 'self' data:; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+
+/// The same policy for a page whose form may also end in a redirect to `scheme`.
+pub(crate) fn policy_with_forms_to(scheme: &str) -> String {
+    CONTENT_SECURITY_POLICY.replace("form-action 'self'", &format!("form-action 'self' {scheme}:"))
+}
+
+/// Marks the requests of htmx.
+const HX_REQUEST: HeaderName = HeaderName::from_static("hx-request");
+/// Tells htmx to load another page.
+const HX_REDIRECT: HeaderName = HeaderName::from_static("hx-redirect");
 
 /// The layer around every page.
 pub(crate) async fn around(State(state): State<WebState>, mut request: Request, next: Next) -> Response {
@@ -24,6 +34,7 @@ pub(crate) async fn around(State(state): State<WebState>, mut request: Request, 
             Err(error) => return finish(&state, None, PageError::from(error).into_response()),
         };
     }
+    let by_htmx = request.headers().contains_key(HX_REQUEST);
     let (parts, body) = request.into_parts();
     let seen = Seen::of(&state, &parts);
     let mut request = Request::from_parts(parts, body);
@@ -38,9 +49,24 @@ pub(crate) async fn around(State(state): State<WebState>, mut request: Request, 
         Err(error) => PageError::from(error).into_response(),
     };
     let mut response = finish(&state, Some(&browser), response);
+    if by_htmx {
+        response = for_htmx(response);
+    }
     if is_new && is_for_a_person(&response) {
         let cookie = state.cookies.browser(&browser.secret);
         response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+/// A redirect as htmx follows it: by loading the page it leads to. Its request would follow a usual one by itself, and
+/// look for the results of a search in the sign-in page.
+fn for_htmx(mut response: Response) -> Response {
+    if response.status().is_redirection()
+        && let Some(location) = response.headers_mut().remove(header::LOCATION)
+    {
+        response.headers_mut().insert(HX_REDIRECT, location);
+        *response.status_mut() = StatusCode::NO_CONTENT;
     }
     response
 }

@@ -6,18 +6,23 @@ use std::sync::LazyLock;
 use axum::{
     body::Bytes,
     response::{IntoResponse as _, Response},
+    routing::{MethodRouter, get},
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use skaas_domain::secret::SecretHash;
 
+use super::WebState;
+
 /// A static file, ready to be served.
-struct Asset {
+pub(crate) struct Asset {
     kind: &'static str,
     content: &'static str,
     /// The content in gzip format (RFC 1952).
     gzipped: Bytes,
     /// Changes with the content.
     fingerprint: String,
+    /// The path with the fingerprint.
+    address: String,
     cached: &'static str,
 }
 
@@ -25,22 +30,41 @@ struct Asset {
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 const FOR_A_DAY: &str = "public, max-age=86400";
 
-static STYLESHEET: LazyLock<Asset> =
-    LazyLock::new(|| Asset::new("text/css; charset=utf-8", include_str!("../../assets/app.css"), IMMUTABLE));
-static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
-    Asset::new("text/javascript; charset=utf-8", include_str!("../../assets/app.js"), IMMUTABLE)
-});
-static ICON: LazyLock<Asset> =
-    LazyLock::new(|| Asset::new("image/svg+xml", include_str!("../../assets/favicon.svg"), IMMUTABLE));
-static ROBOTS: LazyLock<Asset> = LazyLock::new(|| {
-    Asset::new("text/plain; charset=utf-8", include_str!("../../assets/robots.txt"), FOR_A_DAY)
-});
+macro_rules! assets {
+    ($($(#[$doc:meta])* $name:ident = $path:literal, $kind:literal, $file:literal, $cached:ident;)*) => {
+        $($(#[$doc])* pub(crate) static $name: LazyLock<Asset> =
+            LazyLock::new(|| Asset::new($path, $kind, include_str!(concat!("../../assets/", $file)), $cached));)*
+    };
+}
+
+assets! {
+    /// The stylesheet.
+    STYLESHEET = "/assets/app.css", "text/css; charset=utf-8", "app.css", IMMUTABLE;
+    /// Our script; every page works without it.
+    SCRIPT = "/assets/app.js", "text/javascript; charset=utf-8", "app.js", IMMUTABLE;
+    /// htmx, which replaces the results of a search without loading the page again.
+    HTMX = "/assets/htmx.js", "text/javascript; charset=utf-8", "vendor/htmx.min.js", IMMUTABLE;
+    /// The sprite with all icons.
+    ICONS = "/assets/icons.svg", "image/svg+xml", "vendor/icons.svg", IMMUTABLE;
+    /// The site's icon.
+    FAVICON = "/assets/favicon.svg", "image/svg+xml", "favicon.svg", IMMUTABLE;
+    /// The licenses of htmx and the icons.
+    LICENSES = "/assets/licenses.txt", "text/plain; charset=utf-8", "vendor/LICENSES.txt", FOR_A_DAY;
+    /// What crawlers may read.
+    ROBOTS = "/robots.txt", "text/plain; charset=utf-8", "robots.txt", FOR_A_DAY;
+}
 
 impl Asset {
-    fn new(kind: &'static str, content: &'static str, cached: &'static str) -> Self {
+    fn new(path: &'static str, kind: &'static str, content: &'static str, cached: &'static str) -> Self {
         let hash = SecretHash::of(content).0;
         let fingerprint = format!("{:02x}{:02x}{:02x}{:02x}", hash[0], hash[1], hash[2], hash[3]);
-        Self { kind, content, gzipped: gzipped(content), fingerprint, cached }
+        let address = format!("{path}?v={fingerprint}");
+        Self { kind, content, gzipped: gzipped(content), fingerprint, address, cached }
+    }
+
+    /// The address that pages link to: it changes with the content, so browsers keep what it serves.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
     }
 
     /// The file, compressed if the browser takes that; 304 if the browser already has it.
@@ -84,40 +108,9 @@ fn accepts_gzip(headers: &HeaderMap) -> bool {
     })
 }
 
-/// The address of the stylesheet.
-pub(super) fn stylesheet_address() -> &'static str {
-    static ADDRESS: LazyLock<String> =
-        LazyLock::new(|| format!("/assets/app.css?v={}", STYLESHEET.fingerprint));
-    &ADDRESS
-}
-
-/// The address of the script.
-pub(super) fn script_address() -> &'static str {
-    static ADDRESS: LazyLock<String> = LazyLock::new(|| format!("/assets/app.js?v={}", SCRIPT.fingerprint));
-    &ADDRESS
-}
-
-/// The address of the icon.
-pub(super) fn icon_address() -> &'static str {
-    static ADDRESS: LazyLock<String> =
-        LazyLock::new(|| format!("/assets/favicon.svg?v={}", ICON.fingerprint));
-    &ADDRESS
-}
-
-pub(crate) async fn stylesheet(headers: HeaderMap) -> Response {
-    STYLESHEET.serve(&headers)
-}
-
-pub(crate) async fn script(headers: HeaderMap) -> Response {
-    SCRIPT.serve(&headers)
-}
-
-pub(crate) async fn icon(headers: HeaderMap) -> Response {
-    ICON.serve(&headers)
-}
-
-pub(crate) async fn robots(headers: HeaderMap) -> Response {
-    ROBOTS.serve(&headers)
+/// The handler that serves `asset`.
+pub(crate) fn serve(asset: &'static LazyLock<Asset>) -> MethodRouter<WebState> {
+    get(move |headers: HeaderMap| async move { asset.serve(&headers) })
 }
 
 #[cfg(test)]

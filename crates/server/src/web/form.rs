@@ -20,7 +20,7 @@ const MAX_FORM: usize = 64 * 1024;
 pub(crate) struct Fields(Vec<(String, String)>);
 
 impl Fields {
-    fn parse(encoded: &[u8]) -> Self {
+    pub(super) fn parse(encoded: &[u8]) -> Self {
         Self(url::form_urlencoded::parse(encoded).into_owned().collect())
     }
 
@@ -98,22 +98,22 @@ fn check_csrf(
     })
 }
 
-/// What a form shows that was not taken.
+/// Why a form was rejected; `form.html` shows it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Fault {
-    /// The field at fault; empty where it is none, or not said.
+    /// The field at fault; empty if it is the form as a whole.
     pub(crate) field: &'static str,
     /// What is wrong and what to do.
     pub(crate) text: String,
 }
 
 impl Fault {
-    /// What stands beside `field`, if that is the one at fault.
+    /// The text beside `field`, if that field is at fault.
     pub(crate) fn at(&self, field: &str) -> Option<&str> {
         (self.field == field && !self.text.is_empty()).then_some(self.text.as_str())
     }
 
-    /// What stands above the form, if it is about no field.
+    /// The text above the form, if no single field is at fault.
     pub(crate) fn above(&self) -> Option<&str> {
         self.at("")
     }

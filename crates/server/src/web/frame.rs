@@ -8,11 +8,85 @@ use skaas_domain::identity::return_path;
 
 use super::{Browser, PageError, WebState, assets, cookies::Theme};
 
+/// What a sentence means to the reader; each tone has a surface of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tone {
+    /// It worked.
+    Ok,
+    /// It worked in part, or needs the reader's attention.
+    Warn,
+}
+
+impl Tone {
+    /// The class in the stylesheet.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warn => "warn",
+        }
+    }
+}
+
+/// A link of a side navigation.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SideLink {
+    /// The place it leads to, as in [`Frame::here`].
+    pub(crate) here: &'static str,
+    /// Its path.
+    pub(crate) path: &'static str,
+    /// What it says.
+    pub(crate) label: &'static str,
+    /// Its icon, of `assets/vendor/icons.txt`.
+    pub(crate) icon: &'static str,
+}
+
+/// Links of a side navigation that belong together.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SideGroup {
+    /// What they have in common; may be empty.
+    pub(crate) label: &'static str,
+    /// The links.
+    pub(crate) links: &'static [SideLink],
+}
+
+/// The navigation of the settings.
+const SETTINGS: &[SideGroup] = &[
+    SideGroup {
+        label: "",
+        links: &[SideLink { here: "account", path: "/account", label: "Profile", icon: "user" }],
+    },
+    SideGroup {
+        label: "Security",
+        links: &[
+            SideLink { here: "password", path: "/account/password", label: "Password", icon: "lock" },
+            SideLink {
+                here: "identities",
+                path: "/account/identities",
+                label: "Sign-in methods",
+                icon: "log-in",
+            },
+            SideLink { here: "sessions", path: "/account/sessions", label: "Sessions", icon: "monitor" },
+        ],
+    },
+    SideGroup {
+        label: "Access",
+        links: &[
+            SideLink { here: "tokens", path: "/account/tokens", label: "API tokens", icon: "key-round" },
+            SideLink {
+                here: "applications",
+                path: "/account/applications",
+                label: "Authorized apps",
+                icon: "app-window",
+            },
+        ],
+    },
+];
+
 /// A sentence above the content: what was just done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Notice {
-    /// `good`, `care` or `bad`.
-    pub(crate) tone: &'static str,
+    /// Whether it is good news.
+    pub(crate) tone: Tone,
     /// What to say.
     pub(crate) text: String,
 }
@@ -37,8 +111,12 @@ pub(crate) struct Frame {
     pub(crate) stylesheet: &'static str,
     /// The address of the script; every page works without it.
     pub(crate) script: &'static str,
-    /// The address of the icon.
-    pub(crate) icon: &'static str,
+    /// The address of htmx, which `script` needs.
+    pub(crate) htmx: &'static str,
+    /// The address of the sprite with all icons.
+    pub(crate) icons: &'static str,
+    /// The address of the site's icon.
+    pub(crate) favicon: &'static str,
     /// The public address of this installation, without a slash at the end.
     pub(crate) origin: String,
     /// What search engines and link previews show; none for pages that belong in neither.
@@ -59,9 +137,11 @@ impl Frame {
     pub(super) fn new(browser: &Browser, here: &'static str) -> Self {
         Self {
             theme: browser.theme.map(Theme::as_str),
-            stylesheet: assets::stylesheet_address(),
-            script: assets::script_address(),
-            icon: assets::icon_address(),
+            stylesheet: assets::STYLESHEET.address(),
+            script: assets::SCRIPT.address(),
+            htmx: assets::HTMX.address(),
+            icons: assets::ICONS.address(),
+            favicon: assets::FAVICON.address(),
             origin: browser.origin.clone(),
             summary: None,
             user: browser.username().map(str::to_owned),
@@ -77,9 +157,11 @@ impl Frame {
         let (user, theme, notice, summary) = Default::default();
         Self {
             theme,
-            stylesheet: assets::stylesheet_address(),
-            script: assets::script_address(),
-            icon: assets::icon_address(),
+            stylesheet: assets::STYLESHEET.address(),
+            script: assets::SCRIPT.address(),
+            htmx: assets::HTMX.address(),
+            icons: assets::ICONS.address(),
+            favicon: assets::FAVICON.address(),
             origin: state.app.voice().public_url.clone(),
             summary,
             user,
@@ -91,7 +173,7 @@ impl Frame {
     }
 
     /// With a sentence above the content.
-    pub(crate) fn noting(mut self, tone: &'static str, text: impl Into<String>) -> Self {
+    pub(crate) fn noting(mut self, tone: Tone, text: impl Into<String>) -> Self {
         self.notice = Some(Notice { tone, text: text.into() });
         self
     }
@@ -104,7 +186,12 @@ impl Frame {
 
     /// Whether the page is one of the account's settings.
     pub(crate) fn is_in_settings(&self) -> bool {
-        matches!(self.here, "account" | "password" | "identities" | "sessions" | "tokens" | "applications")
+        SETTINGS.iter().flat_map(|group| group.links).any(|link| link.here == self.here)
+    }
+
+    /// The navigation of the settings.
+    pub(crate) fn settings(&self) -> &'static [SideGroup] {
+        SETTINGS
     }
 
     /// Where "Sign in" in the header leads: to the sign-in page, and from there back to this page. Pages on the way in

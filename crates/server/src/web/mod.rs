@@ -19,21 +19,25 @@ mod csrf;
 mod error_page;
 mod form;
 mod frame;
+#[cfg(test)]
+mod gallery;
 mod moment;
 mod response;
+mod results;
 
 use skaas_app::App;
 
-pub(crate) use around::around;
+pub(crate) use around::{around, policy_with_forms_to};
 pub(crate) use browser::{Browser, Member};
 pub(crate) use cookies::{Cookies, Theme};
 pub(crate) use counted::counted;
 pub(crate) use csrf::{Forged, comes_from_us};
 pub(crate) use error_page::{PageError, sentence_case};
 pub(crate) use form::{Fault, Fields, Query, Submitted};
-pub(crate) use frame::{Frame, show, show_as, sign_in_command};
+pub(crate) use frame::{Frame, Tone, show, show_as, sign_in_command};
 pub(crate) use moment::Moment;
 pub(crate) use response::{go, json_once};
+pub(crate) use results::{About, Results, View};
 
 /// What handlers that know browsers need.
 #[derive(Clone)]

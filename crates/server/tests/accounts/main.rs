@@ -7,6 +7,7 @@ mod doors;
 mod forms;
 mod identities;
 mod known;
+mod lists;
 mod mail;
 mod misbehaving_providers;
 mod rest;

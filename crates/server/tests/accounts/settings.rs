@@ -24,7 +24,8 @@ fn every_setting_is_one_menu_away_and_says_where_it_is() {
             page.says(&format!("<h1>{name}</h1>"));
             for (other, name) in SETTINGS {
                 let mark = if other == path { " aria-current=\"page\"" } else { "" };
-                page.says(&format!("<li><a href=\"{other}\"{mark}>{name}</a></li>"));
+                page.says(&format!("<li><a href=\"{other}\"{mark}><svg"))
+                    .says(&format!("</svg>{name}</a></li>"));
             }
         }
     });
@@ -148,7 +149,9 @@ fn static_files_are_compressed_and_kept_and_git_is_never_compressed() {
     story(|app| {
         let html = app.browser().open("/").html();
         let mut line = Connection::open(app.node().port());
-        for start in ["/assets/app.css?v=", "/assets/app.js?v=", "/assets/favicon.svg?v="] {
+        for start in
+            ["/assets/app.css?v=", "/assets/app.js?v=", "/assets/htmx.js?v=", "/assets/favicon.svg?v="]
+        {
             let at = html.find(start).unwrap_or_else(|| panic!("{start} is not linked"));
             let path = html[at..].split('"').next().unwrap();
             let plain = line.get(path);

@@ -14,7 +14,10 @@ use skaas_app::{
 use skaas_domain::redirect;
 
 use super::super::form::Form;
-use crate::web::{Browser, Frame, Moment, PageError, Submitted, WebState, sentence_case, show, show_as};
+use crate::web::{
+    Browser, Frame, Moment, PageError, Submitted, WebState, policy_with_forms_to, sentence_case, show,
+    show_as,
+};
 
 /// What the question is made of, as it stands in the query and in the form.
 const PARAMETERS: [&str; 8] = [
@@ -106,11 +109,7 @@ pub(super) async fn page(
     let mut response = show(&consent(&state.app, &browser, &request, kept))?;
     // The answer to the form leads to the client; browsers hold that against the policy of this page.
     let scheme = request.redirect_uri.split(':').next().unwrap_or("https");
-    let policy = format!(
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
-         form-action 'self' {scheme}:; frame-ancestors 'none'; base-uri 'none'"
-    );
-    if let Ok(policy) = HeaderValue::from_str(&policy) {
+    if let Ok(policy) = HeaderValue::from_str(&policy_with_forms_to(scheme)) {
         response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     }
     Ok(response)

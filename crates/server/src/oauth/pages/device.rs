@@ -12,7 +12,7 @@ use skaas_app::{
 use skaas_domain::device::{DeviceAuthorization, DeviceRecord, UserCode};
 
 use crate::web::{
-    Frame, Member, Moment, PageError, Query, Submitted, WebState, sentence_case, show, show_as,
+    Fault, Frame, Member, Moment, PageError, Query, Submitted, WebState, sentence_case, show, show_as,
 };
 
 #[derive(Template)]
@@ -20,7 +20,7 @@ use crate::web::{
 struct Typing {
     frame: Frame,
     typed: String,
-    fault: String,
+    fault: Fault,
 }
 
 #[derive(Template)]
@@ -61,7 +61,7 @@ pub(super) async fn page(
 ) -> Result<Response, PageError> {
     let typed = query.trimmed("user_code");
     if typed.is_empty() {
-        let (frame, typed, fault) = (member.browser.frame("device"), String::new(), String::new());
+        let (frame, typed, fault) = (member.browser.frame("device"), String::new(), Fault::default());
         return show(&Typing { frame, typed, fault });
     }
     match devices::find(&state.app, &member.actor, &member.browser.place, Named::Code(typed)).await {
@@ -140,7 +140,7 @@ fn ask(
 
 /// The form again, with what was typed and what is wrong with it.
 fn once_more(member: &Member, typed: &str, not_there: NotThere) -> Result<Response, PageError> {
-    let fault = sentence_case(&not_there.to_string());
+    let fault = Fault { field: "user_code", text: sentence_case(&not_there.to_string()) };
     let (status, wait) = match not_there {
         NotThere::Malformed(_) => (StatusCode::UNPROCESSABLE_ENTITY, None),
         NotThere::Unknown => (StatusCode::NOT_FOUND, None),
