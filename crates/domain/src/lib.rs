@@ -28,6 +28,7 @@ pub mod password;
 pub mod plain_text;
 pub mod prices;
 pub mod redirect;
+pub mod repo;
 pub mod safe_path;
 pub mod scope;
 pub mod secret;

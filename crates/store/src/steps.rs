@@ -1,10 +1,8 @@
 //! Owns the rows of lineages: one append-only chain per user and repo. Refuses to build a commit, to change one,
 //! and to drop a step.
 
-use std::{fmt, str::FromStr};
-
 use jiff::Timestamp;
-use skaas_domain::id::{InvalidId, SkillId, UserId};
+use skaas_domain::id::{SkillId, UserId};
 
 use crate::{
     column::{Fields, Record, Value, record},
@@ -39,31 +37,8 @@ sql! {
     RESTAMP = "UPDATE steps SET created_at = $2 WHERE created_at > $1";
 }
 
-/// Which of a user's repos.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Repo {
-    /// Their personal marketplace.
-    Marketplace,
-    /// The repo of one skill.
-    Skill(SkillId),
-}
-
-impl fmt::Display for Repo {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Marketplace => f.write_str("marketplace"),
-            Self::Skill(skill) => skill.fmt(f),
-        }
-    }
-}
-
-impl FromStr for Repo {
-    type Err = InvalidId;
-
-    fn from_str(text: &str) -> Result<Self, InvalidId> {
-        if text == "marketplace" { Ok(Self::Marketplace) } else { text.parse().map(Self::Skill) }
-    }
-}
+/// Which of a user's repositories.
+pub type Repo = skaas_domain::repo::Repo<SkillId>;
 
 /// One commit of a lineage, and what is needed to serve it again.
 #[derive(Debug, Clone, PartialEq, Eq)]

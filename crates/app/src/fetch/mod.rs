@@ -7,7 +7,7 @@ mod skill_pack;
 use std::{collections::HashSet, sync::Arc};
 
 use bytes::Bytes;
-use skaas_domain::{entitlement::may_keep_free, id::UserId, scope::Need};
+use skaas_domain::{entitlement::may_keep_free, id::UserId, repo::Repo, scope::Need};
 use skaas_git::{
     ObjectId,
     pack::Pack,
@@ -17,7 +17,6 @@ use skaas_git::{
         answer, error_reply, ls_refs, parse_v0, parse_v2, reads_boundary,
     },
 };
-use skaas_store::steps::Repo;
 
 use crate::{
     actor::Actor,
@@ -29,15 +28,6 @@ use crate::{
     oid::oid,
     viewer::Viewer,
 };
-
-/// A repo of somebody's personal space.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Target<'a> {
-    /// The personal marketplace.
-    Marketplace,
-    /// A skill by its name.
-    Skill(&'a str),
-}
 
 /// A repo as one user sees it for the length of one request.
 pub struct Opened {
@@ -71,22 +61,19 @@ impl From<Bytes> for Reply {
 /// # Errors
 /// [`Error::NotFound`], in the same words for another user's space, an absent user's, an absent skill and a
 /// hidden one. [`Error::OutOfScope`] for a token that was made for other things.
-pub async fn open(app: &App, actor: &Actor, owner: Option<&str>, target: Target<'_>) -> Result<Opened> {
+pub async fn open(app: &App, actor: &Actor, owner: Option<&str>, repo: Repo<&str>) -> Result<Opened> {
     let viewer = actor.require_viewer()?;
     if owner.is_some_and(|owner| owner != viewer.user().username) {
         return Err(no_such_repo());
     }
-    viewer.allow(&match target {
-        Target::Marketplace => Need::Marketplace,
-        Target::Skill(name) => Need::Skill(name),
+    viewer.allow(&match repo {
+        Repo::Marketplace => Need::Marketplace,
+        Repo::Skill(name) => Need::Skill(name),
     })?;
-    let repo = match target {
-        Target::Marketplace => Repo::Marketplace,
-        Target::Skill(name) => {
-            let catalogue = app.catalogues.current();
-            Repo::Skill(catalogue.find(name).ok_or_else(no_such_repo)?.listing.skill)
-        }
-    };
+    let repo = repo.try_map(|name| {
+        let catalogue = app.catalogues.current();
+        catalogue.find(name).map(|offered| offered.listing.skill).ok_or_else(no_such_repo)
+    })?;
     let served = served(app, viewer, repo).await?.ok_or_else(no_such_repo)?;
     Ok(Opened { viewer: Arc::clone(viewer), served })
 }

@@ -5,8 +5,9 @@ use std::{sync::OnceLock, time::Duration};
 
 use http::StatusCode;
 use metrics::{Counter, Histogram};
+use skaas_domain::repo::Repo;
 
-use super::path::{Endpoint, GitPath, Repo};
+use super::path::{Address, Endpoint, GitPath};
 use crate::watch::{CLASSES, class_index};
 
 const REPOS: [&str; 4] = ["none", "marketplace", "skill", "source"];
@@ -48,9 +49,9 @@ pub(super) const fn endpoint_word(path: Option<GitPath<'_>>) -> &'static str {
 const fn repo_index(path: Option<GitPath<'_>>) -> usize {
     match path {
         None => 0,
-        Some(GitPath { repo: Repo::Marketplace(_), .. }) => 1,
-        Some(GitPath { repo: Repo::Skill(..), .. }) => 2,
-        Some(GitPath { repo: Repo::Source { .. }, .. }) => 3,
+        Some(GitPath { address: Address::Personal(_, Repo::Marketplace), .. }) => 1,
+        Some(GitPath { address: Address::Personal(_, Repo::Skill(_)), .. }) => 2,
+        Some(GitPath { address: Address::Source { .. }, .. }) => 3,
     }
 }
 

@@ -21,14 +21,14 @@ use futures_util::{
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
 use skaas_app as app;
-use skaas_domain::scope::Need;
+use skaas_domain::{repo::Repo, scope::Need};
 
 pub(crate) use self::path::{PREFIXES, addresses, is_git};
 use self::{
     body::{BodyLimits, RopeBody, is_gzip, read_all},
     large::LargeRequests,
     meter::Meter,
-    path::{Endpoint, GitPath, Owner, Repo},
+    path::{Address, Endpoint, GitPath, Owner},
 };
 use crate::{
     client_address::ClientAddress,
@@ -84,7 +84,7 @@ pub(crate) async fn handle(state: &GitState, request: Request) -> Response {
     };
     if response.status().is_server_error() {
         let route = format!("git {} of a {}", meter::endpoint_word(path), meter::repo_word(path));
-        let object = path.map_or_else(String::new, |git| object(git.repo));
+        let object = path.map_or_else(String::new, |git| object(git.address));
         state.faults.tell(&mut response, &route, &object);
     }
     state.meter.count(path, response.status(), started.elapsed());
@@ -97,14 +97,16 @@ async fn route(state: &GitState, parts: &Parts, git: GitPath<'_>, body: &mut Bod
         credentials.as_ref().map(|c| Presented { username: c.username.as_deref(), secret: &c.secret });
     let from = ClientAddress::of(&parts.extensions);
     let actor = authenticate(&state.app, presented.as_ref(), from).await?;
-    match (git.repo, git.endpoint) {
+    match (git.address, git.endpoint) {
         (_, Endpoint::Dumb) => Err(Error::Forbidden(DUMB.into())),
         (_, Endpoint::UploadArchive) => Ok(no_archives(&parts.method)),
-        (Repo::Source { creator, source }, endpoint) => {
+        (Address::Source { creator, source }, endpoint) => {
             // Boxed, as all that is rare: axum copies what is not at every request, a push as a whole.
             Box::pin(source_route(state, parts, actor, (creator, source), endpoint, body)).await
         }
-        (repo, endpoint) => personal_route(state, parts, actor, repo, endpoint, body).await,
+        (Address::Personal(owner, repo), endpoint) => {
+            personal_route(state, parts, actor, (owner, repo), endpoint, body).await
+        }
     }
 }
 
@@ -118,20 +120,15 @@ async fn personal_route(
     state: &GitState,
     parts: &Parts,
     actor: Actor,
-    repo: Repo<'_>,
+    (owner, repo): (Owner<'_>, Repo<&str>),
     endpoint: Endpoint,
     body: &mut Body,
 ) -> Answer {
-    let (owner, target) = match repo {
-        Repo::Marketplace(owner) => (owner, fetch::Target::Marketplace),
-        Repo::Skill(owner, name) => (owner, fetch::Target::Skill(name)),
-        Repo::Source { .. } => return Err(no_such_page()),
-    };
     let owner = match owner {
         Owner::Me => None,
         Owner::Named(username) => Some(username),
     };
-    let opened = fetch::open(&state.app, &actor, owner, target).await?;
+    let opened = fetch::open(&state.app, &actor, owner, repo).await?;
     let version = version_of(&parts.headers);
     match (endpoint, &parts.method) {
         (Endpoint::InfoRefs, &Method::GET) => match service(parts) {
@@ -266,12 +263,12 @@ fn no_such_page() -> Error {
 }
 
 /// What a fault was about: names of skills and people, never anything else that a path may hold.
-fn object(repo: Repo<'_>) -> String {
-    match repo {
-        Repo::Marketplace(Owner::Named(owner)) => name_in(owner).to_owned(),
-        Repo::Marketplace(Owner::Me) => String::new(),
-        Repo::Skill(_, skill) => name_in(skill).to_owned(),
-        Repo::Source { creator, source } => format!("{}/{}", name_in(creator), name_in(source)),
+fn object(address: Address<'_>) -> String {
+    match address {
+        Address::Personal(Owner::Named(owner), Repo::Marketplace) => name_in(owner).to_owned(),
+        Address::Personal(Owner::Me, Repo::Marketplace) => String::new(),
+        Address::Personal(_, Repo::Skill(skill)) => name_in(skill).to_owned(),
+        Address::Source { creator, source } => format!("{}/{}", name_in(creator), name_in(source)),
     }
 }
 

@@ -16,6 +16,8 @@ pub(crate) fn is_git(path: &str) -> bool {
     PREFIXES.iter().any(|prefix| path.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty()))
 }
 
+use skaas_domain::repo::{Repo, without_suffix};
+
 /// Every repo that has an address, without its suffix.
 const REPOS: [&str; 5] = [
     "/u/{username}/marketplace",
@@ -42,11 +44,12 @@ pub(crate) enum Owner<'a> {
     Named(&'a str),
 }
 
-/// The repo that a URL names.
+/// What a URL names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Repo<'a> {
-    Marketplace(Owner<'a>),
-    Skill(Owner<'a>, &'a str),
+pub(crate) enum Address<'a> {
+    /// A repository as its owner may have it.
+    Personal(Owner<'a>, Repo<&'a str>),
+    /// A creator's hosted source.
     Source { creator: &'a str, source: &'a str },
 }
 
@@ -68,7 +71,7 @@ pub(crate) enum Endpoint {
 /// A git URL's path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct GitPath<'a> {
-    pub(crate) repo: Repo<'a>,
+    pub(crate) address: Address<'a>,
     pub(crate) endpoint: Endpoint,
 }
 
@@ -84,20 +87,9 @@ fn endpoint(rest: &str) -> Option<Endpoint> {
     }
 }
 
-fn name(text: &str) -> Option<&str> {
-    let name = text.strip_suffix(".git").unwrap_or(text);
-    (!name.is_empty()).then_some(name)
-}
-
 fn personal<'a>(owner: Owner<'a>, rest: &'a str) -> Option<GitPath<'a>> {
-    let (first, rest) = rest.split_once('/')?;
-    if let Some(endpoint) = endpoint(rest) {
-        let marketplace = name(first) == Some("marketplace");
-        return marketplace.then_some(GitPath { repo: Repo::Marketplace(owner), endpoint });
-    }
-    let (skill, rest) = rest.split_once('/')?;
-    let repo = (first == "skills").then(|| name(skill))?.map(|skill| Repo::Skill(owner, skill))?;
-    Some(GitPath { repo, endpoint: endpoint(rest)? })
+    let (repo, rest) = Repo::split_path(rest)?;
+    Some(GitPath { address: Address::Personal(owner, repo), endpoint: endpoint(rest)? })
 }
 
 impl<'a> GitPath<'a> {
@@ -112,7 +104,8 @@ impl<'a> GitPath<'a> {
         }
         let (creator, rest) = path.strip_prefix("/s/")?.split_once('/')?;
         let (source, rest) = rest.split_once('/')?;
-        Some(Self { repo: Repo::Source { creator, source: name(source)? }, endpoint: endpoint(rest)? })
+        let address = Address::Source { creator, source: without_suffix(source)? };
+        Some(Self { address, endpoint: endpoint(rest)? })
     }
 }
 
@@ -124,12 +117,13 @@ mod tests {
     fn each_repo_is_found_with_and_without_its_suffix() {
         for suffix in ["", ".git"] {
             let repo = |path: &str| {
-                GitPath::parse(&format!("{path}{suffix}/info/refs")).map(|p| format!("{:?}", p.repo))
+                GitPath::parse(&format!("{path}{suffix}/info/refs")).map(|p| format!("{:?}", p.address))
             };
-            assert_eq!(repo("/me/marketplace").unwrap(), "Marketplace(Me)");
-            assert_eq!(repo("/u/alice/marketplace").unwrap(), "Marketplace(Named(\"alice\"))");
-            assert_eq!(repo("/u/alice/skills/lint").unwrap(), "Skill(Named(\"alice\"), \"lint\")");
-            assert_eq!(repo("/me/skills/lint").unwrap(), "Skill(Me, \"lint\")");
+            assert_eq!(repo("/me/marketplace").unwrap(), "Personal(Me, Marketplace)");
+            assert_eq!(repo("/u/alice/marketplace").unwrap(), "Personal(Named(\"alice\"), Marketplace)");
+            assert_eq!(repo("/u/alice/skills/lint").unwrap(), "Personal(Named(\"alice\"), Skill(\"lint\"))");
+            assert_eq!(repo("/me/skills/lint").unwrap(), "Personal(Me, Skill(\"lint\"))");
+            assert_eq!(repo("/me/skills/objects").unwrap(), "Personal(Me, Skill(\"objects\"))");
             assert_eq!(repo("/s/ann/tools").unwrap(), "Source { creator: \"ann\", source: \"tools\" }");
             assert_eq!(repo("/u/alice/other"), None);
         }
@@ -141,12 +135,12 @@ mod tests {
 
         let kind = |path: &GitPath<'_>| {
             // Whoever adds a variant is led here: give it an address above.
-            let repo = match path.repo {
-                Repo::Marketplace(Owner::Me) => 0,
-                Repo::Marketplace(Owner::Named(_)) => 1,
-                Repo::Skill(Owner::Me, _) => 2,
-                Repo::Skill(Owner::Named(_), _) => 3,
-                Repo::Source { .. } => 4,
+            let repo = match path.address {
+                Address::Personal(Owner::Me, Repo::Marketplace) => 0,
+                Address::Personal(Owner::Named(_), Repo::Marketplace) => 1,
+                Address::Personal(Owner::Me, Repo::Skill(_)) => 2,
+                Address::Personal(Owner::Named(_), Repo::Skill(_)) => 3,
+                Address::Source { .. } => 4,
             };
             let endpoint = match path.endpoint {
                 Endpoint::InfoRefs => 0,

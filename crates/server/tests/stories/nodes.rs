@@ -1,6 +1,7 @@
 //! What several nodes agree on, and what a restart keeps.
 
 use skaas_app::{Presented, authenticate, fetch};
+use skaas_domain::repo::Repo;
 use skaas_testkit::app::{TestApp, run_sql, story};
 
 const SKILL: &str = "lint-pro";
@@ -152,7 +153,7 @@ fn a_decision_that_was_overtaken_is_not_put_on_top_of_the_newer_one() {
             app.run(authenticate(slow, Some(&Presented { username: None, secret: &token }), None)).unwrap()
         };
         let goes_on = |actor| {
-            for target in [fetch::Target::Skill(SKILL), fetch::Target::Marketplace] {
+            for target in [Repo::Skill(SKILL), Repo::Marketplace] {
                 app.run(fetch::open(slow, &actor, None, target)).map(drop).unwrap();
             }
         };
