@@ -9,7 +9,7 @@ use skaas_domain::{
     scope::{Need, Scopes},
     user::{TokenRecord, User},
 };
-use skaas_store::{oauth_tokens::OauthBearer, sessions::SignedIn};
+use skaas_store::{Conn, oauth_tokens::OauthBearer, sessions::SignedIn};
 
 use crate::{
     accounts::Rejected,
@@ -163,6 +163,22 @@ impl Actor {
             Whose::Of(username) => {
                 self.require_operator()?;
                 users::by_name(app, username).await
+            }
+        }
+    }
+
+    /// Like [`Self::subject`], as the transaction or snapshot of `conn` sees it: a user that it added is there.
+    pub(crate) async fn subject_in(
+        &self,
+        conn: &mut Conn,
+        whose: Whose<'_>,
+        need: &Need<'_>,
+    ) -> Result<User> {
+        match whose {
+            Whose::Own => self.require(need).cloned(),
+            Whose::Of(username) => {
+                self.require_operator()?;
+                users::by_name_in(conn, username).await
             }
         }
     }

@@ -52,10 +52,20 @@ pub struct Named {
 
 /// Gives access.
 pub async fn add(app: &App, actor: &Actor, new: NewGrant) -> Result<Named> {
-    let user = users::find(app, actor, &new.username).await?;
-    let now = app.now();
     let mut tx = app.store.begin().await?;
-    let listing = listings::find_by_name(&mut tx, &new.skill).await?.ok_or_else(|| absent(&new.skill))?;
+    let named = add_in(app, actor, &mut tx, new).await?;
+    tx.commit().await?;
+    let Grant { user, skill, id, .. } = &named.record.grant;
+    tracing::info!(event = "grant_added", user_id = %user, skill_id = %skill, grant_id = %id);
+    Ok(named)
+}
+
+/// Like [`add`], inside the caller's transaction.
+pub async fn add_in(app: &App, actor: &Actor, tx: &mut Tx, new: NewGrant) -> Result<Named> {
+    actor.require_operator()?;
+    let user = users::by_name_in(tx, &new.username).await?;
+    let now = app.now();
+    let listing = listings::find_by_name(tx, &new.skill).await?.ok_or_else(|| absent(&new.skill))?;
     let until = match (new.kind, new.until) {
         (GrantKind::Trial, None) => Some(trial_end(&listing, now)?),
         (_, until) => until,
@@ -72,10 +82,7 @@ pub async fn add(app: &App, actor: &Actor, new: NewGrant) -> Result<Named> {
         made_at: now,
     };
     let record = GrantRecord { grant, note: new.note, order: None };
-    grants::add(&mut tx, &record).await?;
-    tx.commit().await?;
-    let grant = &record.grant;
-    tracing::info!(event = "grant_added", user_id = %user.id, skill_id = %grant.skill, grant_id = %grant.id);
+    grants::add(tx, &record).await?;
     Ok(Named { record, skill: listing.name })
 }
 
@@ -197,27 +204,39 @@ async fn skill_name(conn: &mut Conn, grant: &Grant) -> Result<String> {
 
 /// Revokes the grants of a user that are still in force, for one skill or for all; returns those it revoked.
 pub async fn revoke(app: &App, actor: &Actor, username: &str, skill: Option<&str>) -> Result<Vec<Named>> {
-    let user = users::find(app, actor, username).await?;
-    let now = app.now();
     let mut tx = app.store.begin().await?;
+    let ended = revoke_in(app, actor, &mut tx, username, skill).await?;
+    tx.commit().await?;
+    let user_id = ended.first().map(|named| tracing::field::display(named.record.grant.user));
+    tracing::info!(event = "grants_revoked", user_id, count = ended.len());
+    Ok(ended)
+}
+
+/// Like [`revoke`], inside the caller's transaction.
+pub async fn revoke_in(
+    app: &App,
+    actor: &Actor,
+    tx: &mut Tx,
+    username: &str,
+    skill: Option<&str>,
+) -> Result<Vec<Named>> {
+    actor.require_operator()?;
+    let user = users::by_name_in(tx, username).await?;
+    let now = app.now();
     // From here on nobody gives this user anything: what is read below is all there is.
     tx.bump_user(user.id).await?;
     let skills: BTreeSet<SkillId> = match skill {
-        Some(name) => {
-            [listings::find_by_name(&mut tx, name).await?.ok_or_else(|| absent(name))?.skill].into()
-        }
-        None => grants::list(&mut tx, user.id).await?.into_iter().map(|grant| grant.skill).collect(),
+        Some(name) => [listings::find_by_name(tx, name).await?.ok_or_else(|| absent(name))?.skill].into(),
+        None => grants::list(tx, user.id).await?.into_iter().map(|grant| grant.skill).collect(),
     };
     let mut ended = Vec::new();
     for skill in skills {
-        for grant in grants::revoke_all(&mut tx, user.id, skill, now).await? {
-            let skill = skill_name(&mut tx, &grant).await?;
-            let record = grants::find(&mut tx, grant.id).await?;
+        for grant in grants::revoke_all(tx, user.id, skill, now).await? {
+            let skill = skill_name(tx, &grant).await?;
+            let record = grants::find(tx, grant.id).await?;
             ended.extend(record.map(|record| Named { record, skill }));
         }
     }
-    tx.commit().await?;
-    tracing::info!(event = "grants_revoked", user_id = %user.id, count = ended.len());
     Ok(ended)
 }
 

@@ -9,7 +9,7 @@ use skaas_domain::{
     scope::Need,
 };
 use skaas_store::{
-    catalogue, listings, prices,
+    Tx, catalogue, listings, prices,
     releases::{self, Release},
 };
 
@@ -120,37 +120,66 @@ pub async fn price_history(app: &App, actor: &Actor, name: &str) -> Result<Vec<P
 
 /// Changes how a skill is offered; the listing as it is afterwards.
 pub async fn set(app: &App, actor: &Actor, name: &str, change: &Change) -> Result<Details> {
-    let change = checked(change)?;
     loop {
-        let Details { listing: before, releases } = find(app, actor, name).await?;
-        if change.state == Some(ListingState::Published) && releases.is_empty() {
-            return Err(Error::Conflict(nothing_to_publish(&before)));
-        }
-        let after = applied(app, &before, &change)?;
-        let latest = releases.last().map(|release| release.version.as_str());
-        let revision = Revision::render(app.voice(), Some(before), after.clone(), None, latest, Vec::new())?;
-        let revisions = [revision];
-        store_contents(app, &revisions).await?;
+        let prepared = prepare(app, actor, name, change).await?;
         let mut tx = app.store.begin().await?;
-        if write(app, &mut tx, &revisions).await? {
+        if prepared.write_in(app, &mut tx).await? {
             tx.commit().await?;
-            tracing::info!(event = "listing_set", skill_id = %after.skill, state = after.state.as_str());
-            return Ok(Details { listing: after, releases });
+            let Listing { skill, state, .. } = &prepared.after.listing;
+            tracing::info!(event = "listing_set", skill_id = %skill, state = state.as_str());
+            return Ok(prepared.after);
         }
+    }
+}
+
+/// A change of a listing whose contents are stored and which takes effect once it is written.
+pub struct Prepared {
+    revisions: [Revision; 1],
+    /// The listing as it will be.
+    pub after: Details,
+}
+
+/// Prepares what [`set`] does, for a caller with a transaction: object storage is written here, so that no transaction
+/// waits for it.
+pub async fn prepare(app: &App, actor: &Actor, name: &str, change: &Change) -> Result<Prepared> {
+    let change = checked(change)?;
+    let Details { listing: before, releases } = find(app, actor, name).await?;
+    if change.state == Some(ListingState::Published) && releases.is_empty() {
+        return Err(Error::Conflict(nothing_to_publish(&before)));
+    }
+    let after = applied(app, &before, &change)?;
+    let latest = releases.last().map(|release| release.version.as_str());
+    let revision = Revision::render(app.voice(), Some(before), after.clone(), None, latest, Vec::new())?;
+    let revisions = [revision];
+    store_contents(app, &revisions).await?;
+    Ok(Prepared { revisions, after: Details { listing: after, releases } })
+}
+
+impl Prepared {
+    /// Writes the change inside the caller's transaction; `false` if the listing changed since it was prepared, and
+    /// then the transaction must be dropped.
+    pub async fn write_in(&self, app: &App, tx: &mut Tx) -> Result<bool> {
+        Ok(write(app, tx, &self.revisions).await?)
     }
 }
 
 /// Deletes a skill: nobody receives it any more, holders included, and its name is never given again. What was
 /// sold stays on record.
 pub async fn delete(app: &App, actor: &Actor, name: &str) -> Result<Listing> {
-    actor.require_operator()?;
     let mut tx = app.store.begin().await?;
-    tx.bump_catalogue().await?;
-    let listing = listings::find_by_name(&mut tx, name).await?.ok_or_else(|| absent(name))?;
-    catalogue::put_entry(&mut tx, listing.position, listing.skill, None).await?;
-    listings::delete(&mut tx, listing.skill, app.now()).await?;
+    let listing = delete_in(app, actor, &mut tx, name).await?;
     tx.commit().await?;
     tracing::info!(event = "listing_deleted", skill_id = %listing.skill);
+    Ok(listing)
+}
+
+/// Like [`delete`], inside the caller's transaction.
+pub async fn delete_in(app: &App, actor: &Actor, tx: &mut Tx, name: &str) -> Result<Listing> {
+    actor.require_operator()?;
+    tx.bump_catalogue().await?;
+    let listing = listings::find_by_name(tx, name).await?.ok_or_else(|| absent(name))?;
+    catalogue::put_entry(tx, listing.position, listing.skill, None).await?;
+    listings::delete(tx, listing.skill, app.now()).await?;
     Ok(listing)
 }
 

@@ -55,7 +55,23 @@ pub struct NewToken<'a> {
 /// a token that would be wider than its creator's; [`Error::Unauthenticated`] if the creator's own session or token
 /// ended in the meantime.
 pub async fn create(app: &App, actor: &Actor, whose: Whose<'_>, new: NewToken<'_>) -> Result<Created> {
-    let user = actor.subject(app, whose, &WRITE).await?;
+    let mut tx = app.store.begin().await?;
+    let created = create_in(app, actor, &mut tx, whose, new).await?;
+    tx.commit().await?;
+    let TokenRecord { user, id, .. } = &created.record;
+    tracing::info!(event = "token_created", user_id = %user, token_id = %id);
+    Ok(created)
+}
+
+/// Like [`create`], inside the caller's transaction.
+pub async fn create_in(
+    app: &App,
+    actor: &Actor,
+    tx: &mut Tx,
+    whose: Whose<'_>,
+    new: NewToken<'_>,
+) -> Result<Created> {
+    let user = actor.subject_in(tx, whose, &WRITE).await?;
     let (scopes, expires_at) = bounded(actor, new.scopes, new.expires_at)?;
     let name = new.name.trim();
     if name.is_empty() || name.chars().count() > MAX_TOKEN_NAME || name.chars().any(char::is_control) {
@@ -82,13 +98,10 @@ pub async fn create(app: &App, actor: &Actor, whose: Whose<'_>, new: NewToken<'_
         last_used_from: None,
         parent: actor.token().map(|parent| parent.id),
     };
-    let mut tx = app.store.begin().await?;
-    tokens::add(&mut tx, &record).await?;
-    if !still_works(&mut tx, actor, now).await? {
+    tokens::add(tx, &record).await?;
+    if !still_works(tx, actor, now).await? {
         return Err(Error::Unauthenticated);
     }
-    tx.commit().await?;
-    tracing::info!(event = "token_created", user_id = %user.id, token_id = %id);
     Ok(Created { token, record })
 }
 
@@ -146,21 +159,33 @@ pub async fn revoke(
     whose: Whose<'_>,
     which: Option<&str>,
 ) -> Result<Vec<TokenRecord>> {
-    let user = actor.subject(app, whose, &WRITE).await?;
     let mut tx = app.store.begin().await?;
-    let revoked = match which {
-        None => {
-            tokens::revoke_all(&mut tx, user.id, app.now()).await?;
-            tokens::list(&mut tx, user.id).await?
-        }
-        Some(which) => {
-            let found = tokens::revoke(&mut tx, user.id, which, app.now()).await?;
-            vec![found.ok_or_else(|| absent(&user.username))?]
-        }
-    };
+    let revoked = revoke_in(app, actor, &mut tx, whose, which).await?;
     tx.commit().await?;
-    tracing::info!(event = "tokens_revoked", user_id = %user.id, count = revoked.len());
+    told_revoked(&revoked);
     Ok(revoked)
+}
+
+/// Like [`revoke`], inside the caller's transaction.
+pub async fn revoke_in(
+    app: &App,
+    actor: &Actor,
+    tx: &mut Tx,
+    whose: Whose<'_>,
+    which: Option<&str>,
+) -> Result<Vec<TokenRecord>> {
+    let user = actor.subject_in(tx, whose, &WRITE).await?;
+    let Some(which) = which else {
+        tokens::revoke_all(tx, user.id, app.now()).await?;
+        return Ok(tokens::list(tx, user.id).await?);
+    };
+    let found = tokens::revoke(tx, user.id, which, app.now()).await?;
+    Ok(vec![found.ok_or_else(|| absent(&user.username))?])
+}
+
+fn told_revoked(revoked: &[TokenRecord]) {
+    let user_id = revoked.first().map(|token| tracing::field::display(token.user));
+    tracing::info!(event = "tokens_revoked", user_id, count = revoked.len());
 }
 
 /// Revokes the API token that makes the request; any may. As it is now.

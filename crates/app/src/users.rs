@@ -8,7 +8,7 @@ use skaas_domain::{
     user::{User, check_email},
 };
 use skaas_store::{
-    Tx,
+    Conn, Tx,
     listings::{self, ListingFilter},
     users,
 };
@@ -22,16 +22,22 @@ use crate::{
 
 /// Adds a user under a name that nobody has or had, and that looks like nobody's.
 pub async fn add(app: &App, actor: &Actor, username: &str, email: &str) -> Result<User> {
+    let mut tx = app.store.begin().await?;
+    let user = add_in(app, actor, &mut tx, username, email).await?;
+    tx.commit().await?;
+    tracing::info!(event = "user_added", user_id = %user.id);
+    Ok(user)
+}
+
+/// Like [`add`], inside the caller's transaction.
+pub async fn add_in(app: &App, actor: &Actor, tx: &mut Tx, username: &str, email: &str) -> Result<User> {
     actor.require_operator()?;
     check_username(username).map_err(|error| Error::Invalid(error.to_string()))?;
     let email = check_email(email).map_err(|error| Error::Invalid(error.to_string()))?;
     let now = app.now();
     let id = app.with_rng(|rng| UserId::new(now, rng));
     let user = User { id, username: username.to_owned(), email, created_at: now };
-    let mut tx = app.store.begin().await?;
-    users::add(&mut tx, &user).await?;
-    tx.commit().await?;
-    tracing::info!(event = "user_added", user_id = %id);
+    users::add(tx, &user).await?;
     Ok(user)
 }
 
@@ -43,8 +49,12 @@ pub async fn find(app: &App, actor: &Actor, username: &str) -> Result<User> {
 
 /// The user of this name.
 pub(crate) async fn by_name(app: &App, username: &str) -> Result<User> {
-    let mut conn = app.store.read().await?;
-    users::find_by_username(&mut conn, username).await?.ok_or_else(|| absent(username))
+    by_name_in(&mut app.store.read().await?, username).await
+}
+
+/// The user of this name, as the transaction or snapshot of `conn` sees it.
+pub(crate) async fn by_name_in(conn: &mut Conn, username: &str) -> Result<User> {
+    users::find_by_username(conn, username).await?.ok_or_else(|| absent(username))
 }
 
 /// The user who asks, as far as their token may see.
@@ -115,9 +125,18 @@ pub async fn list(app: &App, actor: &Actor) -> Result<Vec<User>> {
 /// # Errors
 /// [`Error::Conflict`] while something of theirs is on sale: nobody would be there to answer for it, or to be paid.
 pub async fn delete(app: &App, actor: &Actor, username: &str) -> Result<User> {
-    let user = find(app, actor, username).await?;
     let mut tx = app.store.begin().await?;
-    let on_sale = on_sale(&mut tx, user.id).await?;
+    let user = delete_in(app, actor, &mut tx, username).await?;
+    tx.commit().await?;
+    tracing::info!(event = "user_deleted", user_id = %user.id);
+    Ok(user)
+}
+
+/// Like [`delete`], inside the caller's transaction.
+pub async fn delete_in(app: &App, actor: &Actor, tx: &mut Tx, username: &str) -> Result<User> {
+    actor.require_operator()?;
+    let user = by_name_in(tx, username).await?;
+    let on_sale = on_sale(tx, user.id).await?;
     if let Some(first) = on_sale.first() {
         return Err(Error::Conflict(format!(
             "{username} has paid skills on sale ({}); nothing was changed. Withdraw each of them first: \
@@ -125,9 +144,7 @@ pub async fn delete(app: &App, actor: &Actor, username: &str) -> Result<User> {
             on_sale.join(", ")
         )));
     }
-    users::delete(&mut tx, user.id, app.now()).await?;
-    tx.commit().await?;
-    tracing::info!(event = "user_deleted", user_id = %user.id);
+    users::delete(tx, user.id, app.now()).await?;
     Ok(user)
 }
 

@@ -4,9 +4,16 @@
 #![allow(clippy::unwrap_used, reason = "a test stops where it is surprised")]
 
 use skaas_app::{
-    Error, accounts, grants, grants::FreeSkill, restoration, stamps, stamps::FromTheFuture, tokens, users,
+    Error, accounts,
+    grants::{self, FreeSkill, NewGrant},
+    listings::{self, Change},
+    restoration,
+    stamps::{self, FromTheFuture},
+    tokens::{self, NewToken},
+    users,
 };
-use skaas_domain::entitlement::GrantKind;
+use skaas_domain::entitlement::{Access, GrantKind};
+use skaas_domain::listing::ListingState;
 use skaas_testkit::app::{Given, TestApp, TestDatabase, run_sql, story, story_on};
 use skaas_testkit::git::Protocol;
 
@@ -462,6 +469,64 @@ fn what_was_revoked_after_the_backup_is_listed_and_revoked_again() {
     for database in TestDatabase::each().into_iter().chain(in_a_bucket.into_iter().flatten()) {
         story_on(database, what_was_revoked_is_listed_and_revoked_again);
     }
+}
+
+#[test]
+fn composed_writes_take_effect_together_or_not_at_all() {
+    story(|app| {
+        app.creator("ann").publishes(SKILL).priced(900);
+        let (node, actor) = (app.operator(), app.actor());
+        let joins_and_buys = |commits: bool| {
+            app.run(async {
+                let mut tx = app.operator_store().begin().await.unwrap();
+                users::add_in(node, actor, &mut tx, "bob", "bob@example.test").await.unwrap();
+                let token = NewToken { name: "laptop", scopes: None, expires_at: None };
+                tokens::create_in(node, actor, &mut tx, "bob".into(), token).await.unwrap();
+                let grant = NewGrant {
+                    username: "bob".to_owned(),
+                    skill: SKILL.to_owned(),
+                    kind: GrantKind::Purchase,
+                    until: None,
+                    updates_until: None,
+                    note: String::new(),
+                };
+                grants::add_in(node, actor, &mut tx, grant).await.unwrap();
+                if commits {
+                    tx.commit().await.unwrap();
+                }
+            });
+        };
+        joins_and_buys(false);
+        let nobody = app.run(users::find(node, actor, "bob"));
+        assert!(matches!(nobody, Err(Error::NotFound(_))), "{nobody:?}");
+        joins_and_buys(true);
+        assert!(matches!(app.access("bob", SKILL), Access::Full { .. }));
+
+        let refunds_and_withdraws = |commits: bool| {
+            app.run(async {
+                let change = Change { state: Some(ListingState::Withdrawn), ..Change::default() };
+                let withdrawal = listings::prepare(node, actor, SKILL, &change).await.unwrap();
+                let mut tx = app.operator_store().begin().await.unwrap();
+                let ended = grants::revoke_in(node, actor, &mut tx, "bob", None).await.unwrap();
+                let revoked = tokens::revoke_in(node, actor, &mut tx, "bob".into(), None).await.unwrap();
+                assert_eq!((ended.len(), revoked.len()), (1, 1));
+                assert!(withdrawal.write_in(node, &mut tx).await.unwrap());
+                if commits {
+                    tx.commit().await.unwrap();
+                }
+            });
+        };
+        let token_works = || {
+            let tokens = app.run(tokens::list(node, actor, "bob".into())).unwrap();
+            tokens[0].works(app.now())
+        };
+        refunds_and_withdraws(false);
+        assert!(matches!(app.access("bob", SKILL), Access::Full { .. }) && token_works());
+        assert_eq!(app.offer(SKILL).details().listing.state, ListingState::Published);
+        refunds_and_withdraws(true);
+        assert!(!matches!(app.access("bob", SKILL), Access::Full { .. }) && !token_works());
+        assert_eq!(app.offer(SKILL).details().listing.state, ListingState::Withdrawn);
+    });
 }
 
 fn what_was_revoked_is_listed_and_revoked_again(app: &TestApp) {

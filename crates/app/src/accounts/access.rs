@@ -1,7 +1,10 @@
 //! What acts for a person besides their browsers, API tokens and authorized apps, and how all of it ends.
 
 use jiff::Timestamp;
-use skaas_domain::{id::UserId, user::TokenRecord};
+use skaas_domain::{
+    id::UserId,
+    user::{TokenRecord, User},
+};
 use skaas_store::{Tx, codes, devices, known_browsers, oauth_grants, sessions, tokens};
 
 use crate::{
@@ -78,11 +81,23 @@ pub(super) async fn end(tx: &mut Tx, user: UserId, other: OtherAccess, now: Time
 /// # Errors
 /// [`crate::Error::NotFound`] when there is no such user.
 pub async fn sign_out_everywhere(app: &App, actor: &Actor, username: &str) -> Result<Ended> {
-    let user = users::find(app, actor, username).await?;
     let mut tx = app.store.begin().await?;
-    let ended = end(&mut tx, user.id, OtherAccess::Revoke, app.now()).await?;
+    let (user, ended) = sign_out_everywhere_in(app, actor, &mut tx, username).await?;
     tx.commit().await?;
     let Ended { sessions, tokens, applications } = ended;
     tracing::info!(event = "signed_out_everywhere", user_id = %user.id, sessions, tokens, applications);
     Ok(ended)
+}
+
+/// Like [`sign_out_everywhere`], inside the caller's transaction; with the user whom it signed out.
+pub async fn sign_out_everywhere_in(
+    app: &App,
+    actor: &Actor,
+    tx: &mut Tx,
+    username: &str,
+) -> Result<(User, Ended)> {
+    actor.require_operator()?;
+    let user = users::by_name_in(tx, username).await?;
+    let ended = end(tx, user.id, OtherAccess::Revoke, app.now()).await?;
+    Ok((user, ended))
 }

@@ -24,7 +24,7 @@ use skaas_store::{
 
 use crate::{app::App, error::Error};
 
-pub use access::{Access, Ended, OtherAccess, sign_out_everywhere};
+pub use access::{Access, Ended, OtherAccess, sign_out_everywhere, sign_out_everywhere_in};
 pub use addresses::{ChangeOfAddress, Confirmation, change_address, confirm_address, unconfirmed_address};
 pub(crate) use hashing::{Hashing, matches as password_matches};
 pub(crate) use mails::{Mail, ResetRequest};

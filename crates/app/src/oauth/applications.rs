@@ -8,7 +8,10 @@ use skaas_domain::{
     scope::{Need, Scopes},
 };
 use skaas_outbound::client_metadata;
-use skaas_store::oauth_grants::{self, GrantedClient};
+use skaas_store::{
+    Tx,
+    oauth_grants::{self, GrantedClient},
+};
 
 use crate::{
     actor::Actor,
@@ -89,16 +92,23 @@ pub(crate) async fn of_user(app: &App, user: UserId) -> Result<Vec<Application>>
 /// # Errors
 /// [`Error::NotFound`], for another user's authorization as for none.
 pub async fn revoke(app: &App, actor: &Actor, id: &str) -> Result<()> {
+    let mut tx = app.store.begin().await?;
+    let id = revoke_in(app, actor, &mut tx, id).await?;
+    tx.commit().await?;
+    let user_id = actor.user().map(|user| tracing::field::display(user.id));
+    tracing::info!(event = "oauth_grant_revoked", user_id, grant_id = %id);
+    Ok(())
+}
+
+/// Like [`revoke`], inside the caller's transaction.
+pub async fn revoke_in(app: &App, actor: &Actor, tx: &mut Tx, id: &str) -> Result<OauthGrantId> {
     let user = actor.require(&Need::Account { write: true })?.id;
     let absent = || Error::NotFound("you have no authorized app with this ID".into());
     let id: OauthGrantId = id.parse().map_err(|_| absent())?;
-    let mut tx = app.store.begin().await?;
-    if oauth_grants::revoke(&mut tx, user, id, app.now()).await?.is_none() {
-        return Err(absent());
+    match oauth_grants::revoke(tx, user, id, app.now()).await? {
+        Some(_) => Ok(id),
+        None => Err(absent()),
     }
-    tx.commit().await?;
-    tracing::info!(event = "oauth_grant_revoked", user_id = %user, grant_id = %id);
-    Ok(())
 }
 
 #[cfg(test)]

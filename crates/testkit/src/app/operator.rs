@@ -246,7 +246,8 @@ impl TestApp {
         deleted.unwrap_or_else(|error| panic!("{skill}: {error}"));
     }
 
-    pub(super) fn operator_store(&self) -> &Store {
+    /// The store beside the nodes', for transactions that a story composes.
+    pub fn operator_store(&self) -> &Store {
         &self.beside
     }
 
