@@ -18,6 +18,7 @@ mod render;
 mod viewer;
 
 pub mod accounts;
+pub mod audit;
 pub mod devices;
 pub mod fetch;
 pub mod grants;

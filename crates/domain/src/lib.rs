@@ -5,6 +5,7 @@
 
 mod links;
 
+pub mod audit;
 pub mod client_name;
 pub mod clock;
 pub mod device;

@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 use skaas_domain::{
+    audit::{ActorKind, Outcome, Subject},
     entitlement::{GrantKind, StubReason},
     id::{
         CodeId, DeviceId, GrantId, IdentityId, JobId, OauthClientId, OauthGrantId, OauthTokenId, OrderId,
@@ -110,7 +111,7 @@ macro_rules! texts {
 }
 texts!(UserId, TokenId, SourceId, SkillId, ReleaseId, GrantId, PriceId, OrderId, crate::steps::Repo);
 texts!(SessionId, IdentityId, SignInId, CodeId, DeviceId, OauthClientId, OauthGrantId, OauthTokenId, JobId);
-texts!(ProviderKind, Scopes, MasterKeyId);
+texts!(ProviderKind, Scopes, MasterKeyId, Subject);
 
 macro_rules! words {
     ($($name:ty),*) => {$(
@@ -125,6 +126,7 @@ macro_rules! words {
     )*};
 }
 words!(GrantKind, StubReason, ListingState, OauthTokenKind, crate::codes::CodeKind, crate::jobs::JobState);
+words!(ActorKind, Outcome);
 
 macro_rules! plain {
     ($($name:ty),*) => {$(

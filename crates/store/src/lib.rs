@@ -27,6 +27,7 @@ mod statement;
 mod storage_fault;
 mod storage_probe;
 
+pub mod audit;
 pub mod budgets;
 pub mod catalogue;
 pub mod codes;

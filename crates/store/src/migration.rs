@@ -25,6 +25,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0007_vault", include_str!("../migrations/0007_vault.sql")),
     ("0008_jobs", include_str!("../migrations/0008_jobs.sql")),
     ("0009_prices", include_str!("../migrations/0009_prices.sql")),
+    ("0010_audit", include_str!("../migrations/0010_audit.sql")),
 ];
 
 /// The columns that hold JSON: `{json:name}` in a migration's text.
@@ -73,6 +74,26 @@ fn dialect(text: &str, pg: bool) -> String {
         // Compared byte by byte, so that both databases sort alike.
         ("{text}", if pg { "TEXT COLLATE \"C\"" } else { "TEXT" }),
         ("{strict}", if pg { "" } else { " STRICT" }),
+        // Never used again, even if the newest row is gone.
+        (
+            "{serial}",
+            if pg {
+                "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"
+            } else {
+                "INTEGER PRIMARY KEY AUTOINCREMENT"
+            },
+        ),
+        // A line for PostgreSQL only.
+        ("{pg}", if pg { "" } else { "-- " }),
+        // The body of a trigger that refuses what it is called for.
+        (
+            "{refuse}",
+            if pg {
+                "EXECUTE FUNCTION audit_refuse()"
+            } else {
+                "BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END"
+            },
+        ),
     ];
     let checked = JSON_COLUMNS.map(|column| {
         let token = format!("{{json:{column}}}");

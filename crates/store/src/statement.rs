@@ -109,6 +109,7 @@ pub(crate) use fetch_one;
 /// Every module's statements, by module.
 #[cfg(feature = "testing")]
 const REGISTRY: &[(&str, &[(&str, Sql)])] = &[
+    ("audit", crate::audit::STATEMENTS),
     ("budgets", crate::budgets::STATEMENTS),
     ("catalogue", crate::catalogue::STATEMENTS),
     ("codes", crate::codes::STATEMENTS),

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use skaas_domain::{id::UserId, user::User};
 
 use crate::{
-    codes,
+    audit, codes,
     column::{Value, record},
     connection::{Conn, Tx},
     error::{Conflict, Result, StoreError},
@@ -113,8 +113,8 @@ pub async fn change_email(
     }
 }
 
-/// Deletes a user: erases the address, removes every sign-in method, revokes tokens, sessions and apps, and retires
-/// the name. Grants, steps and what the user sold stay, without a person.
+/// Deletes a user: erases their email and IP addresses, removes every sign-in method, revokes tokens, sessions and apps,
+/// and retires the name. Grants, steps, the audit log and what the user sold stay, without a person.
 ///
 /// # Errors
 /// [`StoreError::Missing`] when there is no such user, or not any more.
@@ -130,6 +130,7 @@ pub async fn delete(tx: &mut Tx, id: UserId, at: Timestamp) -> Result<()> {
     known_browsers::remove_all(tx, id).await?;
     vault::remove_all_of(tx, &id.to_string()).await?;
     jobs::forget_of(tx, id).await?;
+    audit::erase_addresses(tx, id).await?;
     names::retire(tx, Kind::User, &user.username, at).await?;
     execute!(tx, DELETE, [id, at])?;
     tx.note_revocation(Revoked::User, id, at);
