@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Problem {
     /// The kind of problem: `unauthenticated`, `forbidden`, `not-found`, `invalid`,
-    /// `conflict`, `too-large`, `rate-limited`, `busy`, `unavailable`, `fault`.
+    /// `conflict`, `too-large`, `rate-limited`, `busy`, `upstream`, `unavailable`, `fault`.
     #[serde(rename = "type", default)]
     #[cfg_attr(feature = "schema", schema(required))]
     pub kind: String,
@@ -19,8 +19,15 @@ pub struct Problem {
     #[serde(default)]
     #[cfg_attr(feature = "schema", schema(required))]
     pub status: u16,
+    /// Why, for programs: `no-such-skill`, `out-of-scope` and so on. A code is never renamed; new ones may come.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schema(required))]
+    pub code: String,
     /// What happened, and what to do.
     #[serde(default)]
     #[cfg_attr(feature = "schema", schema(required))]
     pub detail: String,
+    /// The page on which a person can do something about it, relative to this server; absent if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action_url: Option<String>,
 }

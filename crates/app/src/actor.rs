@@ -14,6 +14,7 @@ use skaas_store::{Conn, oauth_tokens::OauthBearer, sessions::SignedIn};
 use crate::{
     accounts::Rejected,
     app::App,
+    code::Code,
     error::{Error, Result},
     users,
     viewer::Viewer,
@@ -101,37 +102,42 @@ impl Actor {
     /// The user who acts, if what they presented permits `need`.
     ///
     /// # Errors
-    /// [`Error::OutOfScope`] for a token that was made for other things, never [`Error::Unauthenticated`]: the token
-    /// works, and git would erase it. [`Error::Forbidden`] for the operator, who has nothing of their own.
+    /// [`crate::Code::OutOfScope`] for a token that was made for other things, never [`Error::Unauthenticated`]: the token
+    /// works, and git would erase it. [`crate::Kind::Forbidden`] for the operator, who has nothing of their own.
     pub fn require(&self, need: &Need<'_>) -> Result<&User> {
         match &self.via {
             Via::ApiToken(viewer) => viewer.allow(need).map(|()| viewer.user()),
             Via::OauthGrant(bearer) if bearer.scopes().permits(need) => Ok(&bearer.user),
-            Via::OauthGrant(bearer) => Err(Error::OutOfScope(bearer.scopes().refusal(need))),
+            Via::OauthGrant(bearer) => Err(Error::refused(Code::OutOfScope, bearer.scopes().refusal(need))),
             Via::Session(signed_in) => Ok(&signed_in.user),
-            Via::Operator(_) => Err(Error::Forbidden("name the user; the operator has no account".into())),
+            Via::Operator(_) => {
+                Err(Error::refused(Code::AccountRequired, "name the user; the operator has no account"))
+            }
         }
     }
 
     /// Makes sure that the operator acts.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] for everybody else.
+    /// [`crate::Kind::Forbidden`] for everybody else.
     pub fn require_operator(&self) -> Result<()> {
         match &self.via {
             Via::Operator(_) => Ok(()),
-            _ => Err(Error::Forbidden("only the operator of this server may do this".into())),
+            _ => Err(Error::refused(Code::OperatorOnly, "only the operator of this server may do this")),
         }
     }
 
     /// The session of somebody who acts in a browser.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] for everybody else.
+    /// [`crate::Kind::Forbidden`] for everybody else.
     pub fn require_session(&self) -> Result<&SignedIn> {
         match &self.via {
             Via::Session(signed_in) => Ok(signed_in),
-            _ => Err(Error::Forbidden("this works only in a browser in which you are signed in".into())),
+            _ => Err(Error::refused(
+                Code::BrowserOnly,
+                "this works only in a browser in which you are signed in",
+            )),
         }
     }
 
@@ -139,7 +145,7 @@ impl Actor {
     /// finds a browser signed in can't do them.
     ///
     /// # Errors
-    /// [`Rejected::Stale`] for an older sign-in; [`Error::Forbidden`] outside of a browser.
+    /// [`Rejected::Stale`] for an older sign-in; [`crate::Kind::Forbidden`] outside of a browser.
     pub fn require_fresh(&self, now: Timestamp) -> Result<&SignedIn, Rejected> {
         let signed_in = self.require_session()?;
         if signed_in.session.is_fresh(now) { Ok(signed_in) } else { Err(Rejected::Stale) }
@@ -148,11 +154,11 @@ impl Actor {
     /// The viewer of somebody who acts by an API token: git serves nobody else.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] for everybody else.
+    /// [`crate::Kind::Forbidden`] for everybody else.
     pub(crate) fn require_viewer(&self) -> Result<&Arc<Viewer>> {
         match &self.via {
             Via::ApiToken(viewer) => Ok(viewer),
-            _ => Err(Error::Forbidden("git needs an API token as the password".into())),
+            _ => Err(Error::refused(Code::ApiTokenOnly, "git needs an API token as the password")),
         }
     }
 

@@ -24,6 +24,7 @@ use skaas_store::{
 use crate::{
     actor::{Actor, Via},
     app::App,
+    code::Code,
     error::{Error, Result},
     limits::CountedAs,
     viewer::Viewer,
@@ -94,7 +95,7 @@ struct Use {
 ///
 /// # Errors
 /// [`Error::Unauthenticated`] for anything but a token that works now: git then forgets what it had stored,
-/// so a token that works is never answered so. [`Error::Forbidden`] for a working token under another's
+/// so a token that works is never answered so. [`crate::Kind::Forbidden`] for a working token under another's
 /// name. [`Error::RateLimited`] for too many requests with one token, and for too many with tokens that do not
 /// work from one address; who presents nothing at all is not counted, since git begins every operation so.
 pub async fn authenticate(
@@ -134,8 +135,9 @@ async fn recognise(
     if let Some(name) = presented.username
         && name != viewer.user().username
     {
-        return Err(Error::Forbidden(
-            "this API token belongs to another username; give the token's own username with it".into(),
+        return Err(Error::refused(
+            Code::WrongUsername,
+            "this API token belongs to another username; give the token's own username with it",
         ));
     }
     app.authentication.note_use(&known, Use { at: now, from });

@@ -19,6 +19,7 @@ use skaas_store::{
 use crate::{
     actor::Actor,
     app::App,
+    code::Code,
     error::{Error, Result},
     listings::absent,
     users,
@@ -123,12 +124,12 @@ pub(crate) async fn standing(
 /// Adds a free skill to what the actor has: a later price or withdrawal does not take it away again.
 ///
 /// # Errors
-/// [`Error::NotFound`] in the same words for a skill that does not exist and one that this user may not know of,
-/// [`Error::Conflict`] for one that is not free.
+/// [`crate::Kind::NotFound`] in the same words for a skill that does not exist and one that this user may not know of,
+/// [`crate::Kind::Conflict`] for one that is not free.
 pub async fn add_free(app: &App, actor: &Actor, skill: &str) -> Result<FreeSkill> {
     let user = actor.require(&Need::Account { write: true })?.id;
     let mut conn = app.store.snapshot().await?;
-    let absent = || Error::NotFound("this skill does not exist".into());
+    let absent = || Error::refused(Code::NoSuchSkill, "this skill does not exist");
     let listing = listings::find_by_name(&mut conn, skill).await?.ok_or_else(absent)?;
     let grants = grants::list_for(&mut conn, user, listing.skill).await?;
     let releases = release_refs(&mut conn, listing.skill).await?;
@@ -139,7 +140,8 @@ pub async fn add_free(app: &App, actor: &Actor, skill: &str) -> Result<FreeSkill
         _ if may_keep_free(user, &terms, &grants) => keep_free(app, user, listing.skill).await,
         Access::Full { .. } => Ok(FreeSkill::AlreadyTheirs),
         Access::Stub { .. } => {
-            Err(Error::Conflict(format!("{} is not free; nothing was added", listing.name)))
+            let why = format!("{} is not free; nothing was added", listing.name);
+            Err(Error::refused(Code::NotFree, why).with_action(format!("/skills/{}", listing.name)))
         }
     }
 }
@@ -170,10 +172,13 @@ pub(crate) async fn keep_free(app: &App, user: UserId, skill: SkillId) -> Result
 
 fn trial_end(listing: &Listing, now: Timestamp) -> Result<Timestamp> {
     if listing.trial_days == 0 {
-        return Err(Error::Conflict(format!(
-            "{name} offers no trial; say how long with --until, or `listing set {name} --trial-days 14`",
-            name = listing.name
-        )));
+        return Err(Error::refused(
+            Code::NoTrial,
+            format!(
+                "{name} offers no trial; say how long with --until, or `listing set {name} --trial-days 14`",
+                name = listing.name
+            ),
+        ));
     }
     let length = SignedDuration::from_hours(24 * i64::from(listing.trial_days));
     now.checked_add(length).map_err(Error::internal)

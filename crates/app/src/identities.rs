@@ -25,6 +25,7 @@ use crate::{
     accounts::{Rejected, spend},
     actor::Actor,
     app::App,
+    code::Code,
     error::{Error, Result},
     sessions::{self, Opened, SignedIn, Visitor},
     third_parties::{IdentityProvider, Way},
@@ -85,15 +86,15 @@ pub fn providers(app: &App) -> impl Iterator<Item = &ProviderKind> {
 }
 
 fn provider<'a>(app: &'a App, word: &str) -> Result<&'a IdentityProvider> {
-    app.third_parties
-        .provider(word)
-        .ok_or_else(|| Error::NotFound("this server does not offer sign-in with this provider".into()))
+    app.third_parties.provider(word).ok_or_else(|| {
+        Error::refused(Code::NoSuchProvider, "this server does not offer sign-in with this provider")
+    })
 }
 
 /// Begins a sign-in at a provider, bound to this browser; where to send it.
 ///
 /// # Errors
-/// [`Error::NotFound`] for a provider that is not configured; [`Rejected::Stale`] where an identity is to be
+/// [`crate::Kind::NotFound`] for a provider that is not configured; [`Rejected::Stale`] where an identity is to be
 /// linked by who signed in long ago; [`Rejected::TooOften`].
 pub async fn begin(
     app: &App,
@@ -139,7 +140,7 @@ pub async fn begin(
 /// Ends a sign-in that came back from a provider, in the browser in which it began, once.
 ///
 /// # Errors
-/// [`Error::Forbidden`] for another browser, another time, another user than the one who began to link, and
+/// [`crate::Kind::Forbidden`] for another browser, another time, another user than the one who began to link, and
 /// where the provider says no or proves nothing.
 pub async fn finish(
     app: &App,
@@ -157,14 +158,17 @@ pub async fn finish(
     let sign_in = sign_in.filter(|sign_in| sign_in.provider == provider.kind).ok_or_else(not_begun_here)?;
     if !returned.error.is_empty() {
         let label = provider.kind.label();
-        return Err(Error::Forbidden(format!("{label} did not sign you in; try again")));
+        return Err(Error::refused(Code::NotVouchedFor, format!("{label} did not sign you in; try again")));
     }
     let proven = prove(app, provider, &sign_in, returned).await?;
     match sign_in.intent {
         Intent::Link(user) => {
             let who = actor.map(Actor::require_session).transpose()?;
             let who = who.filter(|who| who.user.id == user).ok_or_else(|| {
-                Error::Forbidden("this was started by another user; sign in as that user first".into())
+                Error::refused(
+                    Code::SignInNotYours,
+                    "this was started by another user; sign in as that user first",
+                )
             })?;
             link(app, who, provider, &proven).await?;
             Ok(Outcome::Linked { return_to: sign_in.return_to })
@@ -303,10 +307,10 @@ pub async fn list(app: &App, actor: &Actor) -> Result<Vec<IdentityRecord>> {
 /// Unlinks an identity, unless it is the last sign-in method. They must have signed in just now.
 ///
 /// # Errors
-/// [`Rejected::Stale`]; [`Error::Conflict`] for the last sign-in method; [`Error::NotFound`] for somebody else's as
+/// [`Rejected::Stale`]; [`crate::Kind::Conflict`] for the last sign-in method; [`crate::Kind::NotFound`] for somebody else's as
 /// for none.
 pub async fn unlink(app: &App, actor: &Actor, id: &str) -> Result<IdentityRecord, Rejected> {
-    let unknown = |_| Error::NotFound("you have no linked account with this ID".into());
+    let unknown = |_| Error::refused(Code::NoSuchIdentity, "you have no linked account with this ID");
     let id: IdentityId = id.parse().map_err(unknown)?;
     let user = actor.require_fresh(app.now())?.user.id;
     let mut tx = app.store.begin().await?;
@@ -315,12 +319,15 @@ pub async fn unlink(app: &App, actor: &Actor, id: &str) -> Result<IdentityRecord
     let count = identities::list(&mut tx, user).await?.len();
     let has_password = passwords::find(&mut tx, user).await?.is_some();
     let absent = || {
-        Error::NotFound("you have no linked account with this ID; it may have been unlinked already".into())
+        Error::refused(
+            Code::NoSuchIdentity,
+            "you have no linked account with this ID; it may have been unlinked already",
+        )
     };
     let removed = identities::remove(&mut tx, user, id).await?.ok_or_else(absent)?;
     if !may_unlink(count.saturating_sub(1), has_password) {
         let why = "this is your only sign-in method; set a password or link another account first";
-        return Err(Error::Conflict(why.into()).into());
+        return Err(Error::refused(Code::LastSignInMethod, why).into());
     }
     tx.commit().await?;
     tracing::info!(event = "identity_unlinked", user_id = %user, provider = %removed.provider);
@@ -328,9 +335,9 @@ pub async fn unlink(app: &App, actor: &Actor, id: &str) -> Result<IdentityRecord
 }
 
 fn not_begun_here() -> Error {
-    Error::Forbidden(
-        "this sign-in was started in another browser, took too long, or is already complete; start again"
-            .into(),
+    Error::refused(
+        Code::SignInNotYours,
+        "this sign-in was started in another browser, took too long, or is already complete; start again",
     )
 }
 
@@ -344,15 +351,16 @@ fn of_outside(kind: &ProviderKind, error: skaas_outbound::Error) -> Error {
     tracing::warn!(event = "provider_failed", provider = %kind, reason = %error, cause = causes.join(": "));
     let label = kind.label();
     let unproven = |why: &str| {
-        Error::Forbidden(format!(
-            "{label} did not confirm who you are: {why}; nothing was changed; start again"
-        ))
+        Error::refused(
+            Code::NotVouchedFor,
+            format!("{label} did not confirm who you are: {why}; nothing was changed; start again"),
+        )
     };
     match error {
-        error if error.is_of_another_organisation() => Error::Forbidden(
+        error if error.is_of_another_organisation() => Error::refused(
+            Code::WrongOrganization,
             "only members of this server's organization can sign in with this provider; start again \
-             and choose the account that you have there"
-                .into(),
+             and choose the account that you have there",
         ),
         E::Denied { code, .. } => unproven(&format!("it refused the sign-in ({code})")),
         E::Unproven { reason, .. } => unproven(reason),
@@ -363,8 +371,11 @@ fn of_outside(kind: &ProviderKind, error: skaas_outbound::Error) -> Error {
 
 /// What a person reads when a provider cannot be used: what failed, that nothing changed, and what to do.
 fn failed(label: &str, why: &str) -> Error {
-    Error::Upstream(format!(
-        "you could not be signed in with {label}: {why}. Nothing was changed. Try again or sign in another way, and if \
+    Error::refused(
+        Code::UpstreamFailed,
+        format!(
+            "you could not be signed in with {label}: {why}. Nothing was changed. Try again or sign in another way, and if \
          it keeps failing, tell whoever runs this server"
-    ))
+        ),
+    )
 }

@@ -9,6 +9,7 @@ mod actor;
 mod app;
 mod authentication;
 mod catalogue;
+mod code;
 mod contents;
 mod error;
 mod limits;
@@ -44,7 +45,8 @@ pub mod vault;
 pub use actor::{Actor, Via, Whose};
 pub use app::{App, AppConfig, Parts};
 pub use authentication::{Presented, authenticate, authenticate_to_revoke};
-pub use error::{Counted, Error, Result, causes, whole_seconds};
+pub use code::{Code, Kind};
+pub use error::{Counted, Error, Refusal, Result, causes, whole_seconds};
 pub use limits::{CountedAs, Limits, PackSlot, admit};
 pub use render::Voice;
 pub use skaas_git::{

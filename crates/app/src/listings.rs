@@ -16,6 +16,7 @@ use skaas_store::{
 use crate::{
     actor::Actor,
     app::App,
+    code::Code,
     error::{Error, Result},
     grants::{self, Standing},
     publication::{Revision, store_contents, write},
@@ -70,9 +71,9 @@ pub struct Seen {
 /// A skill as `visitor` may see it: everybody sees what is published, and people see what is theirs.
 ///
 /// # Errors
-/// [`Error::NotFound`] in the same words for a skill that does not exist and one that this visitor may not know of.
+/// [`crate::Kind::NotFound`] in the same words for a skill that does not exist and one that this visitor may not know of.
 pub async fn seen_by(app: &App, visitor: Option<&Actor>, name: &str) -> Result<Seen> {
-    let nobody = || Error::NotFound("this skill does not exist".into());
+    let nobody = || Error::refused(Code::NoSuchSkill, "this skill does not exist");
     let user = visitor.map(|visitor| visitor.require(&Need::Myself)).transpose()?;
     let mut conn = app.store.snapshot().await?;
     let listing = listings::find_by_name(&mut conn, name).await?.ok_or_else(nobody)?;
@@ -145,7 +146,7 @@ pub async fn prepare(app: &App, actor: &Actor, name: &str, change: &Change) -> R
     let change = checked(change)?;
     let Details { listing: before, releases } = find(app, actor, name).await?;
     if change.state == Some(ListingState::Published) && releases.is_empty() {
-        return Err(Error::Conflict(nothing_to_publish(&before)));
+        return Err(Error::refused(Code::NothingToPublish, nothing_to_publish(&before)));
     }
     let after = applied(app, &before, &change)?;
     let latest = releases.last().map(|release| release.version.as_str());
@@ -184,7 +185,8 @@ pub async fn delete_in(app: &App, actor: &Actor, tx: &mut Tx, name: &str) -> Res
 }
 
 fn checked(change: &Change) -> Result<Change> {
-    let invalid = |error: InvalidLabel| Error::Invalid(format!("{error}; nothing was changed"));
+    let invalid =
+        |error: InvalidLabel| Error::refused(Code::InvalidValue, format!("{error}; nothing was changed"));
     let mut change = change.clone();
     if let Some(days) = change.trial_days.filter(|days| *days > MAX_TRIAL_DAYS) {
         return Err(invalid(InvalidLabel::Trial(days)));
@@ -223,8 +225,10 @@ fn repriced(app: &App, before: &Prices, change: PriceChange) -> Result<Prices> {
         PriceChange::Archive(id) => before.without(id),
     };
     after.map_err(|error| match error {
-        InvalidPrices::Absent(_) => Error::NotFound(format!("{error}; nothing was changed")),
-        _ => Error::Conflict(format!("{error}; nothing was changed")),
+        InvalidPrices::Absent(_) => {
+            Error::refused(Code::NoSuchPrice, format!("{error}; nothing was changed"))
+        }
+        _ => Error::refused(Code::PriceConflict, format!("{error}; nothing was changed")),
     })
 }
 
@@ -239,5 +243,8 @@ fn nothing_to_publish(listing: &Listing) -> String {
 
 pub(crate) fn absent(name: &str) -> Error {
     let name: String = name.chars().take(64).collect();
-    Error::NotFound(format!("there is no skill {name:?}; `skaas-server admin listing show` lists all"))
+    Error::refused(
+        Code::NoSuchSkill,
+        format!("there is no skill {name:?}; `skaas-server admin listing show` lists all"),
+    )
 }

@@ -152,7 +152,7 @@ async fn name_if_it_works(
 /// Revokes all of it again. Accounts come last, each in its own transaction.
 ///
 /// # Errors
-/// [`crate::Error::Conflict`] for an account that has paid skills on sale; everything else is revoked by then.
+/// [`crate::Kind::Conflict`] for an account that has paid skills on sale; everything else is revoked by then.
 pub async fn revoke_again(app: &App, actor: &Actor, found: &[WorksAgain]) -> Result<()> {
     actor.require_operator()?;
     let now = app.now();

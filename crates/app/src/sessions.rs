@@ -17,6 +17,7 @@ use crate::{
     accounts::Rejected,
     actor::{Actor, Via},
     app::App,
+    code::Code,
     error::{Error, Result},
 };
 
@@ -104,10 +105,11 @@ pub async fn list(app: &App, actor: &Actor) -> Result<Vec<Session>> {
 /// somebody who finds a browser signed in can't sign its owner out elsewhere.
 ///
 /// # Errors
-/// [`Rejected::Stale`]; [`Error::NotFound`] for another user's session as for none.
+/// [`Rejected::Stale`]; [`crate::Kind::NotFound`] for another user's session as for none.
 pub async fn revoke(app: &App, actor: &Actor, id: &str) -> Result<SessionId, Rejected> {
     let user = actor.require(&Need::Account { write: true })?.id;
-    let id = id.parse().map_err(|_| Error::NotFound("you have no session with this ID".into()))?;
+    let id =
+        id.parse().map_err(|_| Error::refused(Code::NoSuchSession, "you have no session with this ID"))?;
     if actor.session().is_some_and(|own| own != id) {
         actor.require_fresh(app.now())?;
     }
@@ -119,7 +121,10 @@ async fn end(app: &App, user: UserId, id: SessionId) -> Result<()> {
     let mut tx = app.store.begin().await?;
     let revoked = sessions::revoke(&mut tx, user, id, app.now()).await?;
     if revoked.is_none() {
-        return Err(Error::NotFound("you have no session with this ID; it may have ended already".into()));
+        return Err(Error::refused(
+            Code::NoSuchSession,
+            "you have no session with this ID; it may have ended already",
+        ));
     }
     tx.commit().await?;
     tracing::info!(event = "session_revoked", user_id = %user, session_id = %id);

@@ -5,6 +5,7 @@ use skaas_store::Leftovers;
 
 use crate::{
     app::App,
+    code::Code,
     error::{Error, Result},
     push,
 };
@@ -88,7 +89,7 @@ fn tell(swept: &Swept) {
 
 fn before(app: &App, older_than: SignedDuration) -> Result<Timestamp> {
     if older_than.is_negative() {
-        return Err(Error::Invalid("an age cannot be negative".into()));
+        return Err(Error::refused(Code::InvalidValue, "an age cannot be negative"));
     }
     Ok(app.now().checked_sub(older_than).unwrap_or(Timestamp::UNIX_EPOCH))
 }

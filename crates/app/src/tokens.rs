@@ -16,6 +16,7 @@ use skaas_store::{
 use crate::{
     actor::{Actor, Via, Whose},
     app::App,
+    code::Code,
     error::{Error, Result},
 };
 
@@ -51,7 +52,7 @@ pub struct NewToken<'a> {
 /// Creates a token. One that was created with another token can do no more, and works no longer, than that one.
 ///
 /// # Errors
-/// [`Error::Invalid`] for a name or an end that no token can have; [`Error::Forbidden`] for an authorized app, and for
+/// [`crate::Kind::Invalid`] for a name or an end that no token can have; [`crate::Kind::Forbidden`] for an authorized app, and for
 /// a token that would be wider than its creator's; [`Error::Unauthenticated`] if the creator's own session or token
 /// ended in the meantime.
 pub async fn create(app: &App, actor: &Actor, whose: Whose<'_>, new: NewToken<'_>) -> Result<Created> {
@@ -75,13 +76,14 @@ pub async fn create_in(
     let (scopes, expires_at) = bounded(actor, new.scopes, new.expires_at)?;
     let name = new.name.trim();
     if name.is_empty() || name.chars().count() > MAX_TOKEN_NAME || name.chars().any(char::is_control) {
-        return Err(Error::Invalid(format!(
-            "a token name must have 1 to {MAX_TOKEN_NAME} printable characters"
-        )));
+        return Err(Error::refused(
+            Code::InvalidValue,
+            format!("a token name must have 1 to {MAX_TOKEN_NAME} printable characters"),
+        ));
     }
     let now = app.now();
     if expires_at.is_some_and(|end| end <= now) {
-        return Err(Error::Invalid("a token's expiry date must be in the future".into()));
+        return Err(Error::refused(Code::InvalidValue, "a token's expiry date must be in the future"));
     }
     let (token, id) = app.with_rng(|rng| (ApiToken::generate(rng), TokenId::new(now, rng)));
     let record = TokenRecord {
@@ -112,16 +114,22 @@ fn bounded(
     expires_at: Option<Timestamp>,
 ) -> Result<(Scopes, Option<Timestamp>)> {
     if actor.grant().is_some() {
-        return Err(Error::Forbidden(NOT_FOR_APPS.into()));
+        return Err(Error::refused(Code::NotForApps, NOT_FOR_APPS));
     }
     let scopes = scopes.unwrap_or_else(|| actor.scopes().clone());
     if !scopes.is_within(actor.scopes()) {
-        return Err(Error::Forbidden("a token cannot make one that may do more than itself".into()));
+        return Err(Error::refused(
+            Code::TokenTooPowerful,
+            "a token cannot make one that may do more than itself",
+        ));
     }
     let own_end = actor.token().and_then(|token| token.expires_at);
     let expires_at = expires_at.or(own_end);
     if own_end.is_some_and(|own_end| expires_at.is_none_or(|end| end > own_end)) {
-        return Err(Error::Forbidden("a token cannot make one that works longer than itself".into()));
+        return Err(Error::refused(
+            Code::TokenTooPowerful,
+            "a token cannot make one that works longer than itself",
+        ));
     }
     Ok((scopes, expires_at))
 }
@@ -191,10 +199,10 @@ fn told_revoked(revoked: &[TokenRecord]) {
 /// Revokes the API token that makes the request; any may. As it is now.
 ///
 /// # Errors
-/// [`Error::Invalid`] for a request without one.
+/// [`crate::Kind::Invalid`] for a request without one.
 pub async fn revoke_current(app: &App, actor: &Actor) -> Result<TokenRecord> {
     let user = actor.require(&Need::Myself)?;
-    let token = actor.token().ok_or_else(|| Error::Invalid(NO_TOKEN_ASKS.into()))?;
+    let token = actor.token().ok_or_else(|| Error::refused(Code::ApiTokenRequired, NO_TOKEN_ASKS))?;
     let mut tx = app.store.begin().await?;
     let revoked = tokens::revoke(&mut tx, user.id, &token.id.to_string(), app.now()).await?;
     tx.commit().await?;
@@ -206,7 +214,7 @@ pub async fn revoke_current(app: &App, actor: &Actor) -> Result<TokenRecord> {
 /// by way of another. Returns all of them, the named one first, as they are now.
 ///
 /// # Errors
-/// [`Error::NotFound`] when the user has no such token.
+/// [`crate::Kind::NotFound`] when the user has no such token.
 pub async fn revoke_with_descendants(
     app: &App,
     actor: &Actor,
@@ -243,5 +251,5 @@ pub async fn working_descendants(
 }
 
 fn absent(username: &str) -> Error {
-    Error::NotFound(format!("{username} has no such token; the list names all"))
+    Error::refused(Code::NoSuchToken, format!("{username} has no such token; the list names all"))
 }

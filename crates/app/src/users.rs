@@ -17,6 +17,7 @@ use crate::{
     accounts::address,
     actor::Actor,
     app::App,
+    code::Code,
     error::{Error, Result},
 };
 
@@ -32,8 +33,8 @@ pub async fn add(app: &App, actor: &Actor, username: &str, email: &str) -> Resul
 /// Like [`add`], inside the caller's transaction.
 pub async fn add_in(app: &App, actor: &Actor, tx: &mut Tx, username: &str, email: &str) -> Result<User> {
     actor.require_operator()?;
-    check_username(username).map_err(|error| Error::Invalid(error.to_string()))?;
-    let email = check_email(email).map_err(|error| Error::Invalid(error.to_string()))?;
+    check_username(username).map_err(|error| Error::refused(Code::InvalidValue, error.to_string()))?;
+    let email = check_email(email).map_err(|error| Error::refused(Code::InvalidValue, error.to_string()))?;
     let now = app.now();
     let id = app.with_rng(|rng| UserId::new(now, rng));
     let user = User { id, username: username.to_owned(), email, created_at: now };
@@ -89,7 +90,7 @@ pub struct Profile {
 /// What everybody may know of the user of this name.
 pub async fn profile(app: &App, username: &str) -> Result<Profile> {
     let mut conn = app.store.read().await?;
-    let nobody = || Error::NotFound("this user does not exist".into());
+    let nobody = || Error::refused(Code::NoSuchUser, "this user does not exist");
     let user = users::find_by_username(&mut conn, username).await?.ok_or_else(nobody)?;
     let filter = ListingFilter {
         creator: Some(user.id),
@@ -123,7 +124,7 @@ pub async fn list(app: &App, actor: &Actor) -> Result<Vec<User>> {
 /// Deletes a user: the address is erased, the tokens stop at once, the name is never given again.
 ///
 /// # Errors
-/// [`Error::Conflict`] while something of theirs is on sale: nobody would be there to answer for it, or to be paid.
+/// [`crate::Kind::Conflict`] while something of theirs is on sale: nobody would be there to answer for it, or to be paid.
 pub async fn delete(app: &App, actor: &Actor, username: &str) -> Result<User> {
     let mut tx = app.store.begin().await?;
     let user = delete_in(app, actor, &mut tx, username).await?;
@@ -138,11 +139,14 @@ pub async fn delete_in(app: &App, actor: &Actor, tx: &mut Tx, username: &str) ->
     let user = by_name_in(tx, username).await?;
     let on_sale = on_sale(tx, user.id).await?;
     if let Some(first) = on_sale.first() {
-        return Err(Error::Conflict(format!(
-            "{username} has paid skills on sale ({}); nothing was changed. Withdraw each of them first: \
+        return Err(Error::refused(
+            Code::SkillsOnSale,
+            format!(
+                "{username} has paid skills on sale ({}); nothing was changed. Withdraw each of them first: \
              skaas-server admin listing set {first} --withdraw",
-            on_sale.join(", ")
-        )));
+                on_sale.join(", ")
+            ),
+        ));
     }
     users::delete(tx, user.id, app.now()).await?;
     Ok(user)
@@ -162,5 +166,8 @@ pub(crate) async fn on_sale(tx: &mut Tx, creator: UserId) -> Result<Vec<String>>
 
 pub(crate) fn absent(username: &str) -> Error {
     let username: String = username.chars().take(64).collect();
-    Error::NotFound(format!("there is no user {username:?}; `skaas-server admin user list` shows all"))
+    Error::refused(
+        Code::NoSuchUser,
+        format!("there is no user {username:?}; `skaas-server admin user list` shows all"),
+    )
 }

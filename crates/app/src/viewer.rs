@@ -19,6 +19,7 @@ use skaas_domain::{
 use skaas_store::{Mark, steps::Repo, tokens::Bearer};
 
 use crate::{
+    code::Code,
     error::{Error, Result},
     lineage::{Decided, Served},
 };
@@ -71,15 +72,18 @@ impl Viewer {
     /// Whether the token was made for this.
     ///
     /// # Errors
-    /// [`Error::OutOfScope`], never [`Error::Unauthenticated`]: the token works, and git would erase it.
+    /// [`crate::Code::OutOfScope`], never [`Error::Unauthenticated`]: the token works, and git would erase it.
     pub(crate) fn allow(&self, need: &Need<'_>) -> Result<()> {
         if self.bearer.token.scopes.permits(need) {
             return Ok(());
         }
-        Err(Error::OutOfScope(format!(
-            "this API token may not {need}: its scopes are `{}`; use a token that allows it",
-            self.bearer.token.scopes
-        )))
+        Err(Error::refused(
+            Code::OutOfScope,
+            format!(
+                "this API token may not {need}: its scopes are `{}`; use a token that allows it",
+                self.bearer.token.scopes
+            ),
+        ))
     }
 
     /// The user's revision that all of this is of.

@@ -13,7 +13,7 @@ use std::{
 
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use skaas_app::{
-    Actor, App, AppConfig, Error, Limits, Parts, Rate, Voice, causes, users,
+    Actor, App, AppConfig, Error, Kind, Limits, Parts, Rate, Voice, causes, users,
     vault::{self, Locked, Rotation},
 };
 use skaas_domain::{
@@ -255,7 +255,10 @@ async fn a_rotation_waits_until_a_server_has_started_with_the_new_key() {
         vault::seal(&serving, &NAME, CANARY).await.unwrap();
         let beside = node(&database, &[2, 1]).await;
         let error = vault::rotate(&beside).await.unwrap_err();
-        assert!(matches!(&error, Error::Conflict(said) if said.contains("Restart every server")), "{error}");
+        assert!(
+            error.kind() == Kind::Conflict && error.to_string().contains("Restart every server"),
+            "{error}"
+        );
         assert_eq!(opened(&serving, &NAME).await.unwrap(), CANARY);
         unlocked(&database, &[2, 1]).await;
         let done = vault::rotate(&beside).await.unwrap();
@@ -355,7 +358,7 @@ async fn what_a_lost_key_sealed_is_counted_and_can_be_given_up() {
         let other = unlocked(&database, &[2, 1]).await;
         vault::seal(&other, &RecordName { kind: "mail", ..NAME }, CANARY).await.unwrap();
         let error = vault::discard(&other, key(1).id()).await.unwrap_err();
-        assert!(matches!(error, Error::Conflict(_)), "{error}");
+        assert!(error.kind() == Kind::Conflict, "{error}");
 
         let lost = node(&database, &[2]).await;
         let status = vault::status(&lost).await.unwrap();
@@ -370,7 +373,7 @@ async fn what_a_lost_key_sealed_is_counted_and_can_be_given_up() {
         assert_eq!(told, wanted);
         assert_eq!(vault::discard(&lost, key(1).id()).await.unwrap(), 1);
         let again = vault::discard(&lost, key(1).id()).await;
-        assert!(matches!(again, Err(Error::NotFound(_))), "{again:?}");
+        assert!(again.as_ref().is_err_and(|error| error.kind() == Kind::NotFound), "{again:?}");
         vault::unlock(&lost).await.unwrap();
     }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde::Serialize;
-use skaas_app::{Error, StoreError, vault::Locked};
+use skaas_app::{Error, Kind, StoreError, vault::Locked};
 
 use crate::{config::InvalidSettings, installation::NoInstallation};
 
@@ -69,10 +69,10 @@ fn code_of(error: &anyhow::Error) -> u8 {
     {
         return 3;
     }
-    match error.downcast_ref::<Error>() {
-        Some(Error::Invalid(_)) => 2,
-        Some(Error::NotFound(_)) => 4,
-        Some(Error::Conflict(_)) => 5,
+    match error.downcast_ref::<Error>().map(Error::kind) {
+        Some(Kind::Invalid) => 2,
+        Some(Kind::NotFound) => 4,
+        Some(Kind::Conflict) => 5,
         _ => 1,
     }
 }

@@ -124,3 +124,28 @@ fn every_setting_in_deploy_is_one_that_the_server_reads() {
     }
     assert!(read > 10, "the files set only {read} variables");
 }
+
+#[test]
+fn the_page_of_errors_lists_every_code_with_its_status() {
+    use skaas_app::{Code, Kind};
+
+    let text = fs::read_to_string(root().join("docs/errors.md")).unwrap();
+    let listed: BTreeSet<(&str, &str)> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once("` | "))
+        .map(|(code, rest)| (code, &rest[..3]))
+        .collect();
+    let status = |code: &Code| match code.kind() {
+        Kind::Unauthenticated => "401",
+        Kind::Forbidden => "403",
+        Kind::NotFound => "404",
+        Kind::Invalid => "400",
+        Kind::Conflict => "409",
+        Kind::TooLarge => "413",
+        Kind::RateLimited => "429",
+        Kind::Busy | Kind::Unavailable => "503",
+        Kind::Upstream => "502",
+        Kind::Fault => "500",
+    };
+    assert_eq!(listed, Code::ALL.iter().map(|code| (code.as_str(), status(code))).collect());
+}

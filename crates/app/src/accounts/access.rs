@@ -79,7 +79,7 @@ pub(super) async fn end(tx: &mut Tx, user: UserId, other: OtherAccess, now: Time
 /// is refused, on every node; password and identities stay as they are.
 ///
 /// # Errors
-/// [`crate::Error::NotFound`] when there is no such user.
+/// [`crate::Kind::NotFound`] when there is no such user.
 pub async fn sign_out_everywhere(app: &App, actor: &Actor, username: &str) -> Result<Ended> {
     let mut tx = app.store.begin().await?;
     let (user, ended) = sign_out_everywhere_in(app, actor, &mut tx, username).await?;

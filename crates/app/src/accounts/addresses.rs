@@ -21,6 +21,7 @@ use super::{
 use crate::{
     actor::Actor,
     app::App,
+    code::Code,
     error::{Error, Result},
     jobs::{self, Order},
 };
@@ -115,7 +116,7 @@ pub struct Confirmation {
 /// What the link would confirm. Nothing is changed: mail programs open links by themselves.
 ///
 /// # Errors
-/// [`Error::NotFound`] for a link that does not work, or not any more.
+/// [`crate::Kind::NotFound`] for a link that does not work, or not any more.
 pub async fn unconfirmed_address(app: &App, code: &str) -> Result<Confirmation> {
     let secret = Secret::parse(SecretKind::Link, code).map_err(|_| stale_link())?;
     let mut conn = app.store.read().await?;
@@ -128,7 +129,7 @@ pub async fn unconfirmed_address(app: &App, code: &str) -> Result<Confirmation> 
 /// Makes the address the account's, once. Links to choose a password that went to the one before end.
 ///
 /// # Errors
-/// [`Error::NotFound`] for a link that does not work, or not any more; [`Error::Conflict`] when the address
+/// [`crate::Kind::NotFound`] for a link that does not work, or not any more; [`crate::Kind::Conflict`] when the address
 /// became another's meanwhile.
 pub async fn confirm_address(app: &App, code: &str) -> Result<User> {
     let secret = Secret::parse(SecretKind::Link, code).map_err(|_| stale_link())?;
@@ -138,9 +139,7 @@ pub async fn confirm_address(app: &App, code: &str) -> Result<User> {
     let before = users::find_by_id(&mut tx, code.user).await?.ok_or_else(stale_link)?;
     let changed = users::change_email(&mut tx, code.user, &code.sent_to, Some(now)).await;
     changed.map_err(|error| match error {
-        StoreError::Conflict(Conflict::EmailTaken) => Error::Conflict(
-            "another account already uses this email address; sign in to that account, or enter another address".into(),
-        ),
+        StoreError::Conflict(Conflict::EmailTaken) => Error::refused(Code::EmailTaken, "another account already uses this email address; sign in to that account, or enter another address"),
         other => other.into(),
     })?;
     codes::end_all(&mut tx, before.id, now).await?;
@@ -153,5 +152,5 @@ pub async fn confirm_address(app: &App, code: &str) -> Result<User> {
 }
 
 pub(super) fn stale_link() -> Error {
-    Error::NotFound("this link is invalid or expired; request a new one".into())
+    Error::refused(Code::NoSuchLink, "this link is invalid or expired; request a new one")
 }

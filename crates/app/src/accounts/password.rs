@@ -74,7 +74,7 @@ pub struct Resettable {
 /// What the link would change. Nothing is changed.
 ///
 /// # Errors
-/// [`Error::NotFound`] for a link that is invalid or expired.
+/// [`crate::Kind::NotFound`] for a link that is invalid or expired.
 pub async fn reset_works(app: &App, code: &str) -> Result<Resettable> {
     let secret = Secret::parse(SecretKind::Link, code).map_err(|_| stale_link())?;
     let mut conn = app.store.read().await?;
@@ -91,7 +91,7 @@ pub async fn reset_works(app: &App, code: &str) -> Result<Resettable> {
 /// from then on, whatever strangers try at it meanwhile.
 ///
 /// # Errors
-/// [`Rejected::Field`] with `password`; [`Error::NotFound`] for a link that is invalid or expired.
+/// [`Rejected::Field`] with `password`; [`crate::Kind::NotFound`] for a link that is invalid or expired.
 pub async fn reset_password(
     app: &App,
     code: &str,

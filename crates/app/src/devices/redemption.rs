@@ -14,6 +14,7 @@ use skaas_store::{Tx, devices as rows, oauth_clients, oauth_grants, tokens, user
 use super::CLI_CLIENT_ID;
 use crate::{
     app::App,
+    code::Code,
     error::{Error, Result},
     oauth::{self, Given, Refused},
 };
@@ -165,8 +166,8 @@ async fn oauth_tokens(
 ) -> Result<Given> {
     let now = app.now();
     let client = oauth_clients::find(tx, &device.client_id).await?;
-    let client =
-        client.ok_or_else(|| Error::Conflict("this client was removed; register it again".into()))?;
+    let client = client
+        .ok_or_else(|| Error::refused(Code::ClientRemoved, "this client was removed; register it again"))?;
     let grant = OauthGrant {
         id: app.with_rng(|rng| OauthGrantId::new(now, rng)),
         user: by,

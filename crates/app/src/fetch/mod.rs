@@ -21,6 +21,7 @@ use skaas_git::{
 use crate::{
     actor::Actor,
     app::App,
+    code::Code,
     error::{Error, Result},
     grants,
     limits::PackSlot,
@@ -59,8 +60,8 @@ impl From<Bytes> for Reply {
 /// Opens a repo for `actor`. `owner` is the username in the URL, `None` for `/me/…`.
 ///
 /// # Errors
-/// [`Error::NotFound`], in the same words for another user's space, an absent user's, an absent skill and a
-/// hidden one. [`Error::OutOfScope`] for a token that was made for other things.
+/// [`crate::Kind::NotFound`], in the same words for another user's space, an absent user's, an absent skill and a
+/// hidden one. [`crate::Code::OutOfScope`] for a token that was made for other things.
 pub async fn open(app: &App, actor: &Actor, owner: Option<&str>, repo: Repo<&str>) -> Result<Opened> {
     let viewer = actor.require_viewer()?;
     if owner.is_some_and(|owner| owner != viewer.user().username) {
@@ -85,7 +86,10 @@ pub fn refusal(sentence: &str) -> Bytes {
 
 /// What is answered for everything that is not there to be seen.
 pub fn no_such_repo() -> Error {
-    Error::NotFound("there is no such repository here for you; `/me/marketplace.git` is always yours".into())
+    Error::refused(
+        Code::NoSuchRepository,
+        "there is no such repository here for you; `/me/marketplace.git` is always yours",
+    )
 }
 
 /// The body of `info/refs?service=git-upload-pack`. `agent` reads the client's `User-Agent`: over protocol v0 and
@@ -117,10 +121,11 @@ fn boundary(served: &Served) -> Option<ObjectId> {
 /// Answers one POST to `git-upload-pack`.
 ///
 /// # Errors
-/// [`Error::Invalid`] for what is not the protocol's. A well-formed request for something that is not given
+/// [`crate::Kind::Invalid`] for what is not the protocol's. A well-formed request for something that is not given
 /// is answered within the protocol, in a sentence that git shows.
 pub async fn upload_pack(app: &App, opened: &Opened, version: Version, body: &[u8]) -> Result<Reply> {
-    let malformed = |error: skaas_git::upload_pack::ProtocolError| Error::Invalid(error.to_string());
+    let malformed =
+        |error: skaas_git::upload_pack::ProtocolError| Error::refused(Code::Malformed, error.to_string());
     let limits = Limits::default();
     let request = match version {
         Version::V2 => match parse_v2(body, &limits).map_err(malformed)? {

@@ -79,7 +79,7 @@ fn checked(proven: &Proven) -> Option<String> {
 /// Who waits for a name in this browser. Nothing is changed.
 ///
 /// # Errors
-/// [`Error::Forbidden`] for another browser or another time.
+/// [`crate::Kind::Forbidden`] for another browser or another time.
 pub async fn newcomer(app: &App, pending: &str, browser: &Secret) -> Result<Newcomer> {
     // Taken in a transaction that is not committed: it stays.
     let mut tx = app.store.begin().await?;
@@ -97,7 +97,7 @@ pub async fn newcomer(app: &App, pending: &str, browser: &Secret) -> Result<Newc
 /// that the provider checked; signs in. Also where they were going.
 ///
 /// # Errors
-/// [`Rejected::Field`] with `username`, after which it can be tried again; [`Error::Forbidden`].
+/// [`Rejected::Field`] with `username`, after which it can be tried again; [`crate::Kind::Forbidden`].
 pub async fn join(
     app: &App,
     before: Option<&Actor>,

@@ -7,6 +7,7 @@ use skaas_store::{Store, jobs::desk};
 use super::{JobRecord, JobState};
 use crate::{
     app::App,
+    code::Code,
     error::{Error, Result},
 };
 
@@ -18,7 +19,7 @@ pub struct Retried {
 }
 
 fn absent(id: JobId) -> Error {
-    Error::NotFound(format!("there is no job {id}; a job that is done is deleted"))
+    Error::refused(Code::NoSuchJob, format!("there is no job {id}; a job that is done is deleted"))
 }
 
 /// Lists jobs of a state and kind, or of all, newest first.
@@ -35,7 +36,7 @@ pub async fn list(
 /// Finds a job.
 ///
 /// # Errors
-/// [`Error::NotFound`] if there is none, or it is done.
+/// [`crate::Kind::NotFound`] if there is none, or it is done.
 pub async fn find(app: &App, id: JobId) -> Result<JobRecord> {
     let mut conn = app.store.read().await?;
     desk::find(&mut conn, id).await?.ok_or_else(|| absent(id))
@@ -44,12 +45,15 @@ pub async fn find(app: &App, id: JobId) -> Result<JobRecord> {
 /// Has a dead job begin anew, with all its attempts, or a waiting one begin immediately.
 ///
 /// # Errors
-/// [`Error::NotFound`]; [`Error::Conflict`] if it is running.
+/// [`crate::Kind::NotFound`]; [`crate::Kind::Conflict`] if it is running.
 pub async fn retry(app: &App, id: JobId) -> Result<()> {
     let mut tx = app.store.begin().await?;
     if !desk::retry(&mut tx, id, app.now()).await? {
         desk::find(&mut tx, id).await?.ok_or_else(|| absent(id))?;
-        return Err(Error::Conflict(format!("the job {id} is running; nothing was changed")));
+        return Err(Error::refused(
+            Code::JobRunning,
+            format!("the job {id} is running; nothing was changed"),
+        ));
     }
     tx.commit().await?;
     app.jobs.ring();
@@ -71,7 +75,7 @@ pub async fn retry_dead(app: &App, kind: Option<&str>) -> Result<Retried> {
 /// Deletes a job. One that is running is stopped with its worker's next heartbeat; what it did until then stays done.
 ///
 /// # Errors
-/// [`Error::NotFound`].
+/// [`crate::Kind::NotFound`].
 pub async fn cancel(app: &App, id: JobId) -> Result<JobRecord> {
     let mut tx = app.store.begin().await?;
     let job = desk::find(&mut tx, id).await?.ok_or_else(|| absent(id))?;

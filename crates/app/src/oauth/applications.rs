@@ -16,6 +16,7 @@ use skaas_store::{
 use crate::{
     actor::Actor,
     app::App,
+    code::Code,
     error::{Error, Result},
 };
 
@@ -90,7 +91,7 @@ pub(crate) async fn of_user(app: &App, user: UserId) -> Result<Vec<Application>>
 /// changes nothing.
 ///
 /// # Errors
-/// [`Error::NotFound`], for another user's authorization as for none.
+/// [`crate::Kind::NotFound`], for another user's authorization as for none.
 pub async fn revoke(app: &App, actor: &Actor, id: &str) -> Result<()> {
     let mut tx = app.store.begin().await?;
     let id = revoke_in(app, actor, &mut tx, id).await?;
@@ -103,7 +104,7 @@ pub async fn revoke(app: &App, actor: &Actor, id: &str) -> Result<()> {
 /// Like [`revoke`], inside the caller's transaction.
 pub async fn revoke_in(app: &App, actor: &Actor, tx: &mut Tx, id: &str) -> Result<OauthGrantId> {
     let user = actor.require(&Need::Account { write: true })?.id;
-    let absent = || Error::NotFound("you have no authorized app with this ID".into());
+    let absent = || Error::refused(Code::NoSuchApplication, "you have no authorized app with this ID");
     let id: OauthGrantId = id.parse().map_err(|_| absent())?;
     match oauth_grants::revoke(tx, user, id, app.now()).await? {
         Some(_) => Ok(id),

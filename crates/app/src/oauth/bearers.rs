@@ -33,7 +33,7 @@ pub fn is_access_token(text: &str) -> bool {
 ///
 /// # Errors
 /// [`Error::Unauthenticated`] for anything but an access token that works now and is meant for this endpoint;
-/// [`Error::OutOfScope`] where it does not have the scope; [`Error::RateLimited`].
+/// [`crate::Code::OutOfScope`] where it does not have the scope; [`Error::RateLimited`].
 pub async fn open_mcp(app: &App, token: &str, from: Option<IpAddr>) -> Result<Actor> {
     open(app, token, &mcp_resource(app), &Need::Mcp, from, CountedAs::Request).await
 }

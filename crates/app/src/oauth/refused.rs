@@ -5,6 +5,7 @@ use std::time::Duration;
 use skaas_domain::oauth::ErrorCode;
 use skaas_store::StoreError;
 
+use crate::code::Code;
 use crate::{accounts::Rejected, error::Error};
 
 /// Why a request of a client is refused.
@@ -56,7 +57,7 @@ impl From<Rejected> for Refused {
         match rejected {
             Rejected::TooOften { retry_after } => Self::TooOften { retry_after },
             Rejected::Other(error) => Self::Other(error),
-            other => Self::Other(Error::Invalid(other.to_string())),
+            other => Self::Other(Error::refused(Code::InvalidValue, other.to_string())),
         }
     }
 }

@@ -10,6 +10,7 @@ use tokio::io::{AsyncSeekExt as _, AsyncWriteExt as _};
 
 use crate::{
     app::App,
+    code::Code,
     error::{Error, Result},
     limits::Place,
 };
@@ -68,7 +69,7 @@ impl Body {
     /// Reads up to the pack.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for what is not the protocol, or too much of it; what `take_place` says once they are
+    /// [`crate::Kind::Invalid`] for what is not the protocol, or too much of it; what `take_place` says once they are
     /// many. `reader` keeps what came before.
     pub(super) async fn commands(
         &mut self,
@@ -76,9 +77,12 @@ impl Body {
         take_place: impl Fn() -> Result<Place>,
     ) -> Result<Option<Place>> {
         let mut place = None;
-        while !reader.read(&mut self.ready).map_err(|error| Error::Invalid(error.to_string()))? {
+        while !reader
+            .read(&mut self.ready)
+            .map_err(|error| Error::refused(Code::Malformed, error.to_string()))?
+        {
             if !self.more().await? {
-                return Err(Error::Invalid("the push ended before its commands did".into()));
+                return Err(Error::refused(Code::Incomplete, "the push ended before its commands did"));
             }
             if self.length > FEW_COMMANDS && place.is_none() {
                 place = Some(take_place()?);
@@ -150,17 +154,20 @@ impl Body {
     fn count(&mut self, bytes: usize) -> Result<()> {
         self.length += bytes as u64;
         if self.length > self.limit {
-            return Err(Error::TooLarge(format!(
-                "the push is larger than {} MiB, the most that this server takes; nothing of it was kept",
-                self.pack_limit >> 20
-            )));
+            return Err(Error::refused(
+                Code::TooLarge,
+                format!(
+                    "the push is larger than {} MiB, the most that this server takes; nothing of it was kept",
+                    self.pack_limit >> 20
+                ),
+            ));
         }
         Ok(())
     }
 }
 
 fn not_gzip() -> Error {
-    Error::Invalid("the body is not valid gzip".into())
+    Error::refused(Code::InvalidEncoding, "the body is not valid gzip")
 }
 
 #[cfg(test)]
@@ -169,6 +176,7 @@ mod tests {
     use skaas_git::receive_pack::ParseLimits;
 
     use super::*;
+    use crate::code::Kind;
 
     fn body(bytes: &[u8], gzip: bool, limit: u64) -> Body {
         let pieces: Vec<_> = bytes.chunks(7).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
@@ -199,7 +207,9 @@ mod tests {
             assert!(pack_of(body(&sent, gzip, 1 << 20)).await.unwrap() == plain[4..]);
         }
         for broken in [b"no gzip".to_vec(), gzipped(&plain)[..40].to_vec()] {
-            assert!(matches!(pack_of(body(&broken, true, 1 << 20)).await, Err(Error::Invalid(_))));
+            assert!(
+                pack_of(body(&broken, true, 1 << 20)).await.is_err_and(|error| error.kind() == Kind::Invalid)
+            );
         }
     }
 
@@ -207,6 +217,6 @@ mod tests {
     async fn a_bomb_is_refused_at_the_limit_of_its_inflated_size() {
         let plain = [b"0000".as_slice(), &vec![0; 10 << 20]].concat();
         let refused = pack_of(body(&gzipped(&plain), true, 1 << 20)).await;
-        assert!(matches!(refused, Err(Error::TooLarge(_))));
+        assert!(refused.is_err_and(|error| error.kind() == Kind::TooLarge));
     }
 }

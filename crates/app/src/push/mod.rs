@@ -64,6 +64,7 @@ pub(crate) use self::{
 use crate::{
     actor::Actor,
     app::App,
+    code::Code,
     error::{Error, Result},
     fetch::no_such_repo,
     limits::Place,
@@ -93,7 +94,7 @@ fn check_owner(actor: &Actor, creator: &str, source_name: &str, need: &Need<'_>)
         return Err(no_such_repo());
     }
     actor.require(need)?;
-    check_source_name(source_name).map_err(|error| Error::Invalid(error.to_string()))
+    check_source_name(source_name).map_err(|error| Error::refused(Code::InvalidValue, error.to_string()))
 }
 
 /// The body of `info/refs?service=git-receive-pack`. A source that is not there yet is shown empty: the first
@@ -288,7 +289,11 @@ impl Push {
             repo.ingest(pack, &limits, &mut |progress| line.progress(&report_lines::ingest(progress)))
         });
         let ingested = ingested.await?.map_err(|error| {
-            if error.is_internal() { Error::internal(error) } else { Error::Invalid(error.to_string()) }
+            if error.is_internal() {
+                Error::internal(error)
+            } else {
+                Error::refused(Code::Malformed, error.to_string())
+            }
         })?;
         if ingested.old_modes() > 0 {
             self.line.message(&report_lines::old_modes(ingested.old_modes()));

@@ -20,6 +20,7 @@ use super::{
 use crate::{
     actor::Actor,
     app::App,
+    code::Code,
     error::{Error, Result},
     fetch::no_such_repo,
     limits::PackSlot,
@@ -72,7 +73,7 @@ pub async fn own_pack(
     version: Version,
     body: &[u8],
 ) -> Result<mpsc::Receiver<Bytes>> {
-    let malformed = |error: ProtocolError| Error::Invalid(error.to_string());
+    let malformed = |error: ProtocolError| Error::refused(Code::Malformed, error.to_string());
     let command = match version {
         Version::V2 => parse_v2(body, &Limits::default()).map_err(malformed)?,
         Version::V0 | Version::V1 => {

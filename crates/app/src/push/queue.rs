@@ -7,6 +7,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::line::Line;
 use crate::{
+    code::Code,
     error::{Error, Result},
     limits::{Limits, Place, Places},
 };
@@ -44,7 +45,7 @@ impl PushQueue {
     /// A place for a push of `user`: at once, or after a wait in the queue.
     ///
     /// # Errors
-    /// [`Error::Busy`] when the queue is full, or the wait was too long; [`Error::Invalid`] when the pusher left.
+    /// [`Error::Busy`] when the queue is full, or the wait was too long; [`crate::Kind::Invalid`] when the pusher left.
     pub(super) async fn take(&self, user: UserId, line: &Line) -> Result<PushPlace> {
         if let Some(place) = self.places.try_take(user) {
             return Ok(PushPlace::new(place));
@@ -63,7 +64,7 @@ impl PushQueue {
                     line.progress("Waiting for other pushes to finish, done.\n");
                     return place.map(PushPlace::new);
                 }
-                () = line.closed() => return Err(Error::Invalid("the pusher left the queue".into())),
+                () = line.closed() => return Err(Error::refused(Code::Incomplete, "the pusher left the queue")),
                 _ = tick.tick() => {
                     let seconds = began.elapsed().as_secs();
                     line.waiting(&format!("Waiting for other pushes to finish ({seconds} s)\r"));

@@ -14,6 +14,7 @@ use skaas_store::{PackPart, Store, sources, sources::SourcePack};
 
 use crate::{
     app::App,
+    code::Kind,
     error::{Error, Result},
     oid::{oid, stored},
 };
@@ -37,7 +38,7 @@ pub(super) async fn open(app: &App, source: SourceId) -> Result<Arc<SourceRepo>>
         drop(conn);
         match bring_up_to(app, source, &repo, packs).await {
             // Another node merged it, and nobody needs it any more: what is named now is there.
-            Err(Error::NotFound(_)) => {}
+            Err(error) if error.kind() == Kind::NotFound => {}
             outcome => return outcome.map(|()| repo),
         }
     }

@@ -12,6 +12,7 @@ use skaas_store::vault::{self, SealedRow};
 use super::{AT_ONCE, current, name};
 use crate::{
     app::App,
+    code::Code,
     error::{Error, Result},
 };
 
@@ -32,17 +33,20 @@ pub struct Rotation {
 /// Seals every record with the current master key.
 ///
 /// # Errors
-/// [`Error::Conflict`] if no node has started with this key as its current one: nodes that do not have it could not
+/// [`crate::Kind::Conflict`] if no node has started with this key as its current one: nodes that do not have it could not
 /// open what is sealed with it.
 pub async fn rotate(app: &App) -> Result<Rotation> {
     let key = current(&app.keyring)?;
     let known = vault::keys(&mut app.store.read().await?).await?;
     if known.iter().all(|row| row.id != key.id()) {
-        return Err(Error::Conflict(format!(
-            "no server has used the master key {} yet, so running servers could not open what is sealed with it; \
+        return Err(Error::refused(
+            Code::KeyInUse,
+            format!(
+                "no server has used the master key {} yet, so running servers could not open what is sealed with it; \
              nothing was changed. Restart every server with the key first",
-            key.id()
-        )));
+                key.id()
+            ),
+        ));
     }
     let mut rewrapped = 0;
     for _ in 0..PASSES {
@@ -97,17 +101,20 @@ fn wrapped(app: &App, key: &MasterKey, row: &SealedRow) -> Option<WrappedKey> {
 /// Removes every record that is sealed with a master key that is lost; how many.
 ///
 /// # Errors
-/// [`Error::Conflict`] if this node has the key, and [`Error::NotFound`] if nothing is sealed with it.
+/// [`crate::Kind::Conflict`] if this node has the key, and [`crate::Kind::NotFound`] if nothing is sealed with it.
 pub async fn discard(app: &App, key: MasterKeyId) -> Result<u64> {
     if app.keyring.find(key).is_some() {
-        return Err(Error::Conflict(format!(
-            "the master key {key} is configured, so nothing that is sealed with it is lost; nothing was changed"
-        )));
+        return Err(Error::refused(
+            Code::KeyInUse,
+            format!(
+                "the master key {key} is configured, so nothing that is sealed with it is lost; nothing was changed"
+            ),
+        ));
     }
     let mut tx = app.store.begin().await?;
     let removed = vault::remove_sealed_with(&mut tx, key).await?;
     if removed == 0 {
-        return Err(Error::NotFound(format!("nothing is sealed with a master key {key}")));
+        return Err(Error::refused(Code::NoSuchKey, format!("nothing is sealed with a master key {key}")));
     }
     tx.commit().await?;
     tracing::warn!(event = "sealed_records_discarded", %key, removed);

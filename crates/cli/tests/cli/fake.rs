@@ -265,8 +265,14 @@ async fn redeem(State(state): State<Shared>, Form(form): Form<DeviceTokenRequest
 }
 
 fn problem(status: StatusCode, detail: &str) -> Response {
-    let body =
-        Problem { kind: "x".into(), title: "x".into(), status: status.as_u16(), detail: detail.into() };
+    let body = Problem {
+        kind: "x".into(),
+        title: "x".into(),
+        status: status.as_u16(),
+        code: "x".into(),
+        detail: detail.into(),
+        action_url: None,
+    };
     (status, Json(body)).into_response()
 }
 

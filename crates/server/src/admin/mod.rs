@@ -97,7 +97,7 @@ async fn restamp(app: &App, actor: &Actor, as_json: bool) -> anyhow::Result<()> 
 }
 
 fn refused(error: impl std::fmt::Display) -> anyhow::Error {
-    skaas_app::Error::Invalid(format!("{error}; nothing was changed")).into()
+    skaas_app::Error::refused(skaas_app::Code::InvalidValue, format!("{error}; nothing was changed")).into()
 }
 
 fn moment_of(app: &App, text: Option<&str>) -> anyhow::Result<Option<Timestamp>> {

@@ -8,7 +8,7 @@ mod path;
 
 use std::{convert::Infallible, sync::Arc, time::Duration, time::Instant};
 
-use app::{Actor, App, Error, Presented, ProtocolVersion, authenticate, fetch, push};
+use app::{Actor, App, Code, Error, Presented, ProtocolVersion, authenticate, fetch, push};
 use axum::{
     body::Body,
     extract::Request,
@@ -98,7 +98,7 @@ async fn route(state: &GitState, parts: &Parts, git: GitPath<'_>, body: &mut Bod
     let from = ClientAddress::of(&parts.extensions);
     let actor = authenticate(&state.app, presented.as_ref(), from).await?;
     match (git.address, git.endpoint) {
-        (_, Endpoint::Dumb) => Err(Error::Forbidden(DUMB.into())),
+        (_, Endpoint::Dumb) => Err(Error::refused(Code::GitUnsupported, DUMB)),
         (_, Endpoint::UploadArchive) => Ok(no_archives(&parts.method)),
         (Address::Source { creator, source }, endpoint) => {
             // Boxed, as all that is rare: axum copies what is not at every request, a push as a whole.
@@ -137,9 +137,9 @@ async fn personal_route(
                 let refs = fetch::info_refs(&state.app, &opened, version, agent).await?;
                 Ok(advertisement("git-upload-pack", refs.into()))
             }
-            Some("git-receive-pack") => Err(Error::Forbidden(NOT_PUSHABLE.into())),
-            Some("git-upload-archive") => Err(Error::Forbidden(NO_ARCHIVES.into())),
-            _ => Err(Error::Forbidden(DUMB.into())),
+            Some("git-receive-pack") => Err(Error::refused(Code::NotPushable, NOT_PUSHABLE)),
+            Some("git-upload-archive") => Err(Error::refused(Code::GitUnsupported, NO_ARCHIVES)),
+            _ => Err(Error::refused(Code::GitUnsupported, DUMB)),
         },
         (Endpoint::UploadPack, &Method::POST) => {
             let limits = BodyLimits { bytes: REQUEST_BYTES, stall: state.stall };
@@ -152,7 +152,7 @@ async fn personal_route(
             let body = Body::new(RopeBody::new(reply.body, reply.slot));
             Ok(result("application/x-git-upload-pack-result", body))
         }
-        (Endpoint::ReceivePack, _) => Err(Error::Forbidden(NOT_PUSHABLE.into())),
+        (Endpoint::ReceivePack, _) => Err(Error::refused(Code::NotPushable, NOT_PUSHABLE)),
         _ => Ok(method_not_allowed()),
     }
 }
@@ -176,9 +176,9 @@ async fn source_route(
             Ok(advertisement("git-upload-pack", refs.into()))
         }
         (Endpoint::InfoRefs, &Method::GET, Some("git-upload-archive")) => {
-            Err(Error::Forbidden(NO_ARCHIVES.into()))
+            Err(Error::refused(Code::GitUnsupported, NO_ARCHIVES))
         }
-        (Endpoint::InfoRefs, &Method::GET, _) => Err(Error::Forbidden(DUMB.into())),
+        (Endpoint::InfoRefs, &Method::GET, _) => Err(Error::refused(Code::GitUnsupported, DUMB)),
         (Endpoint::UploadPack, &Method::POST, _) => {
             let limits = BodyLimits { bytes: REQUEST_BYTES, stall: state.stall };
             let user = actor.require(&Need::Myself)?.id;
@@ -259,7 +259,7 @@ fn method_not_allowed() -> Response {
 
 /// What is answered for a path that is no repository's, to anybody.
 fn no_such_page() -> Error {
-    Error::NotFound("there is nothing at this address; a repository's ends in .git".into())
+    Error::refused(Code::NoSuchPage, "there is nothing at this address; a repository's ends in .git")
 }
 
 /// What a fault was about: names of skills and people, never anything else that a path may hold.

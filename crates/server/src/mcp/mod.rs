@@ -11,7 +11,7 @@ use axum::{
     routing::any,
 };
 use http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, header};
-use skaas_app::{App, Error, oauth};
+use skaas_app::{App, Code, Error, oauth};
 use url::Url;
 
 use crate::{
@@ -49,7 +49,7 @@ async fn handle(
     body: Bytes,
 ) -> Response {
     if is_foreign(&headers, &app.voice().public_url) {
-        return problem(&Error::Forbidden(FOREIGN.to_owned()));
+        return problem(&Error::refused(Code::Forged, FOREIGN.to_owned()));
     }
     let token = bearer(&headers);
     let outcome = match token {
@@ -78,10 +78,10 @@ fn refuse(app: &App, error: &Error, with_token: bool) -> Response {
         Error::Unauthenticated => problem_saying(error, NOBODY.to_owned()),
         other => problem(other),
     };
-    let lacking = match error {
-        Error::Unauthenticated if with_token => Lacking::ValidToken,
-        Error::Unauthenticated => Lacking::Credentials,
-        Error::OutOfScope(_) => Lacking::Scope,
+    let lacking = match error.code() {
+        Code::Unauthenticated if with_token => Lacking::ValidToken,
+        Code::Unauthenticated => Lacking::Credentials,
+        Code::OutOfScope => Lacking::Scope,
         _ => return response,
     };
     if let Some(value) = challenge::bearer(&app.voice().public_url, "mcp", "mcp", lacking) {

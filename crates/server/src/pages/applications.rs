@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::{extract::State, response::Response};
 use skaas_app::{
-    Error,
+    Code, Error,
     oauth::{
         api_resource,
         applications::{self, Application},
@@ -86,7 +86,8 @@ pub(super) async fn ask(
     let id = query.get("application").to_owned();
     let all = applications::list(&state.app, &actor).await?;
     let app = all.into_iter().find(|app| app.id.to_string() == id);
-    let app = app.ok_or_else(|| Error::NotFound("you have no authorized app with this ID".into()))?;
+    let app = app
+        .ok_or_else(|| Error::refused(Code::NoSuchApplication, "you have no authorized app with this ID"))?;
     Confirm {
         frame: browser.frame("applications"),
         question: format!("Revoke access of {}?", app.name),

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::{extract::State, response::Response};
 use http::StatusCode;
 use skaas_app::{
-    Error,
+    Code, Error, Kind,
     accounts::{self, Rejected},
     identities,
 };
@@ -88,7 +88,7 @@ pub(super) async fn ask(
     let id = query.get("identity").to_owned();
     let all = identities::list(&state.app, &actor).await?;
     let identity = all.into_iter().find(|identity| identity.id.to_string() == id);
-    let absent = || Error::NotFound("you have no linked account with this ID".into());
+    let absent = || Error::refused(Code::NoSuchIdentity, "you have no linked account with this ID");
     let identity = identity.ok_or_else(absent)?;
     match actor.require_fresh(state.app.now()) {
         Err(Rejected::Stale) => return Ok(sign_in_again(&browser.path)),
@@ -120,9 +120,9 @@ pub(super) async fn unlink(
     match identities::unlink(&state.app, &member.actor, id).await {
         Ok(_) => Ok(go("/account/identities?done=unlinked", [])),
         Err(Rejected::Stale) => Ok(sign_in_again(&format!("/account/identities/unlink?identity={id}"))),
-        Err(Rejected::Other(Error::Conflict(why))) => {
+        Err(Rejected::Other(error)) if error.kind() == Kind::Conflict => {
             let frame = member.browser.frame("identities");
-            let fault = Fault { field: "", text: sentence_case(&why) };
+            let fault = Fault { field: "", text: sentence_case(&error.to_string()) };
             render(&state, &member, frame, StatusCode::CONFLICT, fault).await
         }
         Err(other) => Err(rejected(other)),
@@ -132,6 +132,6 @@ pub(super) async fn unlink(
 fn rejected(rejected: Rejected) -> PageError {
     match rejected {
         Rejected::Other(error) => error.into(),
-        other => Error::Forbidden(other.to_string()).into(),
+        other => Error::refused(Code::RecentSignInRequired, other.to_string()).into(),
     }
 }

@@ -31,7 +31,7 @@ use axum::{
     routing::{get, post},
 };
 use http::{HeaderValue, StatusCode, header};
-use skaas_app::{Error, accounts::Rejected};
+use skaas_app::{Code, Error, accounts::Rejected};
 
 use crate::web::{Fault, PageError, WebState, around, assets, problem::problem, sentence_case};
 
@@ -124,7 +124,7 @@ pub(crate) fn wrap(pages: Router<WebState>, state: &WebState) -> Router {
 
 /// Where no address matches: a page for browsers, a problem for programs.
 pub(crate) async fn nothing_here(request: Request) -> Response {
-    let error = Error::NotFound("there is nothing at this address; check it for typos".into());
+    let error = Error::refused(Code::NoSuchPage, "there is nothing at this address; check it for typos");
     if wants_html(&request) { PageError::from(error).into_response() } else { problem(&error) }
 }
 

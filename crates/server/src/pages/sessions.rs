@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::{extract::State, response::Response};
-use skaas_app::{Error, accounts::Rejected, sessions};
+use skaas_app::{Code, Error, accounts::Rejected, sessions};
 
 use super::{confirm::Confirm, sign_in::sign_in_again};
 use crate::web::{
@@ -64,7 +64,8 @@ pub(super) async fn ask(
     let id = query.get("session").to_owned();
     let all = sessions::list(&state.app, &actor).await?;
     let session = all.into_iter().find(|session| session.id.to_string() == id);
-    let session = session.ok_or_else(|| Error::NotFound("you have no session with this ID".into()))?;
+    let session =
+        session.ok_or_else(|| Error::refused(Code::NoSuchSession, "you have no session with this ID"))?;
     let is_this = actor.session() == Some(session.id);
     if !is_this && let Err(rejected) = actor.require_fresh(state.app.now()) {
         return refuse(rejected, &browser.path);
@@ -142,7 +143,7 @@ fn refuse(rejected: Rejected, path: &str) -> Result<Response, PageError> {
     match rejected {
         Rejected::Stale => Ok(sign_in_again(path)),
         Rejected::Other(error) => Err(error.into()),
-        other => Err(Error::Forbidden(other.to_string()).into()),
+        other => Err(Error::refused(Code::RecentSignInRequired, other.to_string()).into()),
     }
 }
 

@@ -5,7 +5,7 @@ use axum::{extract::State, response::Response};
 use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use skaas_app::{
-    Error, Whose,
+    Code, Error, Kind, Whose,
     tokens::{self, NewToken},
 };
 use skaas_domain::{
@@ -240,7 +240,9 @@ pub(super) async fn create(
                         sign_in_command,
                     });
                 }
-                Err(Error::Invalid(why)) => Fault { field: "name", text: sentence_case(&why) },
+                Err(error) if error.kind() == Kind::Invalid => {
+                    Fault { field: "name", text: sentence_case(&error.to_string()) }
+                }
                 Err(other) => return Err(other.into()),
             }
         }
@@ -267,7 +269,7 @@ pub(super) async fn ask(
     let all = tokens::list(&state.app, &actor, Whose::Own).await?;
     let now = state.app.now();
     let token = all.iter().find(|token| token.id.to_string() == id && token.works(now));
-    let absent = || Error::NotFound("you have no active token with this ID".into());
+    let absent = || Error::refused(Code::NoSuchToken, "you have no active token with this ID");
     let token = token.ok_or_else(absent)?;
     let made = descendants(&all, token.id).into_iter().filter(|made| made.works(now));
     let made: Vec<&str> = made.map(|made| made.name.as_str()).collect();

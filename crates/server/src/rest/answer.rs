@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderName, HeaderValue, StatusCode, header};
-use skaas_app::{App, Error};
+use skaas_app::{App, Code, Error};
 
 use crate::web::{
     challenge::{self, Lacking},
@@ -44,7 +44,7 @@ impl IntoResponse for Failed {
             Error::Unauthenticated => problem_saying(&error, NOBODY.to_owned()),
             other => problem(other),
         };
-        if matches!(error, Error::OutOfScope(_)) {
+        if error.code() == Code::OutOfScope {
             response.extensions_mut().insert(Limited);
         }
         response

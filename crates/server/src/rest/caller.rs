@@ -4,7 +4,7 @@
 use axum::extract::FromRequestParts;
 use http::{HeaderName, Method, header, request::Parts};
 use skaas_app::{
-    Actor, App, CountedAs, Error, Presented, admit, authenticate, authenticate_to_revoke, oauth,
+    Actor, App, Code, CountedAs, Error, Presented, admit, authenticate, authenticate_to_revoke, oauth,
 };
 
 use super::Failed;
@@ -70,5 +70,5 @@ fn forged(forged: Forged) -> Error {
              forms; nothing was changed. Programs use an API token instead"
         }
     };
-    Error::Forbidden(sentence.to_owned())
+    Error::refused(Code::Forged, sentence.to_owned())
 }

@@ -21,7 +21,7 @@ use axum::{
     response::Response,
     routing::{any, delete, get},
 };
-use skaas_app::{App, CountedAs, Error};
+use skaas_app::{App, Code, CountedAs, Error};
 
 use answer::{Answer, Failed};
 pub(crate) use openapi::document;
@@ -90,12 +90,16 @@ impl<T: serde::de::DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> 
     async fn from_request(request: Request, state: &S) -> Result<Self, Failed> {
         match axum::Json::<T>::from_request(request, state).await {
             Ok(axum::Json(body)) => Ok(Self(body)),
-            Err(JsonRejection::BytesRejection(_)) => {
-                Err(Error::TooLarge(format!("the body is larger than {} KiB", MAX_BODY / 1024)).into())
-            }
-            Err(rejection) => {
-                Err(Error::Invalid(format!("{}; nothing was changed", rejection.body_text())).into())
-            }
+            Err(JsonRejection::BytesRejection(_)) => Err(Error::refused(
+                Code::TooLarge,
+                format!("the body is larger than {} KiB", MAX_BODY / 1024),
+            )
+            .into()),
+            Err(rejection) => Err(Error::refused(
+                Code::Malformed,
+                format!("{}; nothing was changed", rejection.body_text()),
+            )
+            .into()),
         }
     }
 }

@@ -6,7 +6,7 @@ use axum::{
 };
 use http::StatusCode;
 use skaas_api::{SessionInfo, SessionList};
-use skaas_app::{App, Error, accounts::Rejected, sessions};
+use skaas_app::{App, Code, Error, accounts::Rejected, sessions};
 use skaas_domain::{id::SessionId, session::Session};
 
 use super::{
@@ -57,10 +57,10 @@ pub(crate) async fn revoke(
 fn refused(rejected: Rejected) -> Error {
     match rejected {
         Rejected::Other(error) => error,
-        Rejected::Stale => Error::Forbidden(
-            "ending another session in a browser needs a sign-in from the past 15 minutes; sign in again first"
-                .into(),
+        Rejected::Stale => Error::refused(
+            Code::RecentSignInRequired,
+            "ending another session in a browser needs a sign-in from the past 15 minutes; sign in again first",
         ),
-        other => Error::Forbidden(other.to_string()),
+        other => Error::refused(Code::BrowserOnly, other.to_string()),
     }
 }

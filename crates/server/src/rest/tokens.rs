@@ -7,7 +7,7 @@ use axum::{
 use http::StatusCode;
 use jiff::SignedDuration;
 use skaas_api::{CreatedToken, NewToken, Secret, TokenInfo, TokenList};
-use skaas_app::{Actor, App, Error, Whose::Own, tokens};
+use skaas_app::{Actor, App, Code, Error, Whose::Own, tokens};
 use skaas_domain::{id::TokenId, scope::InvalidScope, user::TokenRecord};
 
 use super::{
@@ -68,7 +68,8 @@ pub(crate) async fn create(
     Caller(actor): Caller,
     Body(new): Body<NewToken>,
 ) -> Answer<(StatusCode, Json<CreatedToken>)> {
-    let refused = |error: InvalidScope| Error::Invalid(format!("{error}; nothing was changed"));
+    let refused =
+        |error: InvalidScope| Error::refused(Code::InvalidValue, format!("{error}; nothing was changed"));
     let scopes = new.scopes.as_deref().map(|text| text.parse().map_err(refused)).transpose()?;
     let expires_at = new.expires_in.map(|seconds| end(&app, seconds)).transpose()?;
     let wanted = tokens::NewToken { name: &new.name, scopes, expires_at };
@@ -84,7 +85,9 @@ fn end(app: &App, seconds: u64) -> Result<jiff::Timestamp, Error> {
     i64::try_from(seconds)
         .ok()
         .and_then(|seconds| app.now().checked_add(SignedDuration::from_secs(seconds)).ok())
-        .ok_or_else(|| Error::Invalid("expires_in is beyond any calendar; nothing was changed".into()))
+        .ok_or_else(|| {
+            Error::refused(Code::InvalidValue, "expires_in is beyond any calendar; nothing was changed")
+        })
 }
 
 /// What is revoked with a token.
@@ -118,14 +121,15 @@ pub(crate) async fn revoke(
     Path(id): Path<String>,
     query: Result<Query<Revocation>, QueryRejection>,
 ) -> Answer<Json<TokenInfo>> {
-    let Query(Revocation { descendants }) = query
-        .map_err(|rejection| Error::Invalid(format!("{}; nothing was changed", rejection.body_text())))?;
+    let Query(Revocation { descendants }) = query.map_err(|rejection| {
+        Error::refused(Code::Malformed, format!("{}; nothing was changed", rejection.body_text()))
+    })?;
     let revoked = if descendants {
         tokens::revoke_with_descendants(&app, &actor, Own, &id).await?
     } else {
         tokens::revoke(&app, &actor, Own, Some(&id)).await?
     };
-    let token = revoked.first().ok_or_else(|| Error::NotFound("you have no such token".into()))?;
+    let token = revoked.first().ok_or_else(|| Error::refused(Code::NoSuchToken, "you have no such token"))?;
     Ok(Json(info(token, asking(&actor))))
 }
 

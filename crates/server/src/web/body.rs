@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
-use skaas_app::Error;
+use skaas_app::{Code, Error};
 use tokio::time::Instant;
 
 use crate::pace::Pace;
@@ -16,11 +16,13 @@ pub(crate) async fn next_piece(body: &mut Body, pace: &mut Pace) -> Result<Optio
         let began = Instant::now();
         let frame = tokio::time::timeout(pace.left(), body.frame())
             .await
-            .map_err(|_| Error::Invalid("the request stalled; nothing was changed".into()))?;
+            .map_err(|_| Error::refused(Code::Incomplete, "the request stalled; nothing was changed"))?;
         pace.spend(began.elapsed());
         match frame {
             None => return Ok(None),
-            Some(Err(_)) => return Err(Error::Invalid("the request broke off; nothing was changed".into())),
+            Some(Err(_)) => {
+                return Err(Error::refused(Code::Incomplete, "the request broke off; nothing was changed"));
+            }
             Some(Ok(frame)) => {
                 if let Ok(data) = frame.into_data() {
                     pace.earn(data.len());

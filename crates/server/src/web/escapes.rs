@@ -2,17 +2,18 @@
 
 use http::Uri;
 use percent_encoding::percent_decode_str;
-use skaas_app::Error;
+use skaas_app::{Code, Error};
 
 /// Checks that the path is UTF-8 once its escapes are decoded.
 ///
 /// # Errors
-/// [`Error::Invalid`], for whoever wrote the address.
+/// [`skaas_app::Kind::Invalid`], for whoever wrote the address.
 pub(crate) fn check(uri: &Uri) -> Result<(), Error> {
     match percent_decode_str(uri.path()).decode_utf8() {
         Ok(_) => Ok(()),
-        Err(_) => Err(Error::Invalid(
-            "the percent-escapes in this address are not UTF-8; check how the name in it was encoded".into(),
+        Err(_) => Err(Error::refused(
+            Code::Malformed,
+            "the percent-escapes in this address are not UTF-8; check how the name in it was encoded",
         )),
     }
 }

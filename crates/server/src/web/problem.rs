@@ -1,7 +1,7 @@
-//! Owns the one mapping from what went wrong to HTTP: RFC 9457 problem+json for programs, plain sentences
-//! for git. Refuses to show a caller what only the operator should see.
+//! The one mapping from what went wrong to HTTP: RFC 9457 problem+json for programs, plain sentences for git. What only
+//! the operator should see is not shown.
 
-use app::Error;
+use app::{Error, Kind};
 use axum::{
     Json,
     response::{IntoResponse, Response},
@@ -15,25 +15,20 @@ use super::challenge::BASIC;
 /// When it is worth asking again while something that we stand on is away.
 const UNAVAILABLE_SECONDS: &str = "5";
 
-/// Status, and the word that names the kind of problem in `type`.
-fn classify(error: &Error) -> (StatusCode, &'static str, &'static str) {
-    match error {
-        Error::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated", "Sign in first"),
-        Error::Forbidden(_) | Error::OutOfScope(_) => (StatusCode::FORBIDDEN, "forbidden", "Not allowed"),
-        Error::NotFound(_) => (StatusCode::NOT_FOUND, "not-found", "Not found"),
-        Error::Invalid(_) => (StatusCode::BAD_REQUEST, "invalid", "Cannot be taken"),
-        Error::Conflict(_) => (StatusCode::CONFLICT, "conflict", "Already there"),
-        Error::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Too large"),
-        Error::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate-limited", "Too many requests"),
-        Error::Busy { .. } => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy"),
-        Error::Upstream(_) => (StatusCode::BAD_GATEWAY, "upstream", "Another service failed"),
-        // The database away, the disk full: it passes, and a client that waits has lost nothing.
-        Error::Store(fault) if fault.is_transient() => {
-            (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not available at the moment")
-        }
-        Error::Store(_) | Error::Internal(_) => {
-            (StatusCode::INTERNAL_SERVER_ERROR, "fault", "Something went wrong on the server")
-        }
+/// Status, `type`, and `title` of a kind of failure.
+const fn classify(kind: Kind) -> (StatusCode, &'static str, &'static str) {
+    match kind {
+        Kind::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated", "Sign in first"),
+        Kind::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "Not allowed"),
+        Kind::NotFound => (StatusCode::NOT_FOUND, "not-found", "Not found"),
+        Kind::Invalid => (StatusCode::BAD_REQUEST, "invalid", "Invalid request"),
+        Kind::Conflict => (StatusCode::CONFLICT, "conflict", "Conflict"),
+        Kind::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Too large"),
+        Kind::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "rate-limited", "Too many requests"),
+        Kind::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy"),
+        Kind::Upstream => (StatusCode::BAD_GATEWAY, "upstream", "Another service failed"),
+        Kind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable"),
+        Kind::Fault => (StatusCode::INTERNAL_SERVER_ERROR, "fault", "Something went wrong on the server"),
     }
 }
 
@@ -80,7 +75,7 @@ impl Cause {
 
 /// An error as git shows it to a person: `remote: ` and the text.
 pub(crate) fn sentence(error: &Error) -> Response {
-    let (status, ..) = classify(error);
+    let (status, ..) = classify(error.kind());
     let text = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
     finish(error, status, (text, format!("{error}\n")).into_response())
 }
@@ -92,8 +87,15 @@ pub(crate) fn problem(error: &Error) -> Response {
 
 /// The same in other words, where the usual ones would mislead who asks.
 pub(crate) fn problem_saying(error: &Error, detail: String) -> Response {
-    let (status, kind, title) = classify(error);
-    let body = Problem { kind: kind.to_owned(), title: title.to_owned(), status: status.as_u16(), detail };
+    let (status, kind, title) = classify(error.kind());
+    let body = Problem {
+        kind: kind.to_owned(),
+        title: title.to_owned(),
+        status: status.as_u16(),
+        code: error.code().as_str().to_owned(),
+        detail,
+        action_url: error.action().map(str::to_owned),
+    };
     let json = [(header::CONTENT_TYPE, "application/problem+json")];
     finish(error, status, (json, Json(body)).into_response())
 }

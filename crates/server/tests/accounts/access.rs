@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use skaas_app::{
-    Error, Presented, Whose,
+    Error, Kind, Presented, Whose,
     accounts::{self, Ended},
     authenticate, sessions,
     tokens::{self, NewToken},
@@ -196,7 +196,10 @@ fn only_the_operator_may_name_another_user() {
                 app.run(users::delete(node, &actor, "ann")).map(drop),
             ];
             for outcome in outcomes {
-                assert!(matches!(outcome, Err(Error::Forbidden(_))), "{actor:?}: {outcome:?}");
+                assert!(
+                    outcome.as_ref().is_err_and(|error| error.kind() == Kind::Forbidden),
+                    "{actor:?}: {outcome:?}"
+                );
             }
         }
         assert!(works(app, &hers) && is_in(&mut ann));
@@ -223,6 +226,6 @@ fn an_operator_signs_a_person_out_of_everything_and_nobody_else() {
         signs_in(&mut ann, "ann", PASSWORD);
         assert!(is_in(&mut ann), "the password still works");
         let nobody = app.run(accounts::sign_out_everywhere(app.operator(), app.actor(), "nobody"));
-        assert!(matches!(nobody, Err(Error::NotFound(_))), "{nobody:?}");
+        assert!(nobody.as_ref().is_err_and(|error| error.kind() == Kind::NotFound), "{nobody:?}");
     });
 }

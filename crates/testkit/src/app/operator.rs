@@ -4,7 +4,7 @@
 #![expect(clippy::return_self_not_must_use, reason = "a sentence of a story may end anywhere")]
 
 use jiff::{SignedDuration, Timestamp};
-use skaas_app::{Actor, App, Error, Store, grants, listings, users};
+use skaas_app::{Actor, App, Error, Kind, Store, grants, listings, users};
 use skaas_domain::entitlement::{Access, GrantKind};
 use skaas_domain::listing::ListingState;
 use skaas_domain::money::{Interval, Price};
@@ -153,7 +153,7 @@ impl TestApp {
     pub fn is_listed(&self, skill: &str) -> bool {
         match self.run(listings::find(&self.operator, &self.actor, skill)) {
             Ok(_) => true,
-            Err(Error::NotFound(_)) => false,
+            Err(error) if error.kind() == Kind::NotFound => false,
             Err(error) => panic!("{skill}: {error}"),
         }
     }

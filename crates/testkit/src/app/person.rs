@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 use skaas_app::{
-    Error, Presented, authenticate, grants,
+    Error, Kind, Presented, authenticate, grants,
     grants::FreeSkill,
     tokens::{self, NewToken},
     users,
@@ -78,7 +78,8 @@ impl TestApp {
     fn admit(&self, name: &str) -> Arc<Account> {
         let email = format!("{name}@example.test");
         // Whoever signed up on a page is a user already.
-        if let Err(Error::NotFound(_)) = self.run(users::find(self.operator(), self.actor(), name)) {
+        let found = self.run(users::find(self.operator(), self.actor(), name));
+        if found.is_err_and(|error| error.kind() == Kind::NotFound) {
             let added = self.run(users::add(self.operator(), self.actor(), name, &email));
             added.unwrap_or_else(|error| panic!("{name}: {error}"));
         }

@@ -5,7 +5,7 @@ use askama::Template;
 use axum::{extract::State, response::Response};
 use http::{HeaderValue, StatusCode, header};
 use skaas_app::{
-    Error,
+    Code, Error,
     devices::{self, CLI_CLIENT_ID, Named, NotThere},
     oauth::{self, Refused, applications},
 };
@@ -120,7 +120,8 @@ fn ask(
     handle: &str,
     typed: &str,
 ) -> Result<Response, PageError> {
-    let code = UserCode::parse(typed).map_err(|error| Error::Invalid(error.to_string()))?;
+    let code =
+        UserCode::parse(typed).map_err(|error| Error::refused(Code::InvalidValue, error.to_string()))?;
     show(&Asking {
         frame: member.browser.frame("device"),
         code: code.to_string(),
