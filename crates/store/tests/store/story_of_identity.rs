@@ -21,6 +21,7 @@ use crate::world::{World, at};
 pub(crate) async fn tell(world: &mut World) {
     passwords_are_set_replaced_and_removed(world).await;
     links_work_once_and_only_the_newest(world).await;
+    a_link_mailed_again_works_for_as_long_as_the_first(world).await;
     addresses_are_verified_and_changed(world).await;
     identities_are_known_by_issuer_and_subject(world).await;
     sessions_open_until_revoked(world).await;
@@ -113,6 +114,30 @@ async fn links_work_once_and_only_the_newest(world: &mut World) {
     assert_eq!(codes::find(&mut tx, CodeKind::Reset, &link.hash(), at(91)).await.unwrap(), None);
     assert_eq!(codes::find(&mut tx, CodeKind::Verify, &other.hash(), at(91)).await.unwrap(), None);
     assert_eq!(codes::end_all(&mut tx, user, at(91)).await.unwrap(), 0);
+    tx.commit().await.unwrap();
+}
+
+async fn a_link_mailed_again_works_for_as_long_as_the_first(world: &mut World) {
+    let user = find_user(world, "pam").await;
+    let (first, lost) = code(world, CodeKind::Reset, user, 100);
+    let (twin, link) = code(world, CodeKind::Reset, user, 110);
+    let mut tx = world.store.begin().await.unwrap();
+    codes::add(&mut tx, &first, &lost.hash()).await.unwrap();
+    assert_eq!(codes::find_by_id(&mut tx, first.id, at(159)).await.unwrap().as_ref(), Some(&first));
+    assert_eq!(codes::find_by_id(&mut tx, first.id, at(160)).await.unwrap(), None);
+    assert_eq!(codes::find_by_id(&mut tx, twin.id, at(110)).await.unwrap(), None);
+
+    assert!(codes::add_twin(&mut tx, &first, twin.id, &link.hash(), at(110)).await.unwrap());
+    // The first mail may have arrived after all: both links work, until the same moment.
+    for secret in [&lost, &link] {
+        assert!(codes::find(&mut tx, CodeKind::Reset, &secret.hash(), at(159)).await.unwrap().is_some());
+        assert_eq!(codes::find(&mut tx, CodeKind::Reset, &secret.hash(), at(160)).await.unwrap(), None);
+    }
+    codes::end_all(&mut tx, user, at(120)).await.unwrap();
+    let (late, other) = code(world, CodeKind::Reset, user, 121);
+    assert!(!codes::add_twin(&mut tx, &first, late.id, &other.hash(), at(121)).await.unwrap());
+    assert_eq!(codes::find(&mut tx, CodeKind::Reset, &other.hash(), at(122)).await.unwrap(), None);
+    codes::forget(&mut tx, at(200)).await.unwrap();
     tx.commit().await.unwrap();
 }
 
