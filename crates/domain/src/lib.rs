@@ -14,6 +14,7 @@ pub mod entitlement;
 pub mod envelope;
 pub mod finding;
 pub mod forwarded;
+pub mod hex;
 pub mod id;
 pub mod identity;
 pub mod layout;

@@ -54,6 +54,7 @@ actions! {
     TokenRevoke = "token.revoke", "API token revoked";
     AppAuthorize = "app.authorize", "App authorized";
     AppRevoke = "app.revoke", "App revoked";
+    AppTokenRevoke = "app.sign_out", "App signed itself out";
     GrantAdd = "grant.add", "Access granted";
     GrantRevoke = "grant.revoke", "Access revoked";
     ListingChange = "listing.change", "Listing changed";
@@ -69,7 +70,6 @@ actions! {
     OperatorRemove = "operator.remove", "No longer an operator";
     JobRetry = "job.retry", "Job retried";
     JobCancel = "job.cancel", "Job canceled";
-    JobProbe = "job.probe", "Probe jobs added";
     VaultRotate = "vault.rotate", "Vault sealed with another master key";
     VaultDiscard = "vault.discard", "Records of a lost master key discarded";
     StorageSweep = "storage.sweep", "Object storage swept";
