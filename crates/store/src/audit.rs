@@ -40,6 +40,7 @@ sql! {
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     LIST = filtered!("ORDER BY id DESC LIMIT $4");
     LIST_OF = filtered!("AND subject = $5 ORDER BY id DESC LIMIT $4");
+    PAGE = select!("WHERE id > $1 ORDER BY id LIMIT $2");
     UNSEALED = select!("WHERE position IS NULL AND id > $1 ORDER BY id LIMIT $2");
     WAITING = "SELECT count(*) AS value FROM audit WHERE position IS NULL";
     CHAIN = select!("WHERE subject = $1 AND position > $2 ORDER BY position LIMIT $3");
@@ -137,6 +138,11 @@ pub async fn list(conn: &mut Conn, filter: &Filter<'_>) -> Result<Vec<Entry>> {
         Some(subject) => fetch_all!(conn, LIST_OF, [before, since, action, *limit, subject]),
         None => fetch_all!(conn, LIST, [before, since, action, *limit]),
     }
+}
+
+/// Lists all entries from the one after `after` on, in the order of their numbers.
+pub async fn page(conn: &mut Conn, after: i64, limit: i64) -> Result<Vec<Entry>> {
+    fetch_all!(conn, PAGE, [after, limit])
 }
 
 /// Lists entries that are not sealed yet, from the one after `after` on, in the order in which they were added.

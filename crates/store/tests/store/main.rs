@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "all of it is tests, also what is not marked as one")]
 
+mod audit;
 mod faults;
 mod freshness;
 mod jobs;
