@@ -6,6 +6,7 @@
 //!
 //! Times are RFC 3339 in UTC; durations are whole seconds.
 
+mod activity;
 mod application;
 mod device;
 mod finding;
@@ -17,6 +18,7 @@ mod secret;
 mod session;
 mod token;
 
+pub use activity::{ActivityInfo, ActivityList};
 pub use application::{ApplicationInfo, ApplicationList};
 pub use device::{
     CLI_CLIENT_ID, CliStart, CliState, CliStatus, DEVICE_CODE_GRANT, DeviceAuthorizationRequest,

@@ -19,6 +19,7 @@ use skaas_store::{
 use crate::{
     actor::Actor,
     app::App,
+    audit::{self, Act, Action},
     code::Code,
     error::{Error, Result},
     listings::absent,
@@ -84,6 +85,7 @@ pub async fn add_in(app: &App, actor: &Actor, tx: &mut Tx, new: NewGrant) -> Res
     };
     let record = GrantRecord { grant, note: new.note, order: None };
     grants::add(tx, &record).await?;
+    audit::record(tx, actor, now, Act::done(Action::GrantAdd, user.id, &listing.name)).await?;
     Ok(Named { record, skill: listing.name })
 }
 
@@ -137,7 +139,16 @@ pub async fn add_free(app: &App, actor: &Actor, skill: &str) -> Result<FreeSkill
     let terms = listing.terms();
     match decide(user, &terms, &grants, &releases, app.now()).access {
         Access::Hidden => Err(absent()),
-        _ if may_keep_free(user, &terms, &grants) => keep_free(app, user, listing.skill).await,
+        _ if may_keep_free(user, &terms, &grants) => {
+            let now = app.now();
+            let mut tx = app.store.begin().await?;
+            let added = keep_free_in(app, &mut tx, user, listing.skill).await?;
+            if added == FreeSkill::Added {
+                audit::record(&mut tx, actor, now, Act::done(Action::GrantAdd, user, &listing.name)).await?;
+                tx.commit().await?;
+            }
+            Ok(added)
+        }
         Access::Full { .. } => Ok(FreeSkill::AlreadyTheirs),
         Access::Stub { .. } => {
             let why = format!("{} is not free; nothing was added", listing.name);
@@ -146,8 +157,18 @@ pub async fn add_free(app: &App, actor: &Actor, skill: &str) -> Result<FreeSkill
     }
 }
 
-/// Writes down that `user` keeps a skill that was free when they added or fetched it; once, ever.
+/// Writes down that `user` keeps a skill that was free when they fetched it; once, ever. Nobody asked for it, so the
+/// audit log says nothing of it.
 pub(crate) async fn keep_free(app: &App, user: UserId, skill: SkillId) -> Result<FreeSkill> {
+    let mut tx = app.store.begin().await?;
+    let added = keep_free_in(app, &mut tx, user, skill).await?;
+    if added == FreeSkill::Added {
+        tx.commit().await?;
+    }
+    Ok(added)
+}
+
+async fn keep_free_in(app: &App, tx: &mut Tx, user: UserId, skill: SkillId) -> Result<FreeSkill> {
     let now = app.now();
     let grant = Grant {
         id: app.with_rng(|rng| GrantId::new(now, rng)),
@@ -161,11 +182,9 @@ pub(crate) async fn keep_free(app: &App, user: UserId, skill: SkillId) -> Result
         made_at: now,
     };
     let record = GrantRecord { grant, note: String::new(), order: None };
-    let mut tx = app.store.begin().await?;
-    if !grants::add_free(&mut tx, &record).await? {
+    if !grants::add_free(tx, &record).await? {
         return Ok(FreeSkill::AlreadyTheirs);
     }
-    tx.commit().await?;
     tracing::info!(event = "grant_added", user_id = %user, skill_id = %skill, grant_id = %record.grant.id);
     Ok(FreeSkill::Added)
 }
@@ -238,6 +257,7 @@ pub async fn revoke_in(
     for skill in skills {
         for grant in grants::revoke_all(tx, user.id, skill, now).await? {
             let skill = skill_name(tx, &grant).await?;
+            audit::record(tx, actor, now, Act::done(Action::GrantRevoke, user.id, &skill)).await?;
             let record = grants::find(tx, grant.id).await?;
             ended.extend(record.map(|record| Named { record, skill }));
         }
@@ -248,7 +268,12 @@ pub async fn revoke_in(
 /// Revokes the grants of an order, and no others, within the caller's transaction: a refund or a lost dispute is written
 /// with what it revokes. Returns the grants that were not revoked before.
 pub async fn revoke_order(app: &App, tx: &mut Tx, order: OrderId) -> Result<Vec<Grant>> {
-    let ended = grants::revoke_order(tx, order, app.now()).await?;
+    let now = app.now();
+    let ended = grants::revoke_order(tx, order, now).await?;
+    for grant in &ended {
+        let skill = skill_name(tx, grant).await?;
+        audit::record_of_server(tx, now, Act::done(Action::GrantRevoke, grant.user, &skill)).await?;
+    }
     tracing::info!(event = "order_grants_revoked", order_id = %order, count = ended.len());
     Ok(ended)
 }

@@ -25,9 +25,10 @@ use crate::{
     accounts::{Rejected, spend},
     actor::Actor,
     app::App,
+    audit::{self, Act, Action},
     code::Code,
     error::{Error, Result},
-    sessions::{self, Opened, SignedIn, Visitor},
+    sessions::{self, Opened, Visitor},
     third_parties::{IdentityProvider, Way},
 };
 
@@ -163,14 +164,15 @@ pub async fn finish(
     let proven = prove(app, provider, &sign_in, returned).await?;
     match sign_in.intent {
         Intent::Link(user) => {
-            let who = actor.map(Actor::require_session).transpose()?;
-            let who = who.filter(|who| who.user.id == user).ok_or_else(|| {
+            actor.map(Actor::require_session).transpose()?;
+            let is_theirs = |actor: &&Actor| actor.user().is_some_and(|who| who.id == user);
+            let actor = actor.filter(is_theirs).ok_or_else(|| {
                 Error::refused(
                     Code::SignInNotYours,
                     "this was started by another user; sign in as that user first",
                 )
             })?;
-            link(app, who, provider, &proven).await?;
+            link(app, actor, provider, &proven).await?;
             Ok(Outcome::Linked { return_to: sign_in.return_to })
         }
         Intent::SignIn => {
@@ -250,6 +252,9 @@ async fn enter(
     };
     refresh(&mut tx, &identity, &proven, now).await?;
     let opened = sessions::open(app, &mut tx, identity.user, visitor).await?;
+    let by = provider.kind.to_string();
+    let act = Act::done(Action::SignIn, identity.user, &by);
+    audit::record_visit(&mut tx, Some(identity.user), Some(&visitor.place.address), now, act).await?;
     tx.commit().await?;
     tracing::info!(event = "signed_in", user_id = %identity.user, by = %provider.kind);
     Ok(Outcome::SignedIn { opened, return_to })
@@ -286,11 +291,17 @@ fn record(
     }
 }
 
-async fn link(app: &App, who: &SignedIn, provider: &IdentityProvider, proven: &Proven) -> Result<()> {
+async fn link(app: &App, actor: &Actor, provider: &IdentityProvider, proven: &Proven) -> Result<()> {
+    let (who, now) = (actor.require_session()?, app.now());
     let mut tx = app.store.begin().await?;
     match identities::find_by_key(&mut tx, &proven.key()).await? {
-        Some(known) if known.user == who.user.id => refresh(&mut tx, &known, proven, app.now()).await?,
-        _ => identities::add(&mut tx, &record(app, who.user.id, &provider.kind, proven)).await?,
+        Some(known) if known.user == who.user.id => refresh(&mut tx, &known, proven, now).await?,
+        _ => {
+            identities::add(&mut tx, &record(app, who.user.id, &provider.kind, proven)).await?;
+            let provider = provider.kind.to_string();
+            let act = Act::done(Action::IdentityLink, who.user.id, &provider);
+            audit::record(&mut tx, actor, now, act).await?;
+        }
     }
     tx.commit().await?;
     tracing::info!(event = "identity_linked", user_id = %who.user.id, provider = %provider.kind);
@@ -312,7 +323,8 @@ pub async fn list(app: &App, actor: &Actor) -> Result<Vec<IdentityRecord>> {
 pub async fn unlink(app: &App, actor: &Actor, id: &str) -> Result<IdentityRecord, Rejected> {
     let unknown = |_| Error::refused(Code::NoSuchIdentity, "you have no linked account with this ID");
     let id: IdentityId = id.parse().map_err(unknown)?;
-    let user = actor.require_fresh(app.now())?.user.id;
+    let now = app.now();
+    let user = actor.require_fresh(now)?.user.id;
     let mut tx = app.store.begin().await?;
     // Whoever unlinks the other one at the same moment waits here.
     tx.bump_user(user).await?;
@@ -329,6 +341,8 @@ pub async fn unlink(app: &App, actor: &Actor, id: &str) -> Result<IdentityRecord
         let why = "this is your only sign-in method; set a password or link another account first";
         return Err(Error::refused(Code::LastSignInMethod, why).into());
     }
+    let provider = removed.provider.to_string();
+    audit::record(&mut tx, actor, now, Act::done(Action::IdentityUnlink, user, &provider)).await?;
     tx.commit().await?;
     tracing::info!(event = "identity_unlinked", user_id = %user, provider = %removed.provider);
     Ok(removed)

@@ -16,6 +16,7 @@ use skaas_store::{
 use crate::{
     actor::Actor,
     app::App,
+    audit::{self, Act, Action},
     code::Code,
     error::{Error, Result},
     grants::{self, Standing},
@@ -136,6 +137,8 @@ pub async fn set(app: &App, actor: &Actor, name: &str, change: &Change) -> Resul
 /// A change of a listing whose contents are stored and which takes effect once it is written.
 pub struct Prepared {
     revisions: [Revision; 1],
+    actor: Actor,
+    action: Action,
     /// The listing as it will be.
     pub after: Details,
 }
@@ -149,18 +152,40 @@ pub async fn prepare(app: &App, actor: &Actor, name: &str, change: &Change) -> R
         return Err(Error::refused(Code::NothingToPublish, nothing_to_publish(&before)));
     }
     let after = applied(app, &before, &change)?;
+    let action = action(&before, &change);
     let latest = releases.last().map(|release| release.version.as_str());
     let revision = Revision::render(app.voice(), Some(before), after.clone(), None, latest, Vec::new())?;
     let revisions = [revision];
     store_contents(app, &revisions).await?;
-    Ok(Prepared { revisions, after: Details { listing: after, releases } })
+    Ok(Prepared { revisions, actor: actor.clone(), action, after: Details { listing: after, releases } })
+}
+
+/// What the audit log calls a change: by what it means to buyers first.
+fn action(before: &Listing, change: &Change) -> Action {
+    match (change.state.filter(|state| *state != before.state), change.price) {
+        (Some(ListingState::Published), _) if before.state == ListingState::Quarantined => {
+            Action::ListingRestore
+        }
+        (Some(ListingState::Published), _) => Action::ListingPublish,
+        (Some(ListingState::Withdrawn), _) => Action::ListingWithdraw,
+        (Some(ListingState::Quarantined), _) => Action::ListingQuarantine,
+        (_, Some(PriceChange::Archive(_))) => Action::PriceArchive,
+        (_, Some(_)) => Action::PriceSet,
+        _ => Action::ListingChange,
+    }
 }
 
 impl Prepared {
     /// Writes the change inside the caller's transaction; `false` if the listing changed since it was prepared, and
     /// then the transaction must be dropped.
     pub async fn write_in(&self, app: &App, tx: &mut Tx) -> Result<bool> {
-        Ok(write(app, tx, &self.revisions).await?)
+        if !write(app, tx, &self.revisions).await? {
+            return Ok(false);
+        }
+        let listing = &self.after.listing;
+        let act = Act::done(self.action, listing.creator, &listing.name);
+        audit::record(tx, &self.actor, app.now(), act).await?;
+        Ok(true)
     }
 }
 
@@ -180,7 +205,10 @@ pub async fn delete_in(app: &App, actor: &Actor, tx: &mut Tx, name: &str) -> Res
     tx.bump_catalogue().await?;
     let listing = listings::find_by_name(tx, name).await?.ok_or_else(|| absent(name))?;
     catalogue::put_entry(tx, listing.position, listing.skill, None).await?;
-    listings::delete(tx, listing.skill, app.now()).await?;
+    let now = app.now();
+    listings::delete(tx, listing.skill, now).await?;
+    let act = Act::done(Action::ListingDelete, listing.creator, &listing.name);
+    audit::record(tx, actor, now, act).await?;
     Ok(listing)
 }
 

@@ -18,6 +18,7 @@ use skaas_store::{
 use crate::{
     actor::Actor,
     app::App,
+    audit::{self, Act, Action},
     error::Result,
     lineage::commit_date,
     oid::{oid, stored},
@@ -44,6 +45,7 @@ pub async fn branch_off(app: &App, actor: &Actor) -> Result<u64> {
         after = Some((last.user, last.repo));
         count += go_on(app, &tips).await?;
     }
+    audit::record_alone(app, actor, Act::on_server(Action::BackupRestored, "")).await?;
     tracing::info!(event = "restored", lineages = count);
     Ok(count)
 }
@@ -163,21 +165,26 @@ pub async fn revoke_again(app: &App, actor: &Actor, found: &[WorksAgain]) -> Res
     let mut rest: Vec<Revocation> = rest.into_iter().map(|one| one.revocation).collect();
     rest.sort_by_key(|one| (one.user, one.what));
     for Revocation { what, user, .. } in &rest {
-        match what {
+        let (action, thing) = match what {
             Revoked::Token(id) => {
                 tokens::revoke(&mut tx, *user, &id.to_string(), now).await?;
+                (Action::TokenRevoke, id.to_string())
             }
             Revoked::App(id) => {
                 oauth_grants::revoke(&mut tx, *user, *id, now).await?;
+                (Action::AppRevoke, id.to_string())
             }
             Revoked::Session(id) => {
                 sessions::revoke(&mut tx, *user, *id, now).await?;
+                (Action::SessionRevoke, id.to_string())
             }
             Revoked::Grant(id) => {
                 grants::revoke(&mut tx, *id, now).await?;
+                (Action::GrantRevoke, id.to_string())
             }
-            Revoked::User => {}
-        }
+            Revoked::User => continue,
+        };
+        audit::record(&mut tx, actor, now, Act::done(action, *user, &thing)).await?;
     }
     tx.commit().await?;
     tracing::info!(event = "revoked_again", count = rest.len());

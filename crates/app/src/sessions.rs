@@ -17,6 +17,7 @@ use crate::{
     accounts::Rejected,
     actor::{Actor, Via},
     app::App,
+    audit::{self, Act, Action},
     code::Code,
     error::{Error, Result},
 };
@@ -91,7 +92,7 @@ async fn note_use(app: &App, id: SessionId) -> Result<()> {
 /// Ends the session that makes the request.
 pub async fn sign_out(app: &App, actor: &Actor) -> Result<()> {
     let signed_in = actor.require_session()?;
-    end(app, signed_in.user.id, signed_in.session.id).await
+    end(app, actor, signed_in.user.id, signed_in.session.id).await
 }
 
 /// The user's sessions that work, most recently used first.
@@ -113,19 +114,22 @@ pub async fn revoke(app: &App, actor: &Actor, id: &str) -> Result<SessionId, Rej
     if actor.session().is_some_and(|own| own != id) {
         actor.require_fresh(app.now())?;
     }
-    end(app, user, id).await?;
+    end(app, actor, user, id).await?;
     Ok(id)
 }
 
-async fn end(app: &App, user: UserId, id: SessionId) -> Result<()> {
+async fn end(app: &App, actor: &Actor, user: UserId, id: SessionId) -> Result<()> {
+    let now = app.now();
     let mut tx = app.store.begin().await?;
-    let revoked = sessions::revoke(&mut tx, user, id, app.now()).await?;
+    let revoked = sessions::revoke(&mut tx, user, id, now).await?;
     if revoked.is_none() {
         return Err(Error::refused(
             Code::NoSuchSession,
             "you have no session with this ID; it may have ended already",
         ));
     }
+    let action = if actor.session() == Some(id) { Action::SignOut } else { Action::SessionRevoke };
+    audit::record(&mut tx, actor, now, Act::done(action, user, &id.to_string())).await?;
     tx.commit().await?;
     tracing::info!(event = "session_revoked", user_id = %user, session_id = %id);
     Ok(())
@@ -137,9 +141,11 @@ async fn end(app: &App, user: UserId, id: SessionId) -> Result<()> {
 /// [`Rejected::Stale`].
 pub async fn revoke_others(app: &App, actor: &Actor) -> Result<u64, Rejected> {
     let signed_in = actor.require_fresh(app.now())?;
-    let user = signed_in.user.id;
+    let (user, now) = (signed_in.user.id, app.now());
     let mut tx = app.store.begin().await?;
-    let count = sessions::revoke_others(&mut tx, user, Some(signed_in.session.id), app.now()).await?;
+    let count = sessions::revoke_others(&mut tx, user, Some(signed_in.session.id), now).await?;
+    let act = Act::done(Action::SignOutEverywhere, user, "other browsers");
+    audit::record(&mut tx, actor, now, act).await?;
     tx.commit().await?;
     tracing::info!(event = "sessions_revoked", user_id = %user, count);
     Ok(count)

@@ -2,7 +2,7 @@
 //! the same.
 
 use jiff::SignedDuration;
-use skaas_domain::{password::MAX_CHARS, secret::Secret, user::User};
+use skaas_domain::{id::UserId, password::MAX_CHARS, secret::Secret, user::User};
 use skaas_store::{
     budgets::{self, Budget},
     known_browsers, passwords, users,
@@ -11,6 +11,7 @@ use skaas_store::{
 use crate::{
     accounts::{Rejected, address, is_still, password_matches, spend},
     app::App,
+    audit::{self, Act, Action},
     error::Result,
     sessions::{self, KNOWN_FOR, Opened, Visitor},
 };
@@ -49,15 +50,19 @@ pub async fn by_password(
     // Nothing longer than an account can have is hashed.
     let password = if fits { password } else { "" };
     let matches = password_matches(app, password, hash.clone()).await?;
-    let Some(user) = user.filter(|_| matches) else { return Err(no_match()) };
+    let known = user.as_ref().map(|user| user.id);
+    let Some(user) = user.filter(|_| matches) else { return Err(no_match(app, known, visitor).await?) };
     let mut tx = app.store.begin().await?;
     if !is_still(&mut tx, user.id, hash.as_deref()).await? {
-        return Err(no_match());
+        drop(tx);
+        return Err(no_match(app, known, visitor).await?);
     }
     for (budget, subject) in tries.iter().filter(|(budget, _)| [HERE, BROWSER].contains(budget)) {
         budgets::clear(&mut tx, budget, subject).await?;
     }
     let opened = sessions::open(app, &mut tx, user.id, visitor).await?;
+    let act = Act::done(Action::SignIn, user.id, "password");
+    audit::record_visit(&mut tx, Some(user.id), Some(&visitor.place.address), app.now(), act).await?;
     tx.commit().await?;
     tracing::info!(event = "signed_in", user_id = %user.id, by = "password");
     Ok(opened)
@@ -88,9 +93,11 @@ async fn known_here(app: &App, login: &str, browser: &Secret) -> Result<Option<U
     Ok(users.into_iter().find(is_meant))
 }
 
-fn no_match() -> Rejected {
+/// Records a refused sign-in. The work is the same whether the account exists or not.
+async fn no_match(app: &App, known: Option<UserId>, visitor: Visitor<'_>) -> Result<Rejected> {
+    audit::record_refusal(app, Action::SignIn, known, &visitor.place.address).await?;
     tracing::info!(event = "sign_in_refused");
-    Rejected::NoMatch
+    Ok(Rejected::NoMatch)
 }
 
 async fn find(app: &App, login: &str) -> Result<Option<User>> {

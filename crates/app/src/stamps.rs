@@ -4,7 +4,12 @@
 use jiff::{SignedDuration, Timestamp};
 use skaas_store::{grants, steps};
 
-use crate::{actor::Actor, app::App, error::Result};
+use crate::{
+    actor::Actor,
+    app::App,
+    audit::{self, Act, Action},
+    error::Result,
+};
 
 /// How far the clocks of several nodes may differ without anything being wrong.
 const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
@@ -48,6 +53,7 @@ pub async fn restamp(app: &App, actor: &Actor) -> Result<FromTheFuture> {
     let mut tx = app.store.begin().await?;
     let grants = grants::restamp(&mut tx, horizon(now), now).await?;
     let steps = steps::restamp(&mut tx, horizon(now), now).await?;
+    audit::record(&mut tx, actor, now, Act::on_server(Action::StepsRestamp, "")).await?;
     tx.commit().await?;
     tracing::info!(event = "restamped", steps, grants);
     Ok(FromTheFuture { steps, grants })

@@ -4,7 +4,9 @@ use jiff::{SignedDuration, Timestamp};
 use skaas_store::Leftovers;
 
 use crate::{
+    actor::Actor,
     app::App,
+    audit::{self, Act, Action},
     code::Code,
     error::{Error, Result},
     push,
@@ -40,7 +42,8 @@ impl Swept {
 
 /// Removes what failed and killed pushes left behind and was last written longer than `older_than` ago; with
 /// `dry_run` only counts it. Safe at any time, beside pushes on any node.
-pub async fn sweep(app: &App, older_than: SignedDuration, dry_run: bool) -> Result<Swept> {
+pub async fn sweep(app: &App, actor: &Actor, older_than: SignedDuration, dry_run: bool) -> Result<Swept> {
+    actor.require_operator()?;
     let before = before(app, older_than)?;
     let objects = if dry_run { app.store.leftovers(before).await? } else { app.store.sweep(before).await? };
     let (files, bytes) = push::clear_scratch(app, before, !dry_run).await?;
@@ -50,6 +53,7 @@ pub async fn sweep(app: &App, older_than: SignedDuration, dry_run: bool) -> Resu
         ..Swept::from(objects)
     };
     if !dry_run {
+        audit::record_alone(app, actor, Act::on_server(Action::StorageSweep, "")).await?;
         tell(&swept);
     }
     Ok(swept)

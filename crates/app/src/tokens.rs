@@ -16,6 +16,7 @@ use skaas_store::{
 use crate::{
     actor::{Actor, Via, Whose},
     app::App,
+    audit::{self, Act, Action},
     code::Code,
     error::{Error, Result},
 };
@@ -104,6 +105,7 @@ pub async fn create_in(
     if !still_works(tx, actor, now).await? {
         return Err(Error::Unauthenticated);
     }
+    audit::record(tx, actor, now, Act::done(Action::TokenCreate, user.id, &id.to_string())).await?;
     Ok(Created { token, record })
 }
 
@@ -183,12 +185,28 @@ pub async fn revoke_in(
     which: Option<&str>,
 ) -> Result<Vec<TokenRecord>> {
     let user = actor.subject_in(tx, whose, &WRITE).await?;
-    let Some(which) = which else {
-        tokens::revoke_all(tx, user.id, app.now()).await?;
-        return Ok(tokens::list(tx, user.id).await?);
+    let now = app.now();
+    let named = match which {
+        None => {
+            tokens::revoke_all(tx, user.id, now).await?;
+            tokens::list(tx, user.id).await?
+        }
+        Some(which) => {
+            let found = tokens::revoke(tx, user.id, which, now).await?;
+            vec![found.ok_or_else(|| absent(&user.username))?]
+        }
     };
-    let found = tokens::revoke(tx, user.id, which, app.now()).await?;
-    Ok(vec![found.ok_or_else(|| absent(&user.username))?])
+    record_revoked(tx, actor, now, &named).await?;
+    Ok(named)
+}
+
+/// Records each token that was revoked just now; the others were before.
+async fn record_revoked(tx: &mut Tx, actor: &Actor, now: Timestamp, named: &[TokenRecord]) -> Result<()> {
+    for token in named.iter().filter(|token| token.revoked_at == Some(now)) {
+        let id = token.id.to_string();
+        audit::record(tx, actor, now, Act::done(Action::TokenRevoke, token.user, &id)).await?;
+    }
+    Ok(())
 }
 
 fn told_revoked(revoked: &[TokenRecord]) {
@@ -203,11 +221,14 @@ fn told_revoked(revoked: &[TokenRecord]) {
 pub async fn revoke_current(app: &App, actor: &Actor) -> Result<TokenRecord> {
     let user = actor.require(&Need::Myself)?;
     let token = actor.token().ok_or_else(|| Error::refused(Code::ApiTokenRequired, NO_TOKEN_ASKS))?;
+    let now = app.now();
     let mut tx = app.store.begin().await?;
-    let revoked = tokens::revoke(&mut tx, user.id, &token.id.to_string(), app.now()).await?;
+    let revoked = tokens::revoke(&mut tx, user.id, &token.id.to_string(), now).await?;
+    let revoked = revoked.ok_or_else(|| absent(&user.username))?;
+    record_revoked(&mut tx, actor, now, std::slice::from_ref(&revoked)).await?;
     tx.commit().await?;
     tracing::info!(event = "tokens_revoked", user_id = %user.id, count = 1);
-    revoked.ok_or_else(|| absent(&user.username))
+    Ok(revoked)
 }
 
 /// Revokes the token named by its id or its 8 characters, and every token that was created with it, directly or
@@ -232,6 +253,7 @@ pub async fn revoke_with_descendants(
         revoked.extend(tokens::revoke(&mut tx, user.id, &token.id.to_string(), now).await?);
     }
     revoked.insert(0, named);
+    record_revoked(&mut tx, actor, now, &revoked).await?;
     tx.commit().await?;
     tracing::info!(event = "tokens_revoked", user_id = %user.id, count = revoked.len());
     Ok(revoked)

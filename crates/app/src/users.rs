@@ -17,6 +17,7 @@ use crate::{
     accounts::address,
     actor::Actor,
     app::App,
+    audit::{self, Act, Action},
     code::Code,
     error::{Error, Result},
 };
@@ -39,6 +40,7 @@ pub async fn add_in(app: &App, actor: &Actor, tx: &mut Tx, username: &str, email
     let id = app.with_rng(|rng| UserId::new(now, rng));
     let user = User { id, username: username.to_owned(), email, created_at: now };
     users::add(tx, &user).await?;
+    audit::record(tx, actor, now, Act::done(Action::AccountCreate, id, "")).await?;
     Ok(user)
 }
 
@@ -148,7 +150,9 @@ pub async fn delete_in(app: &App, actor: &Actor, tx: &mut Tx, username: &str) ->
             ),
         ));
     }
-    users::delete(tx, user.id, app.now()).await?;
+    let now = app.now();
+    audit::record(tx, actor, now, Act::done(Action::AccountDelete, user.id, "")).await?;
+    users::delete(tx, user.id, now).await?;
     Ok(user)
 }
 

@@ -30,6 +30,10 @@ use skaas_store::{
 const CANARY: &[u8] = b"CANARY of a credential";
 const NAME: RecordName<'_> = RecordName { kind: "credential", id: "con_1", owner: "usr_1" };
 
+fn operator() -> Actor {
+    Actor::operator("test")
+}
+
 fn key(seed: u64) -> MasterKey {
     MasterKey::generate(&mut StdRng::seed_from_u64(seed))
 }
@@ -254,14 +258,14 @@ async fn a_rotation_waits_until_a_server_has_started_with_the_new_key() {
         let serving = unlocked(&database, &[1]).await;
         vault::seal(&serving, &NAME, CANARY).await.unwrap();
         let beside = node(&database, &[2, 1]).await;
-        let error = vault::rotate(&beside).await.unwrap_err();
+        let error = vault::rotate(&beside, &operator()).await.unwrap_err();
         assert!(
             error.kind() == Kind::Conflict && error.to_string().contains("Restart every server"),
             "{error}"
         );
         assert_eq!(opened(&serving, &NAME).await.unwrap(), CANARY);
         unlocked(&database, &[2, 1]).await;
-        let done = vault::rotate(&beside).await.unwrap();
+        let done = vault::rotate(&beside, &operator()).await.unwrap();
         assert_eq!(done, Rotation { key: key(2).id(), rewrapped: 1, left: 0 });
         assert_eq!(opened(&unlocked(&database, &[2]).await, &NAME).await.unwrap(), CANARY);
         let locked = vault::unlock(&node(&database, &[1]).await).await.unwrap_err();
@@ -288,12 +292,12 @@ async fn a_rotation_stopped_in_the_middle_goes_on_where_it_was() {
         for number in 0..250 {
             assert_eq!(opened(&new, &numbered(&format!("con_{number}"))).await.unwrap(), CANARY);
         }
-        assert_eq!(vault::rotate(&new).await.unwrap().rewrapped, 130);
-        assert_eq!(vault::rotate(&new).await.unwrap().rewrapped, 0);
+        assert_eq!(vault::rotate(&new, &operator()).await.unwrap().rewrapped, 130);
+        assert_eq!(vault::rotate(&new, &operator()).await.unwrap().rewrapped, 0);
         // A damaged record stays, is counted, and keeps nothing else from being rotated.
         change(&store, "UPDATE sealed_records SET owner = 'usr_2' WHERE id = 'con_7'").await;
         let third = unlocked(&database, &[3, 2]).await;
-        let done = vault::rotate(&third).await.unwrap();
+        let done = vault::rotate(&third, &operator()).await.unwrap();
         assert_eq!((done.rewrapped, done.left), (249, 1));
     }
 }
@@ -332,7 +336,8 @@ async fn no_open_fails_while_the_master_key_changes() {
             tokio::task::yield_now().await;
         }
         let beside = node(&database, &[2, 1]).await;
-        let (one, two) = tokio::join!(vault::rotate(&new), vault::rotate(&beside));
+        let actor = operator();
+        let (one, two) = tokio::join!(vault::rotate(&new, &actor), vault::rotate(&beside, &actor));
         let (one, two) = (one.unwrap(), two.unwrap());
         assert!(one.rewrapped + two.rewrapped >= 300, "{one:?} {two:?}");
         stop.store(true, Ordering::Relaxed);
@@ -340,7 +345,7 @@ async fn no_open_fails_while_the_master_key_changes() {
             worker.await.unwrap();
         }
         // The last node is restarted with the new key first, and the rotation run once more.
-        assert_eq!(vault::rotate(&beside).await.unwrap().left, 0);
+        assert_eq!(vault::rotate(&beside, &operator()).await.unwrap().left, 0);
         let alone = unlocked(&database, &[2]).await;
         for number in 0..400 {
             let id = format!("con_{number}");
@@ -357,7 +362,7 @@ async fn what_a_lost_key_sealed_is_counted_and_can_be_given_up() {
         vault::seal(&app, &NAME, CANARY).await.unwrap();
         let other = unlocked(&database, &[2, 1]).await;
         vault::seal(&other, &RecordName { kind: "mail", ..NAME }, CANARY).await.unwrap();
-        let error = vault::discard(&other, key(1).id()).await.unwrap_err();
+        let error = vault::discard(&other, &operator(), key(1).id()).await.unwrap_err();
         assert!(error.kind() == Kind::Conflict, "{error}");
 
         let lost = node(&database, &[2]).await;
@@ -371,8 +376,8 @@ async fn what_a_lost_key_sealed_is_counted_and_can_be_given_up() {
             (key(1).id(), false, false, "1 credential".to_owned()),
         ];
         assert_eq!(told, wanted);
-        assert_eq!(vault::discard(&lost, key(1).id()).await.unwrap(), 1);
-        let again = vault::discard(&lost, key(1).id()).await;
+        assert_eq!(vault::discard(&lost, &operator(), key(1).id()).await.unwrap(), 1);
+        let again = vault::discard(&lost, &operator(), key(1).id()).await;
         assert!(again.as_ref().is_err_and(|error| error.kind() == Kind::NotFound), "{again:?}");
         vault::unlock(&lost).await.unwrap();
     }

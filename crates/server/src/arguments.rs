@@ -118,6 +118,9 @@ pub(crate) enum Admin {
     /// Jobs: list, show, retry, cancel, probe
     #[command(subcommand)]
     Job(Job),
+    /// Audit log: list, verify, export
+    #[command(subcommand)]
+    Audit(Audit),
     /// Stored content: remove what nothing needs
     #[command(subcommand)]
     Storage(Storage),
@@ -220,6 +223,54 @@ pub(crate) enum Job {
         /// Print one JSON object
         #[arg(long)]
         json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Audit {
+    /// List what was done, newest first
+    #[command(after_help = "Examples:\n  skaas-server admin audit list --user alice --since 7d\n  \
+        skaas-server admin audit list --action token --limit 20 --json")]
+    List {
+        /// Only entries about this user
+        #[arg(long, value_name = "USERNAME")]
+        user: Option<String>,
+        /// Only this action, such as token.create, or all that begin with a word, such as token
+        #[arg(long, value_name = "ACTION")]
+        action: Option<String>,
+        /// Only entries since then: an age such as 12h or 30d, or an RFC 3339 time
+        #[arg(long, value_name = "TIME")]
+        since: Option<String>,
+        /// List at most this many
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        limit: u32,
+        /// Print one JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check that no sealed entry was changed, removed or moved; exits with 1 if one was
+    #[command(
+        after_help = "An attacker who can write to the database can recompute a whole chain. To notice that too,\n\
+        keep an export on another machine and compare with it.\n\n\
+        Examples:\n  skaas-server admin audit verify\n  \
+        skaas-server admin audit verify --against audit-2026-11.jsonl --json"
+    )]
+    Verify {
+        /// An earlier export; the chains must still contain what it says of their ends
+        #[arg(long, value_name = "FILE")]
+        against: Option<PathBuf>,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the whole log as JSON lines: every entry, then the end of every chain
+    #[command(after_help = "Keep the file on a machine that this server can't write to.\n\n\
+        Examples:\n  skaas-server admin audit export > audit.jsonl\n  \
+        skaas-server admin audit export --heads > heads.jsonl")]
+    Export {
+        /// Print only the ends of the chains: all that `verify --against` needs
+        #[arg(long)]
+        heads: bool,
     },
 }
 

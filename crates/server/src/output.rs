@@ -22,6 +22,13 @@ pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Prints one JSON document on a line of its own. Unlike the others it fails if nobody reads: half an export must not
+/// pass for a whole one.
+pub(crate) fn json_line(value: &impl Serialize) -> std::io::Result<()> {
+    let text = serde_json::to_string(value)?;
+    writeln!(stdout(), "{text}")
+}
+
 /// Prints a line of a result.
 pub(crate) fn line(text: &str) {
     print(text);

@@ -10,6 +10,7 @@ use skaas_store::{Tx, codes, devices, known_browsers, oauth_grants, sessions, to
 use crate::{
     actor::Actor,
     app::App,
+    audit::{self, Act, Action},
     error::Result,
     oauth::applications::{self, Application},
     users,
@@ -98,6 +99,9 @@ pub async fn sign_out_everywhere_in(
 ) -> Result<(User, Ended)> {
     actor.require_operator()?;
     let user = users::by_name_in(tx, username).await?;
-    let ended = end(tx, user.id, OtherAccess::Revoke, app.now()).await?;
+    let now = app.now();
+    let ended = end(tx, user.id, OtherAccess::Revoke, now).await?;
+    let act = Act::done(Action::SignOutEverywhere, user.id, "sessions, tokens and apps");
+    audit::record(tx, actor, now, act).await?;
     Ok((user, ended))
 }

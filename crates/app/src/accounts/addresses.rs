@@ -21,6 +21,7 @@ use super::{
 use crate::{
     actor::Actor,
     app::App,
+    audit::{self, Act, Action},
     code::Code,
     error::{Error, Result},
     jobs::{self, Order},
@@ -131,7 +132,7 @@ pub async fn unconfirmed_address(app: &App, code: &str) -> Result<Confirmation> 
 /// # Errors
 /// [`crate::Kind::NotFound`] for a link that does not work, or not any more; [`crate::Kind::Conflict`] when the address
 /// became another's meanwhile.
-pub async fn confirm_address(app: &App, code: &str) -> Result<User> {
+pub async fn confirm_address(app: &App, code: &str, place: &Place) -> Result<User> {
     let secret = Secret::parse(SecretKind::Link, code).map_err(|_| stale_link())?;
     let now = app.now();
     let mut tx = app.store.begin().await?;
@@ -146,6 +147,8 @@ pub async fn confirm_address(app: &App, code: &str) -> Result<User> {
     if before.email.to_lowercase() != code.sent_to.to_lowercase() {
         mails::tell_changed(app, &mut tx, &before, Changed::Address).await?;
     }
+    let act = Act::done(Action::EmailChange, before.id, "");
+    audit::record_visit(&mut tx, Some(before.id), Some(&place.address), now, act).await?;
     tx.commit().await?;
     tracing::info!(event = "address_confirmed", user_id = %before.id);
     Ok(before)

@@ -8,7 +8,13 @@ use super::{
     Access, Rejected, access, address,
     password::{confirm_again, is_still},
 };
-use crate::{actor::Actor, app::App, error::Result, users::on_sale};
+use crate::{
+    actor::Actor,
+    app::App,
+    audit::{self, Act, Action},
+    error::Result,
+    users::on_sale,
+};
 
 /// An account as its owner sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +73,9 @@ pub async fn delete(app: &App, actor: &Actor, typed: &str, current: &str) -> Res
         );
         return Err(Rejected::field("", &why));
     }
-    users::delete(&mut tx, who.user.id, app.now()).await?;
+    let now = app.now();
+    audit::record(&mut tx, actor, now, Act::done(Action::AccountDelete, who.user.id, "")).await?;
+    users::delete(&mut tx, who.user.id, now).await?;
     tx.commit().await?;
     tracing::info!(event = "user_deleted", user_id = %who.user.id);
     Ok(())

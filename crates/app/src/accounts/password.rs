@@ -26,6 +26,7 @@ use super::{
 use crate::{
     actor::Actor,
     app::App,
+    audit::{self, Act, Action},
     error::Result,
     jobs::{self, Order},
     sessions::{self, Opened, SignedIn, Visitor},
@@ -96,7 +97,7 @@ pub async fn reset_password(
     app: &App,
     code: &str,
     new: NewPassword<'_>,
-    browser: &Secret,
+    visitor: Visitor<'_>,
 ) -> Result<User, Rejected> {
     let user = reset_works(app, code).await?.user;
     check(app, new.password, &[&user.username, &user.email]).await?;
@@ -109,8 +110,10 @@ pub async fn reset_password(
     // Mail reached them there, if it is their address still.
     users::verify_email(&mut tx, code.user, &code.sent_to, now).await?;
     let ended = access::end(&mut tx, code.user, new.other, now).await?;
-    known_browsers::put(&mut tx, code.user, &browser.hash(), now).await?;
+    known_browsers::put(&mut tx, code.user, &visitor.browser.hash(), now).await?;
     mails::tell_changed(app, &mut tx, &user, Changed::Password).await?;
+    let act = Act::done(Action::PasswordReset, code.user, "");
+    audit::record_visit(&mut tx, Some(code.user), Some(&visitor.place.address), now, act).await?;
     tx.commit().await?;
     tracing::info!(
         event = "password_reset",
@@ -148,6 +151,8 @@ pub async fn change_password(
     let ended = access::end(&mut tx, user, new.other, now).await?;
     let opened = sessions::open(app, &mut tx, user, visitor).await?;
     mails::tell_changed(app, &mut tx, &who.user, Changed::Password).await?;
+    let action = if known.is_some() { Action::PasswordChange } else { Action::PasswordSet };
+    audit::record(&mut tx, actor, now, Act::done(action, user, "")).await?;
     tx.commit().await?;
     tracing::info!(
         event = "password_changed",

@@ -15,6 +15,7 @@ use skaas_store::{
 use super::{Rejected, addresses, hashing, password::check, placeholder, spend};
 use crate::{
     app::App,
+    audit::{self, Act, Action},
     sessions::{self, Opened, Visitor},
 };
 
@@ -68,6 +69,8 @@ pub async fn sign_up(app: &App, input: &SignUp, visitor: Visitor<'_>) -> Result<
         addresses::ask(app, &mut tx, &user, &email).await?;
     }
     let opened = sessions::open(app, &mut tx, user.id, visitor).await?;
+    let act = Act::done(Action::AccountCreate, user.id, "password");
+    audit::record_visit(&mut tx, Some(user.id), Some(&place.address), app.now(), act).await?;
     tx.commit().await?;
     if !is_mailed {
         tracing::warn!(event = "mailbox_spared", user_id = %user.id);

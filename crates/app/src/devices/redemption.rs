@@ -14,6 +14,7 @@ use skaas_store::{Tx, devices as rows, oauth_clients, oauth_grants, tokens, user
 use super::CLI_CLIENT_ID;
 use crate::{
     app::App,
+    audit::{self, Act, Action},
     code::Code,
     error::{Error, Result},
     oauth::{self, Given, Refused},
@@ -151,6 +152,9 @@ async fn api_token(
         parent: None,
     };
     tokens::add(tx, &record).await?;
+    let thing = id.to_string();
+    let act = Act::done(Action::TokenCreate, by, &thing);
+    audit::record_visit(tx, Some(by), Some(&device.place.address), now, act).await?;
     let user = users::find_by_id(tx, by).await?;
     let user = user.ok_or_else(|| Error::internal("the user of a token just added is gone"))?;
     tracing::info!(event = "token_created", user_id = %by, token_id = %id);
@@ -171,7 +175,7 @@ async fn oauth_tokens(
     let grant = OauthGrant {
         id: app.with_rng(|rng| OauthGrantId::new(now, rng)),
         user: by,
-        client_id: client.client_id,
+        client_id: client.client_id.clone(),
         scopes: scopes.clone(),
         resource: device.resource.clone(),
         created_at: now,
@@ -180,5 +184,8 @@ async fn oauth_tokens(
     };
     oauth_grants::add(tx, &grant).await?;
     oauth_clients::touch(tx, &grant.client_id, now).await?;
+    let thing = oauth::app_named(&client.name, grant.id);
+    let act = Act::done(Action::AppAuthorize, by, &thing);
+    audit::record_visit(tx, Some(by), Some(&device.place.address), now, act).await?;
     oauth::give(app, tx, &grant, client.grant_types.contains(&GrantType::RefreshToken)).await
 }

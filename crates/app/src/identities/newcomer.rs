@@ -19,6 +19,7 @@ use crate::{
     accounts::{Rejected, new_user},
     actor::Actor,
     app::App,
+    audit::{self, Act, Action},
     error::{Error, Result},
     sessions::{self, Opened, Visitor},
 };
@@ -117,6 +118,9 @@ pub async fn join(
     let user = new_user(app, &mut tx, username.trim(), address.as_deref()).await?;
     identities::add(&mut tx, &record(app, user.id, &sign_in.provider, &proven)).await?;
     let opened = sessions::open(app, &mut tx, user.id, Visitor { place, browser, before }).await?;
+    let by = sign_in.provider.to_string();
+    let act = Act::done(Action::AccountCreate, user.id, &by);
+    audit::record_visit(&mut tx, Some(user.id), Some(&place.address), app.now(), act).await?;
     tx.commit().await?;
     tracing::info!(event = "signed_up", user_id = %user.id, by = %sign_in.provider);
     Ok((opened, sign_in.return_to))

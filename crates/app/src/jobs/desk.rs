@@ -6,7 +6,9 @@ use skaas_store::{Store, jobs::desk};
 
 use super::{JobRecord, JobState};
 use crate::{
+    actor::Actor,
     app::App,
+    audit::{self, Act, Action},
     code::Code,
     error::{Error, Result},
 };
@@ -46,7 +48,8 @@ pub async fn find(app: &App, id: JobId) -> Result<JobRecord> {
 ///
 /// # Errors
 /// [`crate::Kind::NotFound`]; [`crate::Kind::Conflict`] if it is running.
-pub async fn retry(app: &App, id: JobId) -> Result<()> {
+pub async fn retry(app: &App, actor: &Actor, id: JobId) -> Result<()> {
+    actor.require_operator()?;
     let mut tx = app.store.begin().await?;
     if !desk::retry(&mut tx, id, app.now()).await? {
         desk::find(&mut tx, id).await?.ok_or_else(|| absent(id))?;
@@ -55,17 +58,27 @@ pub async fn retry(app: &App, id: JobId) -> Result<()> {
             format!("the job {id} is running; nothing was changed"),
         ));
     }
+    let thing = id.to_string();
+    let act = Act::on_server(Action::JobRetry, &thing);
+    audit::record(&mut tx, actor, app.now(), act).await?;
     tx.commit().await?;
     app.jobs.ring();
     Ok(())
 }
 
 /// Has every dead job, or those of one kind, begin anew.
-pub async fn retry_dead(app: &App, kind: Option<&str>) -> Result<Retried> {
+pub async fn retry_dead(app: &App, actor: &Actor, kind: Option<&str>) -> Result<Retried> {
+    actor.require_operator()?;
+    let now = app.now();
     let mut tx = app.store.begin().await?;
     let mut jobs = 0;
     for id in desk::dead(&mut tx, kind).await? {
-        jobs += u64::from(desk::retry(&mut tx, id, app.now()).await?);
+        if desk::retry(&mut tx, id, now).await? {
+            jobs += 1;
+            let thing = id.to_string();
+            let act = Act::on_server(Action::JobRetry, &thing);
+            audit::record(&mut tx, actor, now, act).await?;
+        }
     }
     tx.commit().await?;
     app.jobs.ring();
@@ -76,12 +89,16 @@ pub async fn retry_dead(app: &App, kind: Option<&str>) -> Result<Retried> {
 ///
 /// # Errors
 /// [`crate::Kind::NotFound`].
-pub async fn cancel(app: &App, id: JobId) -> Result<JobRecord> {
+pub async fn cancel(app: &App, actor: &Actor, id: JobId) -> Result<JobRecord> {
+    actor.require_operator()?;
     let mut tx = app.store.begin().await?;
     let job = desk::find(&mut tx, id).await?.ok_or_else(|| absent(id))?;
     if !desk::cancel(&mut tx, id).await? {
         return Err(absent(id));
     }
+    let thing = id.to_string();
+    let act = Act::on_server(Action::JobCancel, &thing);
+    audit::record(&mut tx, actor, app.now(), act).await?;
     tx.commit().await?;
     Ok(job)
 }

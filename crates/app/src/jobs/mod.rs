@@ -32,6 +32,7 @@ use tokio::sync::Notify;
 use crate::{
     accounts::{Mail, ResetRequest},
     app::App,
+    audit::SealAudit,
     error::{Error, Result, causes},
 };
 
@@ -49,6 +50,7 @@ pub const KINDS: &[Kind] = &[
     Kind::of::<housekeeping::Forget>(),
     Kind::of::<housekeeping::DeleteRetiredPacks>(),
     Kind::of::<housekeeping::SweepStorage>(),
+    Kind::of::<SealAudit>(),
 ];
 
 /// How much of an error a job's row keeps.

@@ -9,13 +9,15 @@ use skaas_domain::{
 };
 use skaas_outbound::client_metadata;
 use skaas_store::{
-    Tx,
+    Tx, oauth_clients,
     oauth_grants::{self, GrantedClient},
 };
 
+use super::app_named;
 use crate::{
     actor::Actor,
     app::App,
+    audit::{self, Act, Action},
     code::Code,
     error::{Error, Result},
 };
@@ -106,10 +108,14 @@ pub async fn revoke_in(app: &App, actor: &Actor, tx: &mut Tx, id: &str) -> Resul
     let user = actor.require(&Need::Account { write: true })?.id;
     let absent = || Error::refused(Code::NoSuchApplication, "you have no authorized app with this ID");
     let id: OauthGrantId = id.parse().map_err(|_| absent())?;
-    match oauth_grants::revoke(tx, user, id, app.now()).await? {
-        Some(_) => Ok(id),
-        None => Err(absent()),
+    let now = app.now();
+    let revoked = oauth_grants::revoke(tx, user, id, now).await?.ok_or_else(absent)?;
+    if revoked.revoked_at == Some(now) {
+        let client = oauth_clients::find(tx, &revoked.client_id).await?;
+        let thing = app_named(&client.map_or(revoked.client_id, |client| client.name), id);
+        audit::record(tx, actor, now, Act::done(Action::AppRevoke, user, &thing)).await?;
     }
+    Ok(id)
 }
 
 #[cfg(test)]

@@ -12,10 +12,11 @@ use skaas_domain::{
 use skaas_store::{oauth_clients, oauth_codes, oauth_grants};
 use url::Url;
 
-use super::{Refused, api_resource, authorized_until, clients, resource, scopes};
+use super::{Refused, api_resource, app_named, authorized_until, clients, resource, scopes};
 use crate::{
     actor::Actor,
     app::App,
+    audit::{self, Act, Action},
     error::{Error, Result},
 };
 
@@ -207,6 +208,8 @@ pub async fn consent(app: &App, actor: &Actor, request: &Request) -> Result<Sent
     oauth_grants::add(&mut tx, &grant).await?;
     oauth_codes::add(&mut tx, &code, &secret.hash()).await?;
     oauth_clients::touch(&mut tx, &grant.client_id, now).await?;
+    let thing = app_named(&request.client.name, id);
+    audit::record(&mut tx, actor, now, Act::done(Action::AppAuthorize, who, &thing)).await?;
     tx.commit().await?;
     tracing::info!(event = "oauth_consented", user_id = %who, grant_id = %id);
     sent(app, &request.redirect_uri, request.state.as_deref(), &[("code", secret.reveal())])

@@ -16,7 +16,12 @@ use skaas_store::{
 };
 
 use super::{Refused, clients, resource};
-use crate::{app::App, devices::CLI_CLIENT_ID, error::Result};
+use crate::{
+    app::App,
+    audit::{self, Act, Action},
+    devices::CLI_CLIENT_ID,
+    error::Result,
+};
 
 /// Tokens at the one moment at which they are known.
 #[derive(Debug)]
@@ -197,7 +202,12 @@ pub async fn revoke(app: &App, client_id: &str, token: &str) -> Result<()> {
         let mut tx = app.store.begin().await?;
         if let Some(bearer) = tokens::find_by_hash(&mut tx, &token.hash()).await? {
             let (user, id) = (bearer.user.id, bearer.token.id);
-            tokens::revoke(&mut tx, user, &id.to_string(), now).await?;
+            let revoked = tokens::revoke(&mut tx, user, &id.to_string(), now).await?;
+            if revoked.is_some_and(|token| token.revoked_at == Some(now)) {
+                let thing = id.to_string();
+                let act = Act::done(Action::TokenRevoke, user, &thing);
+                audit::record_visit(&mut tx, Some(user), None, now, act).await?;
+            }
             tracing::info!(event = "tokens_revoked", user_id = %user, count = 1);
         }
         tx.commit().await?;
@@ -209,6 +219,8 @@ pub async fn revoke(app: &App, client_id: &str, token: &str) -> Result<()> {
     let Some(secret) = parsed else { return Ok(()) };
     let mut tx = app.store.begin().await?;
     if let Some(user) = oauth_tokens::revoke(&mut tx, &secret.hash(), client_id, now).await? {
+        let act = Act::done(Action::AppTokenRevoke, user, client_id);
+        audit::record_visit(&mut tx, Some(user), None, now, act).await?;
         tracing::info!(event = "oauth_token_revoked", user_id = %user);
     }
     tx.commit().await?;

@@ -24,6 +24,7 @@ pub use refused::Refused;
 
 use jiff::Timestamp;
 use skaas_domain::{
+    id::OauthGrantId,
     oauth::{ErrorCode, check_resource},
     scope::{Scope, Scopes},
 };
@@ -34,6 +35,11 @@ use crate::app::App;
 pub fn authorized_until(app: &App) -> Timestamp {
     let now = app.now();
     now.saturating_add(app.limits().authorization_lifetime).unwrap_or(now)
+}
+
+/// An authorized app as the audit log names it.
+pub(crate) fn app_named(name: &str, grant: OauthGrantId) -> String {
+    format!("{name} ({grant})")
 }
 
 /// The address of the MCP endpoint: the resource that its tokens are for.

@@ -64,6 +64,7 @@ pub(crate) use self::{
 use crate::{
     actor::Actor,
     app::App,
+    audit::{self, Act, Action},
     code::Code,
     error::{Error, Result},
     fetch::no_such_repo,
@@ -139,13 +140,21 @@ pub async fn receive(
         _ => {}
     }
     let (line, answer) = Line::new(&request.capabilities);
-    let push = Push { app: app.clone(), viewer, source_name: source_name.to_owned(), request, line };
+    let push = Push {
+        app: app.clone(),
+        actor: actor.clone(),
+        viewer,
+        source_name: source_name.to_owned(),
+        request,
+        line,
+    };
     tokio::spawn(push.run(begun, body));
     Ok(Received::Answer(answer))
 }
 
 struct Push {
     app: App,
+    actor: Actor,
     viewer: Arc<Viewer>,
     source_name: String,
     request: PushRequest,
@@ -386,6 +395,8 @@ impl Push {
         if !write(&self.app, &mut tx, revisions).await? {
             return Ok(false);
         }
+        let act = Act::done(Action::Push, taken.source.creator, &taken.source.name);
+        audit::record(&mut tx, &self.actor, self.app.now(), act).await?;
         tx.commit().await?;
         Ok(true)
     }

@@ -11,7 +11,9 @@ use skaas_store::vault::{self, SealedRow};
 
 use super::{AT_ONCE, current, name};
 use crate::{
+    actor::Actor,
     app::App,
+    audit::{self, Act, Action},
     code::Code,
     error::{Error, Result},
 };
@@ -35,7 +37,8 @@ pub struct Rotation {
 /// # Errors
 /// [`crate::Kind::Conflict`] if no node has started with this key as its current one: nodes that do not have it could not
 /// open what is sealed with it.
-pub async fn rotate(app: &App) -> Result<Rotation> {
+pub async fn rotate(app: &App, actor: &Actor) -> Result<Rotation> {
+    actor.require_operator()?;
     let key = current(&app.keyring)?;
     let known = vault::keys(&mut app.store.read().await?).await?;
     if known.iter().all(|row| row.id != key.id()) {
@@ -58,6 +61,7 @@ pub async fn rotate(app: &App) -> Result<Rotation> {
     let counts = vault::count(&mut app.store.read().await?).await?;
     let others = counts.iter().filter(|count| count.master_key != key.id());
     let left = others.map(|count| u64::try_from(count.records).unwrap_or(0)).sum();
+    audit::record_alone(app, actor, Act::on_server(Action::VaultRotate, &key.id().to_string())).await?;
     tracing::info!(event = "vault_rotated", key = %key.id(), rewrapped, left);
     Ok(Rotation { key: key.id(), rewrapped, left })
 }
@@ -102,7 +106,8 @@ fn wrapped(app: &App, key: &MasterKey, row: &SealedRow) -> Option<WrappedKey> {
 ///
 /// # Errors
 /// [`crate::Kind::Conflict`] if this node has the key, and [`crate::Kind::NotFound`] if nothing is sealed with it.
-pub async fn discard(app: &App, key: MasterKeyId) -> Result<u64> {
+pub async fn discard(app: &App, actor: &Actor, key: MasterKeyId) -> Result<u64> {
+    actor.require_operator()?;
     if app.keyring.find(key).is_some() {
         return Err(Error::refused(
             Code::KeyInUse,
@@ -116,6 +121,9 @@ pub async fn discard(app: &App, key: MasterKeyId) -> Result<u64> {
     if removed == 0 {
         return Err(Error::refused(Code::NoSuchKey, format!("nothing is sealed with a master key {key}")));
     }
+    let thing = key.to_string();
+    let act = Act::on_server(Action::VaultDiscard, &thing);
+    audit::record(&mut tx, actor, app.now(), act).await?;
     tx.commit().await?;
     tracing::warn!(event = "sealed_records_discarded", %key, removed);
     Ok(removed)

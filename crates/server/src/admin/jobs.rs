@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use skaas_app::{
-    App,
+    Actor, App,
     jobs::{self, JobRecord, JobState},
 };
 use skaas_domain::id::JobId;
@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Runs one command.
-pub(super) async fn run(app: &App, command: Job) -> anyhow::Result<()> {
+pub(super) async fn run(app: &App, actor: &Actor, command: Job) -> anyhow::Result<()> {
     match command {
         Job::List { state, kind, limit, json } => {
             let all = jobs::list(app, state.map(state_of), kind.as_deref(), limit).await?;
@@ -30,14 +30,14 @@ pub(super) async fn run(app: &App, command: Job) -> anyhow::Result<()> {
         }
         Job::Retry { job: Some(job), json, .. } => {
             let job = id(&job)?;
-            jobs::retry(app, job).await?;
+            jobs::retry(app, actor, job).await?;
             retried(1, json)
         }
         Job::Retry { job: None, kind, json, .. } => {
-            retried(jobs::retry_dead(app, kind.as_deref()).await?.jobs, json)
+            retried(jobs::retry_dead(app, actor, kind.as_deref()).await?.jobs, json)
         }
         Job::Cancel { job, json } => {
-            let canceled = jobs::cancel(app, id(&job)?).await?;
+            let canceled = jobs::cancel(app, actor, id(&job)?).await?;
             if json {
                 return output::json(&json!({ "id": canceled.id, "canceled": true }));
             }

@@ -1,6 +1,7 @@
 //! `skaas-server admin`: what an operator does by hand, for people and with `--json` for programs. Each command calls
 //! a use case; rules belong there.
 
+mod audit;
 mod jobs;
 mod prices;
 mod restored;
@@ -81,9 +82,10 @@ async fn obey(app: &App, actor: &Actor, command: Admin) -> anyhow::Result<()> {
         Admin::Grant(command) => grant(app, actor, command).await,
         Admin::Restored { revoke, json } => restored::run(app, actor, revoke, json).await,
         Admin::Restamp { json } => restamp(app, actor, json).await,
-        Admin::Job(command) => jobs::run(app, command).await,
-        Admin::Storage(command) => storage::run(app, command).await,
-        Admin::Vault(command) => vault::run(app, command).await,
+        Admin::Job(command) => jobs::run(app, actor, command).await,
+        Admin::Audit(command) => audit::run(app, actor, command).await,
+        Admin::Storage(command) => storage::run(app, actor, command).await,
+        Admin::Vault(command) => vault::run(app, actor, command).await,
     }
 }
 

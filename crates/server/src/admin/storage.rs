@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use skaas_app::{
-    App,
+    Actor, App,
     storage::{Swept, sweep},
 };
 
@@ -10,10 +10,10 @@ use super::refused;
 use crate::{arguments::Storage, output, until::age};
 
 /// Runs one command.
-pub(super) async fn run(app: &App, command: Storage) -> anyhow::Result<()> {
+pub(super) async fn run(app: &App, actor: &Actor, command: Storage) -> anyhow::Result<()> {
     let Storage::Sweep { older_than, dry_run, json } = command;
     let older_than = age(&older_than).map_err(refused)?;
-    let swept = sweep(app, older_than, dry_run).await?;
+    let swept = sweep(app, actor, older_than, dry_run).await?;
     if json {
         return output::json(&json!({
             "dry_run": dry_run,

@@ -3,7 +3,7 @@
 use anyhow::bail;
 use serde_json::{Value, json};
 use skaas_app::{
-    App,
+    Actor, App,
     vault::{KeyStatus, counted, discard, rotate, status},
 };
 
@@ -11,10 +11,10 @@ use super::refused;
 use crate::{arguments::Vault, output};
 
 /// Runs one command.
-pub(super) async fn run(app: &App, command: Vault) -> anyhow::Result<()> {
+pub(super) async fn run(app: &App, actor: &Actor, command: Vault) -> anyhow::Result<()> {
     match command {
         Vault::Status { json } => show(app, json).await,
-        Vault::Rotate { json } => rotated(app, json).await,
+        Vault::Rotate { json } => rotated(app, actor, json).await,
         Vault::Discard { key, yes, json } => {
             let id = key.parse().map_err(refused)?;
             if !yes {
@@ -22,7 +22,7 @@ pub(super) async fn run(app: &App, command: Vault) -> anyhow::Result<()> {
                     "this permanently deletes every secret that is sealed with {key}; add --yes to do it"
                 )));
             }
-            let removed = discard(app, id).await?;
+            let removed = discard(app, actor, id).await?;
             if json {
                 return output::json(&json!({ "key": key, "removed": removed }));
             }
@@ -69,8 +69,8 @@ async fn show(app: &App, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn rotated(app: &App, json: bool) -> anyhow::Result<()> {
-    let done = rotate(app).await?;
+async fn rotated(app: &App, actor: &Actor, json: bool) -> anyhow::Result<()> {
+    let done = rotate(app, actor).await?;
     if json {
         output::json(
             &json!({ "key": done.key.to_string(), "rewrapped": done.rewrapped, "left": done.left }),

@@ -1,13 +1,16 @@
 //! What failed and killed pushes left in storage. It is no fault: the server removes it after a day.
 
-use skaas_app::storage::{SAFE_AGE, sweep};
+use skaas_app::{
+    Actor,
+    storage::{SAFE_AGE, sweep},
+};
 
 use super::{Finding, Patient};
 
 pub(super) async fn look(patient: &Patient) -> Option<Finding> {
     let app = patient.app()?;
     // Where storage cannot be listed at all another check says so, with the cure.
-    let swept = sweep(&app, SAFE_AGE, true).await.ok()?;
+    let swept = sweep(&app, &Actor::operator("doctor"), SAFE_AGE, true).await.ok()?;
     if swept.is_empty() {
         return Some(Finding::fine("leftovers", "none"));
     }

@@ -7,6 +7,7 @@
 //! - No page leads anywhere but to a path of ours, or to a configured identity provider.
 
 mod account;
+mod activity;
 mod applications;
 mod confirm;
 mod home;
@@ -39,6 +40,7 @@ use crate::web::{Fault, PageError, WebState, around, assets, problem::problem, s
 pub(crate) const ADDRESSES: &[&str] = &[
     "/",
     "/account",
+    "/account/activity",
     "/account/applications",
     "/account/applications/disconnect",
     "/account/delete",
@@ -80,6 +82,7 @@ pub(crate) fn routes() -> Router<WebState> {
     Router::new()
         .route("/", get(home::page))
         .route("/account", get(account::page))
+        .route("/account/activity", get(activity::page))
         .route("/account/applications", get(applications::page))
         .route("/account/applications/disconnect", get(applications::ask).post(applications::disconnect))
         .route("/account/delete", post(account::delete))

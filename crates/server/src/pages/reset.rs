@@ -78,7 +78,7 @@ pub(super) async fn set(
 ) -> Result<Response, PageError> {
     let code = fields.get("code").to_owned();
     let new = NewPassword { password: fields.get("password"), other: other_access(&fields) };
-    match accounts::reset_password(&state.app, &code, new, &browser.secret).await {
+    match accounts::reset_password(&state.app, &code, new, browser.visitor()).await {
         Ok(_) => Ok(go("/signin?done=reset", [state.cookies.no_session()])),
         Err(rejected) => {
             let (status, fault) = taken_apart(rejected).map_err(asking_again)?;

@@ -33,7 +33,8 @@ pub(super) async fn confirm(
     browser: Browser,
     Submitted(fields): Submitted,
 ) -> Result<Response, PageError> {
-    let user = accounts::confirm_address(&state.app, fields.get("code")).await.map_err(another)?;
+    let user =
+        accounts::confirm_address(&state.app, fields.get("code"), &browser.place).await.map_err(another)?;
     let theirs = browser.username() == Some(user.username.as_str());
     Ok(go(if theirs { "/account?done=confirmed" } else { "/signin?done=confirmed" }, []))
 }

@@ -4,6 +4,7 @@
 //! Invariant: scripts of other sites can't read any answer. There is no CORS, so the cookie of a signed-in browser works
 //! for our own pages only.
 
+mod activity;
 mod answer;
 mod applications;
 mod caller;
@@ -36,6 +37,7 @@ const MAX_BODY: usize = 64 * 1024;
 pub(crate) const ADDRESSES: &[&str] = &[
     "/api",
     "/api/me",
+    "/api/me/activity",
     "/api/users/{username}",
     "/api/tokens",
     "/api/tokens/current",
@@ -63,6 +65,7 @@ pub(crate) fn routes(app: App) -> Router {
         .route_layer(middleware::from_fn_with_state(app.clone(), by_address));
     Router::new()
         .route("/api/me", get(me::me))
+        .route("/api/me/activity", get(activity::list))
         .route("/api/tokens", get(tokens::list).post(tokens::create))
         .route("/api/tokens/current", delete(tokens::revoke_current))
         .route("/api/tokens/{id}", delete(tokens::revoke))

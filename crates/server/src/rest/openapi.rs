@@ -9,7 +9,7 @@ use utoipa::{
     },
 };
 
-use super::{applications, me, sessions, tokens};
+use super::{activity, applications, me, sessions, tokens};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -23,13 +23,13 @@ use super::{applications, me, sessions, tokens};
     servers((url = "/", description = "The server that this document comes from")),
     external_docs(url = "/api", description = "This document as a page"),
     paths(
-        me::me, me::profile, tokens::list, tokens::create, tokens::revoke, tokens::revoke_current,
+        me::me, activity::list, me::profile, tokens::list, tokens::create, tokens::revoke, tokens::revoke_current,
         sessions::list, sessions::revoke, applications::list, applications::revoke
     ),
     components(schemas(skaas_api::Problem)),
     modifiers(&Ways),
     tags(
-        (name = "account", description = "Who asks."),
+        (name = "account", description = "Who asks, and what was done in their account."),
         (name = "tokens", description = "API tokens: shown once, stored as hashes, refused as soon as they are revoked."),
         (name = "sessions", description = "The browsers that the user is signed in with."),
         (name = "applications", description = "Authorized apps: OAuth clients that the user authorized."),

@@ -66,6 +66,7 @@ const SETTINGS: &[SideGroup] = &[
                 icon: "log-in",
             },
             SideLink { here: "sessions", path: "/account/sessions", label: "Sessions", icon: "monitor" },
+            SideLink { here: "activity", path: "/account/activity", label: "Activity", icon: "history" },
         ],
     },
     SideGroup {

@@ -59,6 +59,7 @@ fn every_page_goes_out_with_the_headers_that_keep_others_out() {
             "/account",
             "/account/tokens",
             "/account/sessions",
+            "/account/activity",
             "/account/identities",
             "/account/applications",
             "/api",

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test stops where it is surprised")]
 
 mod access;
+mod activity;
 mod doors;
 mod forms;
 mod identities;

@@ -6,11 +6,12 @@ use skaas_testkit::wire::Connection;
 
 use super::{PASSWORD, is_in, joins, signs_in, signs_up};
 
-const SETTINGS: [(&str, &str); 6] = [
+const SETTINGS: [(&str, &str); 7] = [
     ("/account", "Profile"),
     ("/account/password", "Password"),
     ("/account/identities", "Sign-in methods"),
     ("/account/sessions", "Sessions"),
+    ("/account/activity", "Activity"),
     ("/account/tokens", "API tokens"),
     ("/account/applications", "Authorized apps"),
 ];

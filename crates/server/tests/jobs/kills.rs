@@ -89,7 +89,7 @@ impl Desk {
         let left = self.runtime.block_on(jobs::list(&self.app, None, None, 500)).unwrap();
         // What is retried waits longer and longer: nobody has that much time here.
         for job in left.iter().filter(|job| job.attempts > 0) {
-            drop(self.runtime.block_on(jobs::retry(&self.app, job.id)));
+            drop(self.runtime.block_on(jobs::retry(&self.app, &Actor::operator("test"), job.id)));
         }
         left.is_empty()
     }

@@ -99,7 +99,7 @@ fn a_mail_refused_for_good_is_a_dead_letter_and_is_sent_once_it_is_retried() {
         let why = dead.error.unwrap();
         assert!(why.contains("550") && !why.contains("ann@"), "{why}");
         server.treats(Manner::Takes);
-        app.run(jobs::retry(app.operator(), dead.id)).unwrap();
+        app.run(jobs::retry(app.operator(), app.actor(), dead.id)).unwrap();
         work(app, &node);
         assert_eq!(server.received().len(), 1);
     });

@@ -26,14 +26,14 @@ fn each_scheduled_run_is_added_once_however_many_workers_there_are() {
                 app.run(worker.schedule()).unwrap();
             }
         }
-        assert_eq!(waiting(app), ["delete_retired_packs", "forget", "sweep_storage"]);
+        assert_eq!(waiting(app), ["delete_retired_packs", "forget", "seal_audit", "sweep_storage"]);
         app.run(workers[0].drain()).unwrap();
         assert_eq!(waiting(app), [""; 0]);
         app.pass(SignedDuration::from_mins(10));
         for worker in &mut workers {
             app.run(worker.schedule()).unwrap();
         }
-        assert_eq!(waiting(app), ["delete_retired_packs"]);
+        assert_eq!(waiting(app), ["delete_retired_packs", "seal_audit"]);
         // A worker that starts later finds what was added.
         let mut late = Worker::new(nodes[1].app(), Terms::default());
         app.run(late.schedule()).unwrap();
@@ -43,6 +43,6 @@ fn each_scheduled_run_is_added_once_however_many_workers_there_are() {
         // Runs that nobody was there for are not made up for one by one.
         app.pass_days(3);
         app.run(late.schedule()).unwrap();
-        assert_eq!(waiting(app), ["delete_retired_packs", "forget", "sweep_storage"]);
+        assert_eq!(waiting(app), ["delete_retired_packs", "forget", "seal_audit", "sweep_storage"]);
     });
 }

@@ -70,8 +70,8 @@ fn a_job_that_panics_or_hangs_is_tried_again_then_a_dead_letter_and_its_worker_g
         app.run(worker.drain()).unwrap();
         assert_eq!(attempts(&notes), [1]);
         assert!(app.metric("skaas_jobs_running").abs() < f64::EPSILON);
-        app.run(jobs::cancel(app.operator(), one.id)).unwrap();
-        app.run(jobs::cancel(app.operator(), other.id)).unwrap();
+        app.run(jobs::cancel(app.operator(), app.actor(), one.id)).unwrap();
+        app.run(jobs::cancel(app.operator(), app.actor(), other.id)).unwrap();
     });
 }
 
@@ -93,7 +93,7 @@ fn a_job_that_fails_for_a_day_is_a_dead_letter_and_is_done_once_it_is_retried_by
         add(app, &Notes { key: key.clone() });
         passes(app, &mut worker, SignedDuration::from_hours(1));
         assert_eq!(find(app, id).unwrap().state, JobState::Dead);
-        assert_eq!(app.run(jobs::retry_dead(app.operator(), None)).unwrap().jobs, 1);
+        assert_eq!(app.run(jobs::retry_dead(app.operator(), app.actor(), None)).unwrap().jobs, 1);
         app.run(worker.drain()).unwrap();
         assert_eq!(find(app, id), None);
         assert_eq!(attempts(&format!("{key} tried")).len(), 51);
@@ -144,7 +144,7 @@ fn a_job_that_kills_its_worker_each_time_is_a_dead_letter_in_the_end() {
         let dead = find(app, id).unwrap();
         assert_eq!((dead.state, dead.attempts), (JobState::Dead, 3));
         assert_eq!(dead.error.as_deref(), Some("the worker that ran it stopped without a word"));
-        app.run(jobs::cancel(app.operator(), id)).unwrap();
+        app.run(jobs::cancel(app.operator(), app.actor(), id)).unwrap();
     });
 }
 
@@ -190,7 +190,7 @@ fn workers_whose_clocks_are_a_year_apart_neither_steal_nor_strand_a_job() {
             app.run(mine.beat()).unwrap();
             assert!(app.log().lines().iter().any(|line| line.event == "job_lost"));
             assert_eq!(find(app, id).unwrap().holder, held.holder);
-            app.run(jobs::cancel(app.operator(), id)).unwrap();
+            app.run(jobs::cancel(app.operator(), app.actor(), id)).unwrap();
             app.run(other.beat()).unwrap();
             // What a node with the one clock adds, a node with the other does at once.
             let notes = format!("{key} notes");
@@ -219,7 +219,7 @@ fn a_worker_that_is_told_to_stop_gives_back_what_it_cannot_finish() {
         assert_eq!(app.run(next.start_due()).unwrap(), 1, "nobody has to wait for it");
         begun(&key, 2);
         assert_eq!(attempts(&key), [1, 1]);
-        app.run(jobs::cancel(app.operator(), id)).unwrap();
+        app.run(jobs::cancel(app.operator(), app.actor(), id)).unwrap();
     });
 }
 
@@ -241,14 +241,14 @@ fn no_more_jobs_of_a_kind_run_at_a_time_than_it_allows_and_a_canceled_one_makes_
         add(app, &Notes { key: notes.clone() });
         assert_eq!(app.run(worker.start_due()).unwrap(), 1);
         begun(&notes, 1);
-        app.run(jobs::cancel(app.operator(), ids[0])).unwrap();
+        app.run(jobs::cancel(app.operator(), app.actor(), ids[0])).unwrap();
         app.run(worker.beat()).unwrap();
         app.run(worker.start_due()).unwrap();
         begun(&key, 3);
         let canceled: Vec<JobId> = effects(&key).into_iter().map(|(job, _)| job).collect();
         assert_eq!(canceled, ids[..3]);
         for id in &ids[1..] {
-            app.run(jobs::cancel(app.operator(), *id)).unwrap();
+            app.run(jobs::cancel(app.operator(), app.actor(), *id)).unwrap();
         }
     });
 }
@@ -290,7 +290,7 @@ fn a_job_that_cannot_be_read_is_a_dead_letter_at_once_and_one_of_an_unknown_kind
         assert_eq!((dead.state, dead.attempts), (JobState::Dead, 1));
         assert!(dead.error.unwrap().starts_with("its payload can't be read"));
         assert_eq!(find(app, unknown).unwrap().state, JobState::Waiting);
-        app.run(jobs::cancel(app.operator(), notes)).unwrap();
-        app.run(jobs::cancel(app.operator(), unknown)).unwrap();
+        app.run(jobs::cancel(app.operator(), app.actor(), notes)).unwrap();
+        app.run(jobs::cancel(app.operator(), app.actor(), unknown)).unwrap();
     });
 }
