@@ -77,11 +77,11 @@ codes! {
     Forged = "csrf", Forbidden;
     /// A token cannot make one that may do more, or that works longer, than itself.
     TokenTooPowerful = "token-too-powerful", Forbidden;
-    /// The identity provider did not vouch for the person.
-    NotVouchedFor = "identity-not-confirmed", Forbidden;
+    /// The identity provider did not confirm who the person is.
+    IdentityNotConfirmed = "identity-not-confirmed", Forbidden;
     /// The sign-in belongs to another browser or user, took too long, or is complete.
-    SignInNotYours = "sign-in-expired", Forbidden;
-    /// The identity provider vouches for people of another organization.
+    SignInExpired = "sign-in-expired", Forbidden;
+    /// The account at the identity provider belongs to another organization.
     WrongOrganization = "wrong-organization", Forbidden;
     /// Nobody can push to this repository.
     NotPushable = "not-pushable", Forbidden;
@@ -180,8 +180,8 @@ impl Code {
             Self::Unauthenticated
             | Self::BrowserOnly
             | Self::RecentSignInRequired
-            | Self::SignInNotYours
-            | Self::NotVouchedFor
+            | Self::SignInExpired
+            | Self::IdentityNotConfirmed
             | Self::WrongOrganization
             | Self::EmailTaken => Some("/signin"),
             Self::OutOfScope

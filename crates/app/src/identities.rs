@@ -159,7 +159,10 @@ pub async fn finish(
     let sign_in = sign_in.filter(|sign_in| sign_in.provider == provider.kind).ok_or_else(not_begun_here)?;
     if !returned.error.is_empty() {
         let label = provider.kind.label();
-        return Err(Error::refused(Code::NotVouchedFor, format!("{label} did not sign you in; try again")));
+        return Err(Error::refused(
+            Code::IdentityNotConfirmed,
+            format!("{label} did not sign you in; try again"),
+        ));
     }
     let proven = prove(app, provider, &sign_in, returned).await?;
     match sign_in.intent {
@@ -168,7 +171,7 @@ pub async fn finish(
             let is_theirs = |actor: &&Actor| actor.user().is_some_and(|who| who.id == user);
             let actor = actor.filter(is_theirs).ok_or_else(|| {
                 Error::refused(
-                    Code::SignInNotYours,
+                    Code::SignInExpired,
                     "this was started by another user; sign in as that user first",
                 )
             })?;
@@ -350,7 +353,7 @@ pub async fn unlink(app: &App, actor: &Actor, id: &str) -> Result<IdentityRecord
 
 fn not_begun_here() -> Error {
     Error::refused(
-        Code::SignInNotYours,
+        Code::SignInExpired,
         "this sign-in was started in another browser, took too long, or is already complete; start again",
     )
 }
@@ -366,7 +369,7 @@ fn of_outside(kind: &ProviderKind, error: skaas_outbound::Error) -> Error {
     let label = kind.label();
     let unproven = |why: &str| {
         Error::refused(
-            Code::NotVouchedFor,
+            Code::IdentityNotConfirmed,
             format!("{label} did not confirm who you are: {why}; nothing was changed; start again"),
         )
     };

@@ -72,7 +72,7 @@ impl<T> Results<T> {
         let all = rows.len();
         let is_found = |row: &T| {
             let text = text(row).to_lowercase();
-            chosen.is_none_or(|view| (view.holds)(row)) && words.iter().all(|word| text.contains(word))
+            chosen.is_none_or(|view| (view.holds)(row)) && words.iter().all(|word| is_in(&text, word))
         };
         let found: Vec<T> = rows.into_iter().filter(is_found).collect();
         let (matching, pages) = (found.len(), found.len().div_ceil(PAGE_ROWS).max(1));
@@ -151,6 +151,14 @@ impl<T> Results<T> {
     }
 }
 
+/// Whether a word that was searched for is in a text: a short one only where a word of the text begins, or it would be
+/// found by chance in IDs.
+fn is_in(text: &str, word: &str) -> bool {
+    let is_letter = |c: char| c.is_alphanumeric() || c == '_';
+    word.len() > 3 && text.contains(word)
+        || text.match_indices(word).any(|(at, _)| !text[..at].ends_with(is_letter))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,6 +183,13 @@ mod tests {
         assert!(found.tabs()[1].is_here && !found.tabs()[0].is_here);
         let none = results("q=eleven", 100);
         assert!(none.found_nothing() && !none.is_empty() && none.rows.is_empty());
+    }
+
+    #[test]
+    fn a_short_word_is_found_where_a_word_begins_and_a_longer_one_anywhere() {
+        let text = "runner 3 sk_live_a3bk7q";
+        assert!(is_in(text, "3") && is_in(text, "run") && is_in(text, "sk_live_a3b") && is_in(text, "unner"));
+        assert!(!is_in(text, "a3b") && !is_in(text, "7") && !is_in(text, "ner"));
     }
 
     #[test]

@@ -32,7 +32,7 @@ fn a_long_list_is_searched_filtered_and_paged_without_javascript() {
         ann.open("/account/tokens?q=%3Cscript%3Ealert").says("Nothing found.").omits("<script>alert");
         let asked = ann.open(&found.link_to("/account/tokens/revoke"));
         ann.submit(&asked, "/account/tokens/revoke", &[]).says("Token revoked");
-        found.says("href=\"/account/tokens?q=RUNNER+07&view=inactive\"");
+        found.says("href=\"/account/tokens?q=RUNNER+07&#38;view=inactive\"");
         let inactive = ann.open("/account/tokens?q=RUNNER+07&view=inactive");
         inactive.says("1 of 22 tokens").says("revoked").says("aria-current=\"page\">Inactive</a>");
         ann.open("/account/tokens?view=active").says("21 of 22 tokens").omits("runner 07");

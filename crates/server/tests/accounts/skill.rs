@@ -64,12 +64,17 @@ fn no_page_has_a_button_for_what_cannot_be_had() {
 fn a_skill_with_several_prices_shows_each_of_them_on_its_page_and_one_price_is_shown_as_before() {
     story(|app| {
         app.creator("maker").publishes(SKILL).priced(1250);
-        app.browser().open(PAGE).says("<p class=\"price\">$12.50</p>").omits("class=\"prices\"");
+        app.browser()
+            .open(PAGE)
+            .says("<p class=\"price\"><span class=\"money\">$12.50</span></p>")
+            .omits("class=\"prices\"");
         app.offer(SKILL).also_priced(1100, "EUR", Interval::Once).also_priced(900, "USD", Interval::Month);
         let page = app.browser().open(PAGE);
-        page.says("<li>€11</li>").says("<li>$12.50</li>").says("<li>$9 a month</li>");
+        page.says("<li><span class=\"money\">€11</span></li>")
+            .says("<li><span class=\"money\">$12.50</span></li>")
+            .says("<li><span class=\"money\">$9 a month</span></li>");
         page.omits("<p class=\"price\">");
         app.offer(SKILL).free();
-        app.browser().open(PAGE).says("<p class=\"price\">Free</p>");
+        app.browser().open(PAGE).says("<p class=\"price\"><span class=\"money\">Free</span></p>");
     });
 }
