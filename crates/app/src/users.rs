@@ -108,8 +108,8 @@ pub async fn profile(app: &App, username: &str) -> Result<Profile> {
 
 /// All users, by name.
 pub async fn list(app: &App, actor: &Actor) -> Result<Vec<User>> {
-    actor.require_operator()?;
     const PAGE: u32 = 1000;
+    actor.require_operator()?;
     let mut all: Vec<User> = Vec::new();
     loop {
         let mut conn = app.store.read().await?;

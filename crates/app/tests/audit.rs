@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "all of it is tests, also what is not marked as one")]
 
+use std::fmt::Write as _;
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
@@ -72,7 +73,7 @@ async fn tamper(database: &TestDatabase, sql: &str) {
         ("audit_heads_not_deleted", "audit_heads"),
         ("audit_heads_not_moved_back", "audit_heads"),
     ] {
-        all.push_str(&format!("DROP TRIGGER IF EXISTS {trigger}{};", on(table)));
+        write!(all, "DROP TRIGGER IF EXISTS {trigger}{};", on(table)).unwrap();
     }
     let mut tx = database.store().await.begin().await.unwrap();
     run_sql(&mut tx, &(all + sql)).await.unwrap();

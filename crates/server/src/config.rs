@@ -247,7 +247,7 @@ mod tests {
             ("SKAAS_EGRESS_ALLOW", "10.0.0.0/99"),
             ("SKAAS_EGRESS_ALLOW_FOR_CLIENTS", "300.1.2.3"),
         ] {
-            let text = read(&[], &[(name, value)]).err().expect(name).to_string();
+            let text = read(&[], &[(name, value)]).expect_err(name).to_string();
             assert!(text.contains(name) && text.contains("example:"), "{name}: {text}");
         }
     }

@@ -134,10 +134,10 @@ pub async fn list(conn: &mut Conn, filter: &Filter<'_>) -> Result<Vec<Entry>> {
     let Filter { subject, action, since, before, limit } = filter;
     let (before, since) = (before.unwrap_or(i64::MAX), since.unwrap_or(Timestamp::MIN));
     let action = action.unwrap_or_default();
-    match subject {
-        Some(subject) => fetch_all!(conn, LIST_OF, [before, since, action, *limit, subject]),
-        None => fetch_all!(conn, LIST, [before, since, action, *limit]),
-    }
+    let Some(subject) = subject else {
+        return fetch_all!(conn, LIST, [before, since, action, *limit]);
+    };
+    fetch_all!(conn, LIST_OF, [before, since, action, *limit, subject])
 }
 
 /// Lists all entries from the one after `after` on, in the order of their numbers.

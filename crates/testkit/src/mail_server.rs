@@ -112,7 +112,7 @@ impl MailServer {
             line.clear();
             match command.get(..4).unwrap_or_default().to_ascii_uppercase().as_str() {
                 "RCPT" => {
-                    to = command.split(['<', '>']).nth(1).unwrap_or_default().to_owned();
+                    command.split(['<', '>']).nth(1).unwrap_or_default().clone_into(&mut to);
                     manner = self.manner();
                     match manner {
                         Manner::Stalls => {}

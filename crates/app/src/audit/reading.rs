@@ -136,9 +136,9 @@ pub async fn own(app: &App, actor: &Actor, limit: Option<u32>) -> Result<Vec<Act
     let filter = Filter { subject: Some(user.into()), limit, ..Filter::default() };
     let entries = rows::list(&mut conn, &filter).await?;
     let named = tokens::list(&mut conn, user).await?;
-    let names: HashMap<String, String> =
+    let by_id: HashMap<String, String> =
         named.into_iter().map(|token| (token.id.to_string(), token.name)).collect();
-    Ok(entries.into_iter().map(|entry| shown(entry, user, &names)).collect())
+    Ok(entries.into_iter().map(|entry| shown(entry, user, &by_id)).collect())
 }
 
 fn shown(entry: Entry, user: UserId, names: &HashMap<String, String>) -> Activity {

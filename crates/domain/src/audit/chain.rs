@@ -268,7 +268,9 @@ mod tests {
         }
         assert_eq!(verify(subject, &entries, head), Err(Broken::Erased(1)));
         let mut chain = Chain::new(subject);
-        entries.iter().for_each(|entry| chain.verify(entry, true).unwrap());
+        for entry in &entries {
+            chain.verify(entry, true).unwrap();
+        }
         assert_eq!(chain.verify_end(head), Ok(()));
     }
 

@@ -23,7 +23,7 @@ struct Row {
 #[template(path = "sessions.html")]
 struct Sessions {
     frame: Frame,
-    sessions: Results<Row>,
+    results: Results<Row>,
     has_others: bool,
 }
 
@@ -51,8 +51,8 @@ pub(super) async fn page(
     };
     let about = About { path: "/account/sessions".to_owned(), nouns: ("session", "sessions"), views: &[] };
     let searched = |row: &Row| format!("{} {}", row.agent, row.address);
-    let sessions = Results::of(about, &query, rows.collect(), searched);
-    show(&Sessions { frame, sessions, has_others })
+    let results = Results::of(about, &query, rows.collect(), searched);
+    show(&Sessions { frame, results, has_others })
 }
 
 /// `GET /account/sessions/revoke?session=…`

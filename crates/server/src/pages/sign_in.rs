@@ -38,7 +38,7 @@ pub(super) async fn page(
     match query.get("done") {
         "reset" => frame = frame.noting(Tone::Ok, "Password changed. Sign in with your new password."),
         "confirmed" => {
-            frame = frame.noting(Tone::Ok, "Your email address is confirmed. Sign in to continue.")
+            frame = frame.noting(Tone::Ok, "Your email address is confirmed. Sign in to continue.");
         }
         _ => {}
     }

@@ -59,7 +59,7 @@ struct Form {
 #[template(path = "tokens.html")]
 struct Tokens {
     frame: Frame,
-    tokens: Results<Row>,
+    results: Results<Row>,
     draft: Form,
     lifetimes: [(&'static str, &'static str); 4],
     sign_in_command: String,
@@ -138,9 +138,9 @@ async fn render(
     all.sort_by_key(|token| !token.works(now));
     let rows = all.iter().map(|token| row(token, &all, now)).collect();
     let about = About { path: "/account/tokens".to_owned(), nouns: ("token", "tokens"), views: &VIEWS };
-    let tokens = Results::of(about, query, rows, searched);
+    let results = Results::of(about, query, rows, searched);
     let sign_in_command = sign_in_command(&state.app.voice().public_url);
-    show_as(status, &Tokens { frame, tokens, draft, lifetimes: LIFETIMES, sign_in_command })
+    show_as(status, &Tokens { frame, results, draft, lifetimes: LIFETIMES, sign_in_command })
 }
 
 pub(super) async fn page(

@@ -191,6 +191,7 @@ impl Frame {
     }
 
     /// The navigation of the settings.
+    #[allow(clippy::unused_self, reason = "templates can call nothing else")]
     pub(crate) fn settings(&self) -> &'static [SideGroup] {
         SETTINGS
     }

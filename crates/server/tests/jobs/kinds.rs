@@ -27,8 +27,11 @@ pub(crate) fn kinds() -> Vec<Kind> {
     jobs::KINDS.iter().copied().chain(own).collect()
 }
 
+/// The job, and its attempt.
+type Effect = (JobId, i64);
+
 /// The effects so far, by key.
-static EFFECTS: LazyLock<Mutex<HashMap<String, Vec<(JobId, i64)>>>> = LazyLock::new(Mutex::default);
+static EFFECTS: LazyLock<Mutex<HashMap<String, Vec<Effect>>>> = LazyLock::new(Mutex::default);
 
 /// Where [`Adds`] of a key has its effect.
 static STORES: LazyLock<Mutex<HashMap<String, Store>>> = LazyLock::new(Mutex::default);
@@ -45,7 +48,7 @@ fn note(key: &str, attempt: &Attempt) {
 }
 
 /// What was done under a key: which job, in which attempt.
-pub(crate) fn effects(key: &str) -> Vec<(JobId, i64)> {
+pub(crate) fn effects(key: &str) -> Vec<Effect> {
     EFFECTS.lock().unwrap().get(key).cloned().unwrap_or_default()
 }
 
