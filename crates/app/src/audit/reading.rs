@@ -206,3 +206,37 @@ pub async fn export(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::{SeedableRng as _, rngs::StdRng};
+    use skaas_domain::audit::{Address, Who};
+
+    use super::*;
+
+    #[test]
+    fn an_operator_in_a_browser_is_shown_without_their_address_and_a_stranger_with_it() {
+        let mut rng = StdRng::seed_from_u64(1);
+        let [ann, olga] = [(); 2].map(|()| UserId::new(Timestamp::UNIX_EPOCH, &mut rng));
+        let entry = |kind, user| Entry {
+            id: 1,
+            at: Timestamp::UNIX_EPOCH,
+            subject: ann.into(),
+            actor: Who { kind, user, id: "ses_1".to_owned() },
+            address: Address::Known("192.0.2.7".to_owned()),
+            action: "session.create".to_owned(),
+            thing: String::new(),
+            outcome: Outcome::Done,
+            seal: None,
+        };
+        let told = |kind, user| {
+            let shown = shown(entry(kind, user), ann, &HashMap::new());
+            (shown.by, shown.address)
+        };
+        let address = Some("192.0.2.7".to_owned());
+        assert_eq!(told(ActorKind::Session, Some(ann)), (By::Browser, address.clone()));
+        assert_eq!(told(ActorKind::Session, Some(olga)), (By::Operator, None));
+        assert_eq!(told(ActorKind::Operator, None), (By::Operator, None));
+        assert_eq!(told(ActorKind::Visitor, None), (By::Visitor, address));
+    }
+}

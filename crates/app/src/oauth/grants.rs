@@ -1,21 +1,23 @@
 //! Owns the giving and taking back of OAuth tokens. Refuses to say why a code or token does not work beyond
 //! that it does not: the client can only begin again.
 
+use jiff::Timestamp;
 use skaas_domain::{
-    id::OauthTokenId,
+    id::{OauthGrantId, OauthTokenId},
     oauth::{ACCESS_LIFETIME, ErrorCode, GrantType, OauthCode, OauthGrant, REFRESH_LIFETIME},
     scope::{InvalidScope, Scopes},
     secret::{Secret, SecretKind},
     token::ApiToken,
 };
 use skaas_store::{
-    Tx,
+    Tx, oauth_clients,
     oauth_codes::{self, Redeemed},
+    oauth_grants,
     oauth_tokens::{self, NewToken, NewTokens, Rotation},
     tokens,
 };
 
-use super::{Refused, clients, resource};
+use super::{Refused, app_named, clients, resource};
 use crate::{
     app::App,
     audit::{self, Act, Action},
@@ -114,8 +116,9 @@ pub async fn exchange(
     let client = clients::known(app, client_id).await?;
     let wanted = requested.map(|requested| resource(app, requested)).transpose()?;
     let secret = Secret::parse(SecretKind::OauthCode, code).map_err(|_| no_code())?;
+    let now = app.now();
     let mut tx = app.store.begin().await?;
-    let redeemed = oauth_codes::redeem(&mut tx, &secret.hash(), app.now()).await?;
+    let redeemed = oauth_codes::redeem(&mut tx, &secret.hash(), now).await?;
     let refused = match redeemed {
         Redeemed::Redeemed(code, grant) => {
             let named = Presented { client_id, verifier, redirect_uri };
@@ -131,6 +134,7 @@ pub async fn exchange(
             }
         }
         Redeemed::Reused(grant) => {
+            record_reuse(&mut tx, grant, now).await?;
             tracing::warn!(event = "oauth_code_reused", grant_id = %grant);
             no_code()
         }
@@ -163,10 +167,10 @@ pub async fn refresh(
     let no_token = || invalid_grant("this refresh token does not work; ask the person again");
     let secret = Secret::parse(SecretKind::RefreshToken, token).map_err(|_| no_token())?;
     let (access, refresh, tokens) = fresh(app, true);
+    let now = app.now();
     let mut tx = app.store.begin().await?;
     let rotation =
-        oauth_tokens::rotate(&mut tx, &secret.hash(), client_id, &tokens, narrowed.as_ref(), app.now())
-            .await?;
+        oauth_tokens::rotate(&mut tx, &secret.hash(), client_id, &tokens, narrowed.as_ref(), now).await?;
     let grant = match rotation {
         Rotation::Rotated(grant) => grant,
         Rotation::Overlapped(grant) => {
@@ -174,6 +178,7 @@ pub async fn refresh(
             grant
         }
         Rotation::Reused(grant) => {
+            record_reuse(&mut tx, grant, now).await?;
             tx.commit().await?;
             tracing::warn!(event = "oauth_refresh_reused", grant_id = %grant);
             return Err(no_token());
@@ -193,7 +198,19 @@ pub async fn refresh(
     Ok(Given { access, refresh, scopes: narrowed.unwrap_or(grant.scopes), expires_in })
 }
 
-/// Takes a token back (RFC 7009): an OAuth token of this client, or an api token that a device login gave.
+/// Records that the server revoked an authorization because somebody presented a used code or token. Presenting it
+/// again revokes nothing and is not recorded.
+async fn record_reuse(tx: &mut Tx, grant: OauthGrantId, now: Timestamp) -> Result<()> {
+    let Some(grant) = oauth_grants::find(tx, grant).await? else { return Ok(()) };
+    if grant.revoked_at == Some(now) {
+        let client = oauth_clients::find(tx, &grant.client_id).await?;
+        let thing = app_named(&client.map_or(grant.client_id, |client| client.name), grant.id);
+        audit::record_of_server(tx, now, Act::done(Action::AppRevoke, grant.user, &thing)).await?;
+    }
+    Ok(())
+}
+
+/// Revokes a token (RFC 7009): an OAuth token of this client, or an api token that a device login gave.
 /// That there was none is no error.
 pub async fn revoke(app: &App, client_id: &str, token: &str) -> Result<()> {
     let now = app.now();

@@ -2,6 +2,7 @@
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
+use skaas_app::audit::{self, Wanted};
 use skaas_domain::oauth::Challenge;
 use skaas_testkit::app::{PUBLIC_URL, story};
 use skaas_testkit::wire::{Answer, Connection};
@@ -345,6 +346,29 @@ fn a_refresh_token_gives_tokens_to_both_holders_for_30_seconds_and_then_ends_the
         assert_eq!(refusal(refresh(port, &client, &first)), "invalid_grant");
         assert_eq!(refusal(refresh(second, &client, &newest)), "invalid_grant");
         assert_eq!((call(second, &access).status, call(port, &beside).status), (401, 401));
+    });
+}
+
+#[test]
+fn an_authorization_is_recorded_and_so_is_its_end_by_a_reused_token_once() {
+    story(|app| {
+        let port = app.node().port();
+        let client = client(port);
+        let mut ann = Browser::signed_up(port, "ann");
+        let code = code(&mut ann, &question(&client, &[]));
+        let (_, first) = pair(exchange(port, &client, &code, &[]));
+        pair(refresh(port, &client, &first));
+        app.pass(SignedDuration::from_secs(31));
+        for _ in 0..3 {
+            assert_eq!(refusal(refresh(port, &client, &first)), "invalid_grant");
+            app.pass(SignedDuration::from_secs(1));
+        }
+        let wanted = Wanted { action: Some("app"), limit: 10, ..Wanted::default() };
+        let all = app.run(audit::list(app.operator(), app.actor(), &wanted)).unwrap();
+        let told: Vec<String> =
+            all.iter().map(|entry| format!("{} by {}", entry.action, entry.actor.kind.as_str())).collect();
+        assert_eq!(told, ["app.revoke by server", "app.authorize by session"]);
+        assert!(all.iter().all(|entry| entry.thing.starts_with("Inspector (ogr_")), "{all:?}");
     });
 }
 
