@@ -288,6 +288,8 @@ export const stories = {
     await ann.sees('Every other browser is signed out');
     assert.ok(!await phone.isIn());
     assert.ok(await ann.isIn());
+    await ann.follow('Activity');
+    await (await ann.sees('Signed out everywhere', 'Signed in', 'Account created', '127.0.0.1')).look('activity');
     await phone.leave();
     await ann.leave();
   },

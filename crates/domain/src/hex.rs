@@ -19,7 +19,7 @@ pub fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
     let value = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
     let mut bytes = [0; N];
     for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = value(pair[0])? << 4 | value(pair[1])?;
+        *byte = (value(pair[0])? << 4) | value(pair[1])?;
     }
     Some(bytes)
 }
