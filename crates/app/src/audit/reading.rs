@@ -85,7 +85,9 @@ pub enum By {
     ApiToken,
     /// An app that they authorized.
     App,
-    /// Somebody who signed in or followed a mailed link, or tried to.
+    /// They themselves, as they signed in or up, or followed a mailed link.
+    Owner,
+    /// Somebody who isn't signed in, and didn't prove to be anyone.
     Visitor,
     /// The operator of the server.
     Operator,
@@ -100,7 +102,7 @@ impl By {
             Self::Browser => "browser",
             Self::ApiToken => "token",
             Self::App => "app",
-            Self::Visitor => "visitor",
+            Self::Owner | Self::Visitor => "visitor",
             Self::Operator => "operator",
             Self::Server => "server",
         }
@@ -150,6 +152,7 @@ fn shown(entry: Entry, user: UserId, names: &HashMap<String, String>) -> Activit
         ActorKind::Session => By::Browser,
         ActorKind::ApiToken => By::ApiToken,
         ActorKind::OauthGrant => By::App,
+        ActorKind::Visitor if actor.user.is_some() => By::Owner,
         ActorKind::Visitor => By::Visitor,
         ActorKind::Operator => By::Operator,
         ActorKind::Server => By::Server,
@@ -237,6 +240,7 @@ mod tests {
         assert_eq!(told(ActorKind::Session, Some(ann)), (By::Browser, address.clone()));
         assert_eq!(told(ActorKind::Session, Some(olga)), (By::Operator, None));
         assert_eq!(told(ActorKind::Operator, None), (By::Operator, None));
+        assert_eq!(told(ActorKind::Visitor, Some(ann)), (By::Owner, address.clone()));
         assert_eq!(told(ActorKind::Visitor, None), (By::Visitor, address));
     }
 }

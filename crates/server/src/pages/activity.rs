@@ -47,6 +47,7 @@ const fn by(by: By) -> &'static str {
         By::Browser => "You, in a browser",
         By::ApiToken => "API token",
         By::App => "Authorized app",
+        By::Owner => "You",
         By::Visitor => "Someone not signed in",
         By::Operator => "The operator of this server",
         By::Server => "This server",

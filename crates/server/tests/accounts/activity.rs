@@ -168,7 +168,11 @@ fn people_see_what_was_done_in_their_account_and_nobody_elses() {
         ann.submit(&page, "/account/tokens", &[("name", "laptop"), ("access", "full"), ("days", "30")]);
         signs_in(&mut app.browser(), "ann", "not the password");
         let page = ann.open("/account/activity");
-        page.says("<h1>Activity</h1>").says("API token created").says("laptop").says("Account created");
+        page.says("<h1>Activity</h1>")
+            .says("API token created")
+            .says("laptop")
+            .says("Account created")
+            .says(">You<");
         page.says(">refused<").says("127.0.0.1").says("You, in a browser").says("Someone not signed in");
         let found = ann.open("/account/activity?q=laptop&view=access");
         found.says("API token created").omits("Account created");
