@@ -142,6 +142,8 @@ ids! {
     OauthTokenId = "oat";
     /// Queued work.
     JobId = "job";
+    /// A passkey that a user signs in with.
+    PasskeyId = "pky";
 }
 
 #[cfg(test)]

@@ -36,11 +36,13 @@ pub enum SecretKind {
     AccessToken,
     /// A refresh token of an OAuth client.
     RefreshToken,
+    /// A sign-in that a second factor is to complete, or the challenge of a passkey.
+    Ceremony,
 }
 
 impl SecretKind {
     /// All there are.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Session,
         Self::Browser,
         Self::SignInState,
@@ -50,6 +52,7 @@ impl SecretKind {
         Self::OauthCode,
         Self::AccessToken,
         Self::RefreshToken,
+        Self::Ceremony,
     ];
 
     /// What every secret of this kind begins with. None is the beginning of another.
@@ -64,6 +67,7 @@ impl SecretKind {
             Self::OauthCode => "sk_code_",
             Self::AccessToken => "sk_access_",
             Self::RefreshToken => "sk_refresh_",
+            Self::Ceremony => "sk_ceremony_",
         }
     }
 

@@ -50,6 +50,7 @@ actions! {
     TotpRemove = "totp.remove", "Authenticator app removed";
     RecoveryCodesCreate = "recovery.create", "Recovery codes created";
     RecoveryCodeUse = "recovery.use", "Recovery code used";
+    SecondFactorReset = "second_factor.reset", "Second factor reset";
     TokenCreate = "token.create", "API token created";
     TokenRevoke = "token.revoke", "API token revoked";
     AppAuthorize = "app.authorize", "App authorized";
