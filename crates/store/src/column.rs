@@ -7,7 +7,7 @@ use skaas_domain::{
     entitlement::{GrantKind, StubReason},
     id::{
         CodeId, DeviceId, GrantId, IdentityId, JobId, OauthClientId, OauthGrantId, OauthTokenId, OrderId,
-        PriceId, ReleaseId, SessionId, SignInId, SkillId, SourceId, TokenId, UserId,
+        PasskeyId, PriceId, ReleaseId, SessionId, SignInId, SkillId, SourceId, TokenId, UserId,
     },
     identity::ProviderKind,
     listing::ListingState,
@@ -111,6 +111,7 @@ macro_rules! texts {
 }
 texts!(UserId, TokenId, SourceId, SkillId, ReleaseId, GrantId, PriceId, OrderId, crate::steps::Repo);
 texts!(SessionId, IdentityId, SignInId, CodeId, DeviceId, OauthClientId, OauthGrantId, OauthTokenId, JobId);
+texts!(PasskeyId);
 texts!(ProviderKind, Scopes, MasterKeyId, Subject);
 
 macro_rules! words {
@@ -127,6 +128,7 @@ macro_rules! words {
 }
 words!(GrantKind, StubReason, ListingState, OauthTokenKind, crate::codes::CodeKind, crate::jobs::JobState);
 words!(ActorKind, Outcome);
+words!(crate::ceremonies::CeremonyKind);
 
 macro_rules! plain {
     ($($name:ty),*) => {$(

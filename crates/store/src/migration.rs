@@ -26,6 +26,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0008_jobs", include_str!("../migrations/0008_jobs.sql")),
     ("0009_prices", include_str!("../migrations/0009_prices.sql")),
     ("0010_audit", include_str!("../migrations/0010_audit.sql")),
+    ("0011_second_factors", include_str!("../migrations/0011_second_factors.sql")),
 ];
 
 /// The columns that hold JSON: `{json:name}` in a migration's text.

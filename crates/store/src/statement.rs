@@ -110,8 +110,10 @@ pub(crate) use fetch_one;
 #[cfg(feature = "testing")]
 const REGISTRY: &[(&str, &[(&str, Sql)])] = &[
     ("audit", crate::audit::STATEMENTS),
+    ("authenticator_apps", crate::authenticator_apps::STATEMENTS),
     ("budgets", crate::budgets::STATEMENTS),
     ("catalogue", crate::catalogue::STATEMENTS),
+    ("ceremonies", crate::ceremonies::STATEMENTS),
     ("codes", crate::codes::STATEMENTS),
     ("connection", crate::connection::STATEMENTS),
     ("contents", crate::contents::STATEMENTS),
@@ -132,8 +134,10 @@ const REGISTRY: &[(&str, &[(&str, Sql)])] = &[
     ("oauth_grants", crate::oauth_grants::STATEMENTS),
     ("oauth_tokens", crate::oauth_tokens::STATEMENTS),
     ("objects", crate::objects::STATEMENTS),
+    ("passkeys", crate::passkeys::STATEMENTS),
     ("passwords", crate::passwords::STATEMENTS),
     ("prices", crate::prices::STATEMENTS),
+    ("recovery_codes", crate::recovery_codes::STATEMENTS),
     ("releases", crate::releases::STATEMENTS),
     ("sessions", crate::sessions::STATEMENTS),
     ("settings", crate::settings::STATEMENTS),

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use skaas_domain::{id::UserId, user::User};
 
 use crate::{
-    audit, codes,
+    audit, authenticator_apps, ceremonies, codes,
     column::{Value, record},
     connection::{Conn, Tx},
     error::{Conflict, Result, StoreError},
@@ -12,7 +12,7 @@ use crate::{
     journal::Revoked,
     known_browsers,
     names::{self, Kind},
-    oauth_grants, passwords, sessions,
+    oauth_grants, passkeys, passwords, recovery_codes, sessions,
     statement::{execute, fetch_all, fetch_optional, sql},
     tokens, vault,
 };
@@ -126,6 +126,10 @@ pub async fn delete(tx: &mut Tx, id: UserId, at: Timestamp) -> Result<()> {
     oauth_grants::revoke_all(tx, id, at).await?;
     passwords::remove(tx, id).await?;
     identities::remove_all(tx, id).await?;
+    passkeys::remove_all(tx, id).await?;
+    authenticator_apps::remove(tx, id).await?;
+    recovery_codes::remove_all(tx, id).await?;
+    ceremonies::end_all(tx, id).await?;
     codes::forget_of(tx, id).await?;
     known_browsers::remove_all(tx, id).await?;
     vault::remove_all_of(tx, &id.to_string()).await?;
