@@ -25,6 +25,7 @@ use crate::{
     push::{PushQueue, SourceLocks},
     quiet::Quiet,
     render::Voice,
+    second_factor::RelyingParty,
     third_parties::ThirdParties,
 };
 
@@ -73,6 +74,7 @@ pub struct Inner {
     pub(crate) pushes: PushQueue,
     pub(crate) source_locks: SourceLocks,
     pub(crate) hashing: Hashing,
+    pub(crate) relying_party: RelyingParty,
     pub(crate) third_parties: ThirdParties,
     pub(crate) jobs: Bell,
     pub(crate) health: health::Kept,
@@ -109,6 +111,7 @@ impl App {
             pushes: PushQueue::new(&limits),
             source_locks: SourceLocks::default(),
             hashing: Hashing::new(),
+            relying_party: RelyingParty::at(&config.voice.public_url, &config.voice.marketplace_name),
             third_parties,
             jobs: Bell::default(),
             health: health::Kept::default(),

@@ -73,6 +73,8 @@ codes! {
     ApiTokenOnly = "api-token-only", Forbidden;
     /// The sign-in is too long ago for this.
     RecentSignInRequired = "recent-sign-in-required", Forbidden;
+    /// The role of the user requires a second factor, and they have none.
+    SecondFactorRequired = "second-factor-required", Forbidden;
     /// The request came from another site, or a browser sent no CSRF token.
     Forged = "csrf", Forbidden;
     /// A token cannot make one that may do more, or that works longer, than itself.
@@ -106,6 +108,10 @@ codes! {
     NoSuchApplication = "no-such-application", NotFound;
     /// No such linked account.
     NoSuchIdentity = "no-such-identity", NotFound;
+    /// No such passkey.
+    NoSuchPasskey = "no-such-passkey", NotFound;
+    /// No authenticator app, or none that is being set up.
+    NoSuchAuthenticatorApp = "no-such-authenticator-app", NotFound;
     /// The server does not offer this identity provider.
     NoSuchProvider = "no-such-provider", NotFound;
     /// The mailed link is invalid or expired.
@@ -150,6 +156,16 @@ codes! {
     SkillsOnSale = "skills-on-sale", Conflict;
     /// The only sign-in method can't be removed.
     LastSignInMethod = "last-sign-in-method", Conflict;
+    /// The last second factor of a user whose role requires one can't be removed.
+    LastSecondFactor = "last-second-factor", Conflict;
+    /// Without a second factor there is nothing that recovery codes could replace.
+    NoSecondFactor = "no-second-factor", Conflict;
+    /// An authenticator app is set up already.
+    AuthenticatorAppExists = "authenticator-app-exists", Conflict;
+    /// The account has as many passkeys as it can have.
+    TooManyPasskeys = "too-many-passkeys", Conflict;
+    /// There can be no passkeys at the server's public address.
+    PasskeysUnavailable = "passkeys-unavailable", Conflict;
     /// The OAuth client was removed in the meantime.
     ClientRemoved = "client-removed", Conflict;
     /// The job is running.
@@ -193,6 +209,14 @@ impl Code {
             Self::NoSuchApplication => Some("/account/applications"),
             Self::NoSuchSession => Some("/account/sessions"),
             Self::NoSuchIdentity | Self::IdentityTaken => Some("/account/identities"),
+            Self::SecondFactorRequired
+            | Self::LastSecondFactor
+            | Self::NoSecondFactor
+            | Self::AuthenticatorAppExists
+            | Self::TooManyPasskeys
+            | Self::PasskeysUnavailable
+            | Self::NoSuchPasskey
+            | Self::NoSuchAuthenticatorApp => Some("/account/security"),
             Self::LastSignInMethod => Some("/account/password"),
             _ => None,
         }

@@ -28,7 +28,8 @@ use crate::{
     audit::{self, Act, Action},
     code::Code,
     error::{Error, Result},
-    sessions::{self, Opened, Visitor},
+    second_factor::{self, Admitted},
+    sessions::Visitor,
     third_parties::{IdentityProvider, Way},
 };
 
@@ -40,9 +41,9 @@ const BEGUN: Budget =
 #[derive(Debug)]
 pub enum Outcome {
     /// Their identity was known.
-    SignedIn {
-        /// The new session.
-        opened: Opened,
+    Known {
+        /// A session, or the wait for their second factor.
+        admitted: Admitted,
         /// Where they were going.
         return_to: String,
     },
@@ -254,13 +255,10 @@ async fn enter(
         return Ok(Outcome::New(pending));
     };
     refresh(&mut tx, &identity, &proven, now).await?;
-    let opened = sessions::open(app, &mut tx, identity.user, visitor).await?;
     let by = provider.kind.to_string();
-    let act = Act::done(Action::SignIn, identity.user, &by);
-    audit::record_visit(&mut tx, Some(identity.user), Some(&visitor.place.address), now, act).await?;
+    let admitted = second_factor::admit(app, &mut tx, identity.user, visitor, &by).await?;
     tx.commit().await?;
-    tracing::info!(event = "signed_in", user_id = %identity.user, by = %provider.kind);
-    Ok(Outcome::SignedIn { opened, return_to })
+    Ok(Outcome::Known { admitted, return_to })
 }
 
 async fn refresh(

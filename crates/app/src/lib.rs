@@ -33,6 +33,7 @@ pub mod publication;
 pub mod push;
 pub mod quiet;
 pub mod restoration;
+pub mod second_factor;
 pub mod sessions;
 pub mod sign_in;
 pub mod stamps;

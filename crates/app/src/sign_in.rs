@@ -11,9 +11,10 @@ use skaas_store::{
 use crate::{
     accounts::{Rejected, address, is_still, password_matches, spend},
     app::App,
-    audit::{self, Act, Action},
+    audit::{self, Action},
     error::Result,
-    sessions::{self, KNOWN_FOR, Opened, Visitor},
+    second_factor::{self, Admitted},
+    sessions::{KNOWN_FOR, Visitor},
 };
 
 const WINDOW: SignedDuration = SignedDuration::from_mins(15);
@@ -26,7 +27,7 @@ const ADDRESS: Budget = Budget { name: "sign_in_address", limit: 100, window: WI
 const HERE: Budget = Budget { name: "sign_in_account_address", limit: 10, window: WINDOW };
 const ACCOUNT: Budget = Budget { name: "sign_in_account", limit: 100, window: WINDOW };
 
-/// Signs in with a username or a confirmed address, and a password.
+/// Signs in with a username or a confirmed address, and a password. An account with a second factor waits for it.
 ///
 /// # Errors
 /// [`Rejected::NoMatch`] whatever is wrong; [`Rejected::TooOften`], for accounts that do not exist as for
@@ -36,7 +37,7 @@ pub async fn by_password(
     login: &str,
     password: &str,
     visitor: Visitor<'_>,
-) -> Result<Opened, Rejected> {
+) -> Result<Admitted, Rejected> {
     let login = login.trim();
     let tries = tries(app, login, visitor).await?;
     spend(app, &tries).await?;
@@ -60,12 +61,9 @@ pub async fn by_password(
     for (budget, subject) in tries.iter().filter(|(budget, _)| [HERE, BROWSER].contains(budget)) {
         budgets::clear(&mut tx, budget, subject).await?;
     }
-    let opened = sessions::open(app, &mut tx, user.id, visitor).await?;
-    let act = Act::done(Action::SignIn, user.id, "password");
-    audit::record_visit(&mut tx, Some(user.id), Some(&visitor.place.address), app.now(), act).await?;
+    let admitted = second_factor::admit(app, &mut tx, user.id, visitor, "password").await?;
     tx.commit().await?;
-    tracing::info!(event = "signed_in", user_id = %user.id, by = "password");
-    Ok(opened)
+    Ok(admitted)
 }
 
 /// The budgets that one try spends, and whose.

@@ -363,6 +363,22 @@ pub(crate) enum User {
         #[arg(long)]
         json: bool,
     },
+    /// Remove a user's passkeys, authenticator app and recovery codes
+    #[command(
+        after_help = "For a user who lost all of them. The password stays. Make sure that it is them who asks.\n\n\
+        Examples:\n  skaas-server admin user reset-second-factor alice --yes\n  \
+        skaas-server admin user reset-second-factor alice --yes --json"
+    )]
+    ResetSecondFactor {
+        /// Whose
+        username: String,
+        /// Really
+        #[arg(long)]
+        yes: bool,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// Delete a user; the name is never given again
     #[command(after_help = "Examples:\n  skaas-server admin user delete alice --yes\n  \
         skaas-server admin user delete alice --yes --json")]

@@ -26,7 +26,8 @@ pub(crate) fn filter(level: &str) -> Result<EnvFilter, String> {
         return Err(format!("{word:?} is none of {}", LEVELS.join(", ")));
     }
     // The storage library logs what a bucket answered, which repeats access keys.
-    let level = format!("object_store=warn,{level}");
+    // The WebAuthn library logs as errors what anybody can send; `app` logs that an answer was refused.
+    let level = format!("object_store=warn,webauthn_rs=off,webauthn_rs_core=off,{level}");
     EnvFilter::builder().parse(level).map_err(|error| error.to_string())
 }
 

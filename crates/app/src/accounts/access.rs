@@ -5,7 +5,7 @@ use skaas_domain::{
     id::UserId,
     user::{TokenRecord, User},
 };
-use skaas_store::{Tx, codes, devices, known_browsers, oauth_grants, sessions, tokens};
+use skaas_store::{Tx, ceremonies, codes, devices, known_browsers, oauth_grants, sessions, tokens};
 
 use crate::{
     actor::Actor,
@@ -60,10 +60,11 @@ pub(super) async fn access(app: &App, user: UserId) -> Result<Access> {
     Ok(Access { tokens, applications: applications::of_user(app, user).await? })
 }
 
-/// Ends every session, every mailed link and every approval that no device has collected yet, and forgets the
-/// browsers; tokens and apps end too, unless they are to be kept. Nothing is committed here.
+/// Ends every session, every mailed link, every sign-in that waits for a second factor, and every approval that no
+/// device has collected yet, and forgets the browsers; tokens and apps end too, unless they are to be kept. Nothing is committed here.
 pub(super) async fn end(tx: &mut Tx, user: UserId, other: OtherAccess, now: Timestamp) -> Result<Ended> {
     codes::end_all(tx, user, now).await?;
+    ceremonies::end_all(tx, user).await?;
     devices::withdraw_approved(tx, user, now).await?;
     known_browsers::remove_all(tx, user).await?;
     let sessions = sessions::revoke_others(tx, user, None, now).await?;

@@ -60,6 +60,49 @@ pub(crate) enum Changed {
     Password,
     /// The email address.
     Address,
+    /// A passkey was added.
+    PasskeyAdded,
+    /// A passkey was removed.
+    PasskeyRemoved,
+    /// An authenticator app was set up.
+    AuthenticatorAdded,
+    /// The authenticator app was removed.
+    AuthenticatorRemoved,
+    /// New recovery codes replaced the previous ones.
+    RecoveryCodes,
+    /// A recovery code was used.
+    RecoveryCodeUsed,
+    /// The operator removed every second factor.
+    SecondFactorsReset,
+}
+
+impl Changed {
+    /// What happened to the account at `here`, in a sentence.
+    fn sentence(self, here: &str) -> String {
+        let (before, after) = match self {
+            Self::Password => ("The password of your account at", "was changed just now."),
+            Self::Address => ("The email address of your account at", "was changed just now."),
+            Self::PasskeyAdded => ("A passkey was added to your account at", "just now."),
+            Self::PasskeyRemoved => ("A passkey was removed from your account at", "just now."),
+            Self::AuthenticatorAdded => ("An authenticator app was added to your account at", "just now."),
+            Self::AuthenticatorRemoved => {
+                ("The authenticator app was removed from your account at", "just now.")
+            }
+            Self::RecoveryCodes => (
+                "New recovery codes were created for your account at",
+                "just now. The previous ones no longer work.",
+            ),
+            Self::RecoveryCodeUsed => {
+                ("Someone signed in to your account at", "with one of your recovery codes just now.")
+            }
+            Self::SecondFactorsReset => (
+                "The operator of the server removed all passkeys, the authenticator app and all recovery codes of \
+                 your account at",
+                "just now. You sign in without a second factor until you set one up again.",
+            ),
+        };
+        format!("{before} {here} {after}")
+    }
 }
 
 impl Job for Mail {
@@ -166,7 +209,7 @@ pub(super) async fn add_link(
 }
 
 /// Adds a mail to the owner of an account that was changed, if they have an address.
-pub(super) async fn tell_changed(app: &App, tx: &mut Tx, user: &User, what: Changed) -> Result<()> {
+pub(crate) async fn tell_changed(app: &App, tx: &mut Tx, user: &User, what: Changed) -> Result<()> {
     let Some(to) = address(user) else { return Ok(()) };
     let mail = Mail::Changed { user: user.id, to: to.to_owned(), what };
     jobs::add(app, tx, &mail, &Order::about(user.id)).await?;
@@ -292,20 +335,16 @@ fn reset(app: &App, to: &str, username: &str, secret: &Secret) -> Message {
 /// After a change that the owner should know about.
 fn changed(app: &App, to: &str, username: &str, what: Changed) -> Message {
     let here = &app.voice().public_url;
-    let what = match what {
-        Changed::Password => "The password",
-        Changed::Address => "The email address",
-    };
     Letter {
         to,
         subject: "Your account was changed".into(),
         lines: vec![
             format!("Hi {username},"),
-            format!("{what} of your account at {here} was changed just now."),
+            what.sentence(here),
         ],
         link: None,
         ending: "If you made this change, you can ignore this email. If not, reset your password immediately and \
-                 check your sessions, API tokens and authorized apps.",
+                 check your passkeys, sessions, API tokens and authorized apps.",
     }
     .write()
 }

@@ -27,7 +27,7 @@ use crate::{app::App, error::Error};
 pub use access::{Access, Ended, OtherAccess, sign_out_everywhere, sign_out_everywhere_in};
 pub use addresses::{ChangeOfAddress, Confirmation, change_address, confirm_address, unconfirmed_address};
 pub(crate) use hashing::{Hashing, matches as password_matches};
-pub(crate) use mails::{Mail, ResetRequest};
+pub(crate) use mails::{Changed, Mail, ResetRequest, tell_changed};
 pub use overview::{Overview, delete, overview};
 pub(crate) use password::is_still;
 pub use password::{NewPassword, Resettable, ask_reset, change_password, reset_password, reset_works};

@@ -4,12 +4,12 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use skaas_store::{
-    budgets, codes, devices, jobs, known_browsers, oauth_clients, oauth_codes, oauth_grants, oauth_tokens,
-    sessions, sign_ins,
+    budgets, ceremonies, codes, devices, jobs, known_browsers, oauth_clients, oauth_codes, oauth_grants,
+    oauth_tokens, sessions, sign_ins,
 };
 
 use super::{Attempt, Failure, Job, Spec};
-use crate::{app::App, error::Result, push, sessions::KNOWN_FOR, storage};
+use crate::{app::App, error::Result, push, second_factor, sessions::KNOWN_FOR, storage};
 
 /// How long rows stay after they ended, so that a late second use is still recognized.
 const KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -41,6 +41,8 @@ async fn forget(app: &App) -> Result<()> {
     rows += sessions::forget(&mut tx, before).await?;
     rows += sign_ins::forget(&mut tx, before).await?;
     rows += codes::forget(&mut tx, before).await?;
+    rows += ceremonies::forget(&mut tx, now).await?;
+    rows += second_factor::forget_unconfirmed(&mut tx, now).await?;
     rows += devices::forget(&mut tx, before).await?;
     rows += known_browsers::forget(&mut tx, ago(KNOWN_FOR)).await?;
     rows += oauth_codes::forget(&mut tx, before).await?;

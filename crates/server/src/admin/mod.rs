@@ -11,7 +11,7 @@ mod vault;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use skaas_app::{Actor, App, Whose, accounts, grants, listings, stamps, tokens, users};
+use skaas_app::{Actor, App, Whose, accounts, grants, listings, second_factor, stamps, tokens, users};
 use skaas_domain::{entitlement, listing::ListingState, scope::Scopes};
 
 use crate::{
@@ -48,6 +48,7 @@ const fn change_of(command: &Admin) -> Option<&'static str> {
     match command {
         Admin::User(User::Add { .. }) => Some("user add"),
         Admin::User(User::Delete { .. }) => Some("user delete"),
+        Admin::User(User::ResetSecondFactor { .. }) => Some("user reset-second-factor"),
         Admin::Token(Token::Create { .. }) => Some("token create"),
         Admin::Token(Token::Revoke { .. }) => Some("token revoke"),
         Admin::Listing(Listing::Set(_)) => Some("listing set"),
@@ -147,6 +148,9 @@ async fn user(app: &App, actor: &Actor, command: User) -> anyhow::Result<()> {
             ));
             output::note("The password still works. To change it, the user asks for a reset link.");
         }
+        User::ResetSecondFactor { username, yes, json } => {
+            reset_second_factor(app, actor, &username, yes, json).await?;
+        }
         User::Delete { username, yes, json } => {
             if !yes {
                 return Err(refused(format!(
@@ -160,6 +164,40 @@ async fn user(app: &App, actor: &Actor, command: User) -> anyhow::Result<()> {
             output::line(&format!("Deleted {}; the name is never given again", user.username));
         }
     }
+    Ok(())
+}
+
+async fn reset_second_factor(
+    app: &App,
+    actor: &Actor,
+    username: &str,
+    yes: bool,
+    as_json: bool,
+) -> anyhow::Result<()> {
+    if !yes {
+        return Err(refused(format!(
+            "whoever has the password of {username} could then sign in without a second factor; to remove it, add --yes"
+        )));
+    }
+    let removed = second_factor::reset(app, actor, username).await?.removed;
+    if as_json {
+        return output::json(&json!({
+            "username": username,
+            "passkeys": removed.passkeys,
+            "authenticator_app": removed.authenticator_app,
+            "recovery_codes": removed.recovery_codes,
+        }));
+    }
+    if !removed.is_set_up() {
+        output::note(&format!("{username} has no second factor; nothing was changed"));
+        return Ok(());
+    }
+    let app = if removed.authenticator_app { "the authenticator app" } else { "no authenticator app" };
+    output::line(&format!(
+        "Removed {} passkeys, {app} and {} recovery codes of {username}",
+        removed.passkeys, removed.recovery_codes
+    ));
+    output::note("Sessions that are open stay open; `admin user sign-out` ends them.");
     Ok(())
 }
 

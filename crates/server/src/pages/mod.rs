@@ -12,10 +12,13 @@ mod applications;
 mod confirm;
 mod home;
 mod identities;
+mod passkeys;
 mod password;
 mod profile;
 mod providers;
 mod reset;
+mod second_factor;
+mod security;
 mod sessions;
 mod sign_in;
 mod sign_up;
@@ -48,6 +51,15 @@ pub(crate) const ADDRESSES: &[&str] = &[
     "/account/identities",
     "/account/identities/unlink",
     "/account/password",
+    "/account/security",
+    "/account/security/app",
+    "/account/security/app/confirm",
+    "/account/security/app/remove",
+    "/account/security/codes",
+    "/account/security/passkeys",
+    "/account/security/passkeys/options",
+    "/account/security/passkeys/remove",
+    "/account/security/passkeys/rename",
     "/account/sessions",
     "/account/sessions/others",
     "/account/sessions/revoke",
@@ -59,6 +71,7 @@ pub(crate) const ADDRESSES: &[&str] = &[
     "/assets/htmx.js",
     "/assets/icons.svg",
     "/assets/licenses.txt",
+    "/assets/passkeys.js",
     "/buy/{name}",
     "/auth/{provider}/callback",
     "/auth/{provider}/link",
@@ -67,6 +80,10 @@ pub(crate) const ADDRESSES: &[&str] = &[
     "/reset/new",
     "/robots.txt",
     "/signin",
+    "/signin/passkey",
+    "/signin/passkey/options",
+    "/signin/second-factor",
+    "/signin/second-factor/passkey",
     "/signout",
     "/signup",
     "/signup/identity",
@@ -90,6 +107,15 @@ pub(crate) fn routes() -> Router<WebState> {
         .route("/account/identities", get(identities::page))
         .route("/account/identities/unlink", get(identities::ask).post(identities::unlink))
         .route("/account/password", get(password::page).post(password::change))
+        .route("/account/security", get(security::page))
+        .route("/account/security/app", get(security::setup).post(security::begin_app))
+        .route("/account/security/app/confirm", post(security::confirm_app))
+        .route("/account/security/app/remove", get(security::ask_remove_app).post(security::remove_app))
+        .route("/account/security/codes", get(security::ask_codes).post(security::new_codes))
+        .route("/account/security/passkeys", post(security::add_passkey))
+        .route("/account/security/passkeys/options", post(security::passkey_options))
+        .route("/account/security/passkeys/remove", get(security::ask_remove).post(security::remove_passkey))
+        .route("/account/security/passkeys/rename", get(security::rename_page).post(security::rename))
         .route("/account/sessions", get(sessions::page))
         .route("/account/sessions/others", get(sessions::ask_others).post(sessions::revoke_others))
         .route("/account/sessions/revoke", get(sessions::ask).post(sessions::revoke))
@@ -101,6 +127,7 @@ pub(crate) fn routes() -> Router<WebState> {
         .route("/assets/htmx.js", assets::serve(&assets::HTMX))
         .route("/assets/icons.svg", assets::serve(&assets::ICONS))
         .route("/assets/licenses.txt", assets::serve(&assets::LICENSES))
+        .route("/assets/passkeys.js", assets::serve(&assets::PASSKEYS))
         .route("/buy/{name}", get(skill::page))
         .route("/auth/{provider}/callback", get(providers::callback))
         .route("/auth/{provider}/link", post(providers::link))
@@ -109,6 +136,10 @@ pub(crate) fn routes() -> Router<WebState> {
         .route("/reset/new", get(reset::new_page).post(reset::set))
         .route("/robots.txt", assets::serve(&assets::ROBOTS))
         .route("/signin", get(sign_in::page).post(sign_in::sign_in))
+        .route("/signin/passkey", post(second_factor::by_passkey))
+        .route("/signin/passkey/options", post(second_factor::passkey_options))
+        .route("/signin/second-factor", get(second_factor::page).post(second_factor::by_code))
+        .route("/signin/second-factor/passkey", post(second_factor::by_passkey))
         .route("/signout", post(sign_in::sign_out))
         .route("/signup", get(sign_up::page).post(sign_up::sign_up))
         .route("/signup/identity", get(providers::newcomer).post(providers::join))

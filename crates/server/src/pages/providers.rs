@@ -14,6 +14,7 @@ use skaas_app::{
 use skaas_domain::identity::return_path;
 
 use super::{
+    second_factor::onward,
     sign_in::{after, sign_in_again},
     taken_apart,
 };
@@ -112,9 +113,7 @@ pub(super) async fn callback(
     };
     let who = browser.actor.as_ref();
     match identities::finish(&state.app, who, &provider, returned, &browser.secret, &browser.place).await? {
-        Outcome::SignedIn { opened, return_to } => {
-            Ok(go(after(&return_to), [state.cookies.session(&opened)]))
-        }
+        Outcome::Known { admitted, return_to } => Ok(onward(&state, admitted, &return_to)),
         Outcome::Linked { return_to } => Ok(go(&return_to, [])),
         Outcome::New(pending) => Ok(go(&format!("/signup/identity?pending={}", pending.reveal()), [])),
     }

@@ -3,14 +3,15 @@
 use askama::Template;
 use axum::{extract::State, response::Response};
 use http::StatusCode;
-use skaas_app::{accounts::Rejected, sessions, sign_in as use_case};
+use skaas_app::{accounts::Rejected, second_factor, sessions, sign_in as use_case};
 use skaas_domain::identity::return_path;
 
 use super::{
     providers::{Button, buttons},
+    second_factor::onward,
     taken_apart, with_patience,
 };
-use crate::web::{Browser, Fault, Frame, PageError, Query, Submitted, Tone, WebState, go, show_as};
+use crate::web::{Browser, Fault, Fields, Frame, PageError, Query, Submitted, Tone, WebState, go, show_as};
 
 #[derive(Template)]
 #[template(path = "signin.html")]
@@ -20,6 +21,8 @@ struct SignIn {
     return_to: String,
     fault: Fault,
     buttons: Vec<Button>,
+    /// Whether there can be passkeys on this server.
+    has_passkeys: bool,
     /// Why somebody who is signed in is asked again.
     again: bool,
 }
@@ -44,8 +47,9 @@ pub(super) async fn page(
     }
     let login = browser.username().unwrap_or_default().to_owned();
     let buttons = buttons(&state);
+    let has_passkeys = second_factor::has_passkeys(&state.app);
     let (return_to, fault) = (return_to.to_owned(), Fault::default());
-    show_as(StatusCode::OK, &SignIn { frame, login, return_to, fault, buttons, again })
+    show_as(StatusCode::OK, &SignIn { frame, login, return_to, fault, buttons, has_passkeys, again })
 }
 
 pub(super) async fn sign_in(
@@ -56,18 +60,30 @@ pub(super) async fn sign_in(
     let return_to = return_path(fields.get("return_to"));
     let (login, password) = (fields.trimmed("login"), fields.get("password"));
     match use_case::by_password(&state.app, login, password, browser.visitor()).await {
-        Ok(opened) => Ok(go(after(return_to), [state.cookies.session(&opened)])),
-        Err(rejected) => {
-            let wait = patience(&rejected);
-            let (status, fault) = taken_apart(rejected)?;
-            let frame = browser.frame("signin");
-            let (login, return_to) = (login.to_owned(), return_to.to_owned());
-            let buttons = buttons(&state);
-            let again = fields.get("again") == "1" && browser.actor.is_some();
-            let page = SignIn { frame, login, return_to, fault, buttons, again };
-            Ok(with_patience(wait, show_as(status, &page)?))
-        }
+        Ok(admitted) => Ok(onward(&state, admitted, return_to)),
+        Err(rejected) => refused(&state, &browser, &fields, rejected),
     }
+}
+
+/// The page again, with why the sign-in was refused.
+pub(super) fn refused(
+    state: &WebState,
+    browser: &Browser,
+    fields: &Fields,
+    rejected: Rejected,
+) -> Result<Response, PageError> {
+    let wait = patience(&rejected);
+    let (status, mut fault) = taken_apart(rejected)?;
+    if fault.field == "passkey" {
+        fault.field = "";
+    }
+    let frame = browser.frame("signin");
+    let login = fields.trimmed("login").to_owned();
+    let return_to = return_path(fields.get("return_to")).to_owned();
+    let (buttons, has_passkeys) = (buttons(state), second_factor::has_passkeys(&state.app));
+    let again = fields.get("again") == "1" && browser.actor.is_some();
+    let page = SignIn { frame, login, return_to, fault, buttons, has_passkeys, again };
+    Ok(with_patience(wait, show_as(status, &page)?))
 }
 
 pub(super) async fn sign_out(
@@ -88,8 +104,13 @@ pub(super) fn after(return_to: &str) -> &str {
 
 /// To the page that asks a person who is signed in to sign in again, and from there back to `path`.
 pub(super) fn sign_in_again(path: &str) -> Response {
+    go(&sign_in_again_at(path), [])
+}
+
+/// The address of that page.
+pub(super) fn sign_in_again_at(path: &str) -> String {
     let back: String = url::form_urlencoded::byte_serialize(path.as_bytes()).collect();
-    go(&format!("/signin?again=1&return_to={back}"), [])
+    format!("/signin?again=1&return_to={back}")
 }
 
 pub(super) fn patience(rejected: &Rejected) -> Option<std::time::Duration> {

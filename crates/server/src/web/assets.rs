@@ -44,6 +44,8 @@ assets! {
     SCRIPT = "/assets/app.js", "text/javascript; charset=utf-8", "app.js", IMMUTABLE;
     /// htmx, which replaces the results of a search without loading the page again.
     HTMX = "/assets/htmx.js", "text/javascript; charset=utf-8", "vendor/htmx.min.js", IMMUTABLE;
+    /// What asks a browser for passkeys.
+    PASSKEYS = "/assets/passkeys.js", "text/javascript; charset=utf-8", "passkeys.js", IMMUTABLE;
     /// The sprite with all icons.
     ICONS = "/assets/icons.svg", "image/svg+xml", "vendor/icons.svg", IMMUTABLE;
     /// The site's icon.

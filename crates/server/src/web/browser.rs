@@ -161,10 +161,12 @@ impl Seen {
 fn page_of(path: &str) -> &str {
     match path {
         "/account/delete" | "/account/email" => "/account",
+        _ if path.starts_with("/account/security/") => "/account/security",
         "/account/password" => path,
         "/signout" | "/theme" => "/",
         _ if path.starts_with("/skills/") => path.strip_suffix("/get").unwrap_or(path),
         _ if path.starts_with("/auth/") && path.ends_with("/link") => "/account/identities",
+        "/signin/passkey" => "/signin",
         _ if path.starts_with("/auth/") && path.ends_with("/start") => "/signin",
         // An action on one entry of a list.
         _ => match path.rsplit_once('/') {

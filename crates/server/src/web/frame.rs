@@ -60,6 +60,12 @@ const SETTINGS: &[SideGroup] = &[
         links: &[
             SideLink { here: "password", path: "/account/password", label: "Password", icon: "lock" },
             SideLink {
+                here: "security",
+                path: "/account/security",
+                label: "Passkeys and 2FA",
+                icon: "shield-check",
+            },
+            SideLink {
                 here: "identities",
                 path: "/account/identities",
                 label: "Sign-in methods",
@@ -114,6 +120,8 @@ pub(crate) struct Frame {
     pub(crate) script: &'static str,
     /// The address of htmx, which `script` needs.
     pub(crate) htmx: &'static str,
+    /// The address of the script behind passkeys.
+    pub(crate) passkeys: &'static str,
     /// The address of the sprite with all icons.
     pub(crate) icons: &'static str,
     /// The address of the site's icon.
@@ -141,6 +149,7 @@ impl Frame {
             stylesheet: assets::STYLESHEET.address(),
             script: assets::SCRIPT.address(),
             htmx: assets::HTMX.address(),
+            passkeys: assets::PASSKEYS.address(),
             icons: assets::ICONS.address(),
             favicon: assets::FAVICON.address(),
             origin: browser.origin.clone(),
@@ -161,6 +170,7 @@ impl Frame {
             stylesheet: assets::STYLESHEET.address(),
             script: assets::SCRIPT.address(),
             htmx: assets::HTMX.address(),
+            passkeys: assets::PASSKEYS.address(),
             icons: assets::ICONS.address(),
             favicon: assets::FAVICON.address(),
             origin: state.app.voice().public_url.clone(),
