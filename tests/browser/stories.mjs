@@ -1,6 +1,8 @@
 // What people do on the pages. Each is told once with JavaScript and once without, and must be true both times.
 import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
 import { DatabaseSync } from 'node:sqlite';
+import { readFile } from 'node:fs/promises';
 import { Client } from './client.mjs';
 import { PASSWORD } from './visitor.mjs';
 
@@ -72,6 +74,48 @@ async function switchTheme(visitor) {
   await visitor.visit('/signup');
   assert.notEqual(await background(), before, 'it is remembered');
   await visitor.leave();
+}
+
+// What an authenticator app shows for a secret in base 32 (RFC 6238).
+function totp(secret) {
+  const bits = [...secret].map((letter) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(letter).toString(2).padStart(5, '0'));
+  const key = Buffer.from(bits.join('').match(/.{8}/g).map((byte) => parseInt(byte, 2)));
+  const step = Buffer.alloc(8);
+  step.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000)));
+  const hash = createHmac('sha1', key).update(step).digest();
+  const code = (hash.readUInt32BE(hash[19] & 15) & 0x7fffffff) % 1_000_000;
+  return code.toString().padStart(6, '0');
+}
+
+// A passkey of the browser's own virtual authenticator: added, used alone and after a password, and removed.
+async function usesPasskey(ann, name) {
+  await ann.hasAuthenticator();
+  await ann.visit('/account/security');
+  await ann.fill('Name', 'My laptop');
+  await ann.press('Add passkey');
+  await (await ann.sees('Passkey added', 'Save these recovery codes now')).look('passkey-added');
+  await (await (await ann.follow('I saved them')).sees('My laptop', '10 left')).look('security-passkey');
+  await ann.press('Sign out');
+  await (await ann.visit('/signin?return_to=/account/tokens')).look('signin-passkey');
+  await ann.press('Sign in with a passkey');
+  assert.equal(ann.path, '/account/tokens');
+  await ann.press('Sign out');
+  await ann.signIn(name);
+  await (await ann.sees('Two-factor authentication', 'Use a passkey')).look('second-factor-passkey');
+  await ann.press('Use a passkey');
+  assert.equal(ann.path, '/account');
+  await ann.visit('/account/security');
+  await ann.follow('Rename My laptop');
+  await ann.look('passkey-rename');
+  await ann.fill('Name', 'Old laptop');
+  await (await ann.press('Rename')).sees('Passkey renamed', 'Old laptop');
+  await ann.confirm('Remove Old laptop', 'Remove Old laptop?', 'Remove passkey');
+  await ann.sees('Passkey removed.');
+  await ann.press('Sign out');
+  await ann.visit('/signin');
+  await (await ann.press('Sign in with a passkey')).sees('belongs to no account here');
+  await ann.look('signin-passkey-refused');
+  await (await ann.signIn(name)).visit('/account/security');
 }
 
 // A program without a browser asks to be signed in, as `skaas auth` does.
@@ -463,6 +507,51 @@ export const stories = {
     await ann.look('device-too-late');
     assert.equal((await asked.fetched()).error, 'expired_token');
     await (await ann.visit('/account/tokens')).sees('No API tokens yet');
+    await ann.leave();
+  },
+
+  async 'using-a-second-factor'(house) {
+    const name = house.named('ann');
+    const ann = await house.open();
+    await ann.join(name);
+    await (await ann.visit('/account/security')).look('security');
+    if (house.scripts) {
+      await usesPasskey(ann, name);
+    } else {
+      await ann.sees('Passkeys need JavaScript.');
+      await (await ann.press('Add passkey')).sees('Passkeys need JavaScript, which is turned off in this browser.');
+    }
+    await ann.press('Add authenticator app');
+    await (await ann.sees('Scan the QR code')).look('authenticator-app');
+    const secret = (await ann.page.locator('pre code').first().innerText()).replace(/\s/g, '');
+    await ann.fill('Code', '000');
+    await (await ann.press('Add app')).sees('This is not the code that the app shows now');
+    await ann.look('authenticator-app-refused');
+    await ann.fill('Code', totp(secret));
+    await ann.press('Add app');
+    await (await ann.sees('Authenticator app added', 'Save these recovery codes now')).look('recovery-codes');
+    const codes = (await ann.page.locator('pre code').first().innerText()).trim().split('\n');
+    assert.equal(codes.length, 10);
+    const [file] = await Promise.all([
+      ann.page.waitForEvent('download'), ann.page.getByRole('link', { name: 'Download as text' }).click(),
+    ]);
+    const text = await readFile(await file.path(), 'utf8');
+    assert.equal(file.suggestedFilename(), 'skaas-recovery-codes.txt');
+    assert.ok(codes.every((code) => text.includes(code)) && text.includes(name), text);
+    await ann.follow('I saved them');
+    await ann.look('security-app');
+    await ann.press('Sign out');
+    await ann.signIn(name);
+    await (await ann.sees('Two-factor authentication')).look('second-factor');
+    assert.ok(!await ann.isIn());
+    await ann.signIn(name);
+    await ann.fill('Code', codes[0].toUpperCase());
+    await ann.press('Continue');
+    await (await ann.visit('/account/security')).sees('9 left');
+    await ann.confirm('Remove app', 'Remove the authenticator app?', 'Remove app');
+    await (await ann.sees('Authenticator app removed.')).press('Sign out');
+    await ann.signIn(name);
+    assert.ok(await ann.isIn());
     await ann.leave();
   },
 

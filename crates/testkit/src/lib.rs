@@ -1,6 +1,7 @@
 //! The harness the stories are told with: a whole server, both databases, real git.
 
 pub mod app;
+pub mod authenticator;
 pub mod clients;
 pub mod folder;
 pub mod git;

@@ -4,7 +4,8 @@ use jiff::SignedDuration;
 use skaas_app::{
     Kind,
     accounts::Rejected,
-    sessions::{self, Opened, Visitor},
+    second_factor::Admitted,
+    sessions::{self, Visitor},
     sign_in, users,
 };
 use skaas_domain::device::Place;
@@ -15,7 +16,7 @@ use super::{NEW_PASSWORD, PASSWORD, is_in, joins, signs_in, signs_up};
 /// A page without what differs by nature.
 fn plain(page: &Page, login: &str) -> String {
     let csrf = page.hidden_fields("/signin").remove(0).1;
-    page.html().replace(&csrf, "CSRF").replace(&format!("value=\"{login}\""), "LOGIN")
+    page.html().replace(&csrf, "CSRF").replacen(&format!("value=\"{login}\""), "LOGIN", 1)
 }
 
 #[test]
@@ -58,7 +59,7 @@ fn tries_run_out_for_accounts_that_exist_and_for_those_that_do_not_on_every_node
 }
 
 /// A guess from somewhere.
-fn guesses(app: &TestApp, from: &str, login: &str) -> Result<Opened, Rejected> {
+fn guesses(app: &TestApp, from: &str, login: &str) -> Result<Admitted, Rejected> {
     let (place, browser) = (Place::new(from, "curl"), sessions::browser_secret(app.operator()));
     let visitor = Visitor { place: &place, browser: &browser, before: None };
     app.run(sign_in::by_password(app.operator(), login, "wrong horse wrong staple", visitor))

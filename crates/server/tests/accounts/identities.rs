@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use skaas_app::outbound::pkce;
 use skaas_testkit::app::{Browser, Node, Page, TestApp, story};
 
+use super::second_factor::{adds_app, enters};
 use super::{PASSWORD, is_in, joins, signs_in};
 
 /// What a code was given out for: the challenge it came with, and whom.
@@ -104,6 +105,25 @@ fn leads_to(page: &Page) -> String {
     let html = page.html();
     let href = html.split("class=\"button primary\" href=\"").nth(1).unwrap_or_else(|| panic!("{html}"));
     href.split('"').next().unwrap().replace("&#38;", "&")
+}
+
+#[test]
+fn a_sign_in_with_a_provider_waits_for_the_second_factor() {
+    story(|app| {
+        let (github, _) = Github::start(app);
+        let mut ann = joins(app, "ann");
+        let asked = begins_to_link(&mut ann);
+        ann.open(&github.agrees(&asked, 7, "ann@example.test")).says("Account linked");
+        let (phone, _) = adds_app(app, &mut ann);
+        let mut laptop = app.browser();
+        let asked = begins(&mut laptop);
+        let page = laptop.open(&github.agrees(&asked, 7, "ann@example.test"));
+        page.says("<h1>Two-factor authentication</h1>");
+        assert!(!is_in(&mut laptop));
+        let page = enters(&mut laptop, &page, &phone.shows(app.now()));
+        page.says("<h1>Sign-in methods</h1>");
+        assert!(is_in(&mut laptop));
+    });
 }
 
 #[test]

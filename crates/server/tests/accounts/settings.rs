@@ -6,9 +6,10 @@ use skaas_testkit::wire::Connection;
 
 use super::{PASSWORD, is_in, joins, signs_in, signs_up};
 
-const SETTINGS: [(&str, &str); 7] = [
+const SETTINGS: [(&str, &str); 8] = [
     ("/account", "Profile"),
     ("/account/password", "Password"),
+    ("/account/security", "Passkeys and 2FA"),
     ("/account/identities", "Sign-in methods"),
     ("/account/sessions", "Sessions"),
     ("/account/activity", "Activity"),

@@ -4,7 +4,7 @@
 #![expect(clippy::return_self_not_must_use, reason = "a sentence of a story may end anywhere")]
 
 use jiff::{SignedDuration, Timestamp};
-use skaas_app::{Actor, App, Error, Kind, Store, grants, listings, users};
+use skaas_app::{Actor, App, Error, Kind, Store, grants, listings, second_factor, users};
 use skaas_domain::entitlement::{Access, GrantKind};
 use skaas_domain::listing::ListingState;
 use skaas_domain::money::{Interval, Price};
@@ -144,6 +144,13 @@ impl Offer<'_> {
 }
 
 impl TestApp {
+    /// Removes every second factor of a user.
+    #[track_caller]
+    pub fn resets_second_factor(&self, username: &str) {
+        let reset = self.run(second_factor::reset(&self.operator, &self.actor, username));
+        reset.unwrap_or_else(|error| panic!("{username}: {error}"));
+    }
+
     /// A listing, to be changed or looked at.
     pub fn offer<'a>(&'a self, skill: &'a str) -> Offer<'a> {
         Offer { app: self, skill }
