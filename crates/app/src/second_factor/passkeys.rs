@@ -1,4 +1,4 @@
-//! Passkeys (WebAuthn level 3): adding, naming and removing them, and whether this server can have any. Signing in with
+//! Passkeys (`WebAuthn` level 3): adding, naming and removing them, and whether this server can have any. Signing in with
 //! one is in [`super::by_passkey`]; what the protocol demands is checked by `webauthn-rs`.
 
 use jiff::SignedDuration;
@@ -31,7 +31,7 @@ pub(super) const CHALLENGE: SignedDuration = SignedDuration::from_mins(5);
 const MAX: usize = 20;
 /// The longest name of a passkey, in characters.
 const MAX_LABEL: usize = 60;
-/// The longest credential ID, in bytes (WebAuthn, section 6.5.1).
+/// The longest credential ID, in bytes (`WebAuthn`, section 6.5.1).
 const MAX_CREDENTIAL_ID: usize = 1023;
 
 /// Why there can be no passkeys on this server.
@@ -45,7 +45,7 @@ pub enum Unavailable {
     NoDomain,
 }
 
-/// This server in the words of WebAuthn, or why it can be none.
+/// This server in the words of `WebAuthn`, or why it can be none.
 pub(crate) struct RelyingParty(Result<Webauthn, Unavailable>);
 
 impl RelyingParty {
@@ -203,7 +203,7 @@ pub async fn add_passkey(
 
 fn record(app: &App, user: UserId, made: &Passkey, label: String) -> Result<PasskeyRecord, Rejected> {
     let now = app.now();
-    let credential_id = made.cred_id().to_vec();
+    let credential_id = made.cred_id().clone();
     if credential_id.len() > MAX_CREDENTIAL_ID {
         return Err(refused("this authenticator's ID for the passkey is too long"));
     }

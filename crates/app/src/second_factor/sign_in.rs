@@ -74,14 +74,14 @@ pub async fn by_code(
     let kind = read(typed)?;
     let tries = tries(app, user, &kind, visitor).await?;
     spend(app, &tries).await?;
-    let used = match &kind {
+    let outcome = match &kind {
         Typed::Totp => by_totp(app, user, typed).await,
         Typed::Recovery(code) => by_recovery_code(app, user, code, visitor).await,
     };
-    if let Err(Rejected::Field { .. }) = used {
+    if let Err(Rejected::Field { .. }) = outcome {
         audit::record_refusal(app, Action::SignIn, Some(user), &visitor.place.address).await?;
     }
-    let mut tx = used?;
+    let mut tx = outcome?;
     if gate::end_waiting(app, &mut tx, pending, visitor).await? != user {
         return Err(gate::over().into());
     }
@@ -228,7 +228,7 @@ pub async fn by_passkey(
 }
 
 /// Whether the passkey may answer the challenge: it is of the account that was asked, and the user handle, which is
-/// needed where none was, names its owner (WebAuthn, section 7.2, step 6).
+/// needed where none was, names its owner (`WebAuthn`, section 7.2, step 6).
 fn fits(credential: &PublicKeyCredential, passkey: &PasskeyRecord, challenge: &Ceremony) -> bool {
     let handle = credential.get_user_unique_id().map(|bytes| bytes == passkey.user.bits().to_be_bytes());
     match challenge.user {
