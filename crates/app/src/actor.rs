@@ -80,6 +80,14 @@ impl Actor {
         self.from
     }
 
+    /// The name to record beside an act: a username, or the name that the system knows the operator by.
+    pub(crate) fn name(&self) -> String {
+        match &self.via {
+            Via::Operator(name) => name.to_string(),
+            _ => self.user().map(|user| user.username.clone()).unwrap_or_default(),
+        }
+    }
+
     /// The user who acts; `None` for the operator, who may have no account.
     pub fn user(&self) -> Option<&User> {
         match &self.via {

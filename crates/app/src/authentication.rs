@@ -27,6 +27,7 @@ use crate::{
     code::Code,
     error::{Error, Result},
     limits::CountedAs,
+    suspension::suspended,
     viewer::Viewer,
 };
 
@@ -96,7 +97,7 @@ struct Use {
 /// # Errors
 /// [`Error::Unauthenticated`] for anything but a token that works now: git then forgets what it had stored,
 /// so a token that works is never answered so. [`crate::Kind::Forbidden`] for a working token under another's
-/// name. [`Error::RateLimited`] for too many requests with one token, and for too many with tokens that do not
+/// name, and for one of a suspended account. [`Error::RateLimited`] for too many requests with one token, and for too many with tokens that do not
 /// work from one address; who presents nothing at all is not counted, since git begins every operation so.
 pub async fn authenticate(
     app: &App,
@@ -140,6 +141,11 @@ async fn recognise(
             "this API token belongs to another username; give the token's own username with it",
         ));
     }
+    if viewer.user().is_suspended() {
+        // In words, since they proved that the account is theirs; and not as 401, after which git and agents would
+        // forget a token that works again once the suspension is lifted.
+        return Err(suspended());
+    }
     app.authentication.note_use(&known, Use { at: now, from });
     Ok(Actor::new(Via::ApiToken(Arc::clone(viewer)), from))
 }
@@ -178,7 +184,8 @@ async fn fresh_viewer(app: &App, hash: TokenHash) -> Result<Option<Arc<Known>>> 
 pub(crate) async fn reload(app: &App, viewer: &Viewer) -> Result<Arc<Viewer>> {
     let known = load(app, viewer.token().hash, app.store.mark()).await?;
     let viewer = known.map(|known| Arc::clone(&known.viewer));
-    viewer.filter(|viewer| viewer.token().works(app.now())).ok_or(Error::Unauthenticated)
+    let viewer = viewer.filter(|viewer| viewer.token().works(app.now())).ok_or(Error::Unauthenticated)?;
+    if viewer.user().is_suspended() { Err(suspended()) } else { Ok(viewer) }
 }
 
 async fn load(app: &App, hash: TokenHash, mark: Option<Mark>) -> Result<Option<Arc<Known>>> {

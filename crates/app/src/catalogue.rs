@@ -11,7 +11,7 @@ use moka::sync::Cache;
 use skaas_domain::{
     entitlement::{ReleaseRef, StubReason},
     id::{ReleaseId, SkillId, UserId},
-    listing::{Listing, ListingState},
+    listing::Listing,
     marketplace,
 };
 use skaas_git::splice::{Base, Fragment};
@@ -102,7 +102,7 @@ impl Catalogue {
 
 /// Whether everybody who has no reason of their own sees an entry, and which: `Some(locked)`.
 pub(crate) fn shown_to_all(listing: &Listing, released: bool) -> Option<bool> {
-    let offered = listing.state == ListingState::Published && released;
+    let offered = listing.is_offered() && released;
     offered.then(|| !listing.prices.is_free())
 }
 

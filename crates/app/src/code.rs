@@ -61,6 +61,8 @@ codes! {
     OutOfScope = "out-of-scope", Forbidden;
     /// The API token belongs to another user than the one named beside it.
     WrongUsername = "wrong-username", Forbidden;
+    /// The account is suspended.
+    AccountSuspended = "account-suspended", Forbidden;
     /// Only the operator may do it.
     OperatorOnly = "operator-only", Forbidden;
     /// It concerns somebody with an account, which the operator's command line has none of.
@@ -168,6 +170,18 @@ codes! {
     PasskeysUnavailable = "passkeys-unavailable", Conflict;
     /// The OAuth client was removed in the meantime.
     ClientRemoved = "client-removed", Conflict;
+    /// The user's account is suspended.
+    UserSuspended = "user-suspended", Conflict;
+    /// The user's account is not suspended.
+    UserNotSuspended = "user-not-suspended", Conflict;
+    /// The user is an operator.
+    IsOperator = "is-operator", Conflict;
+    /// The user is not an operator.
+    NotOperator = "not-an-operator", Conflict;
+    /// The listing is in quarantine.
+    InQuarantine = "in-quarantine", Conflict;
+    /// The listing is not in quarantine.
+    NotInQuarantine = "not-in-quarantine", Conflict;
     /// The job is running.
     JobRunning = "job-running", Conflict;
     /// The master key is in use, or not in use everywhere yet.

@@ -3,14 +3,18 @@
 use skaas_domain::{
     entitlement::Access,
     id::PriceId,
-    listing::{InvalidLabel, Listing, ListingState, MAX_TRIAL_DAYS, check_label, check_tags},
+    listing::{
+        InvalidLabel, InvalidTransition, Listing, ListingState, MAX_TRIAL_DAYS, check_label, check_tags,
+    },
     money::Price,
     prices::{InvalidPrices, Prices},
+    reason::check_reason,
     scope::Need,
 };
 use skaas_store::{
-    Tx, catalogue, listings, prices,
-    releases::{self, Release},
+    Tx, catalogue,
+    listings::{self, ListingSearch},
+    prices, releases,
 };
 
 use crate::{
@@ -20,10 +24,11 @@ use crate::{
     code::Code,
     error::{Error, Result},
     grants::{self, Standing},
+    operators::{Found, PAGE_ROWS},
     publication::{Revision, store_contents, write},
 };
 
-pub use skaas_store::prices::PriceRecord;
+pub use skaas_store::{prices::PriceRecord, releases::Release};
 
 /// What is to change of a listing; `None` leaves it as it is.
 #[derive(Debug, Clone, Default)]
@@ -36,7 +41,7 @@ pub struct Change {
     pub category: Option<String>,
     /// Words to find it by, in place of those it has.
     pub tags: Option<Vec<String>>,
-    /// Whether it is offered.
+    /// Whether it is offered. Quarantine has use cases of its own: [`quarantine`] and [`release`].
     pub state: Option<ListingState>,
 }
 
@@ -84,17 +89,17 @@ pub async fn seen_by(app: &App, visitor: Option<&Actor>, name: &str) -> Result<S
         None => None,
     };
     let is_theirs = standing.is_some_and(|standing| standing.access != Access::Hidden);
-    if listing.state == ListingState::Published || is_theirs {
+    if listing.is_offered() || is_theirs {
         Ok(Seen { details: Details { listing, releases }, standing })
     } else {
         Err(nobody())
     }
 }
 
-/// One listing, for the operator.
+/// One listing, for operators.
 pub async fn find(app: &App, actor: &Actor, name: &str) -> Result<Details> {
-    actor.require_operator()?;
-    let mut conn = app.store.read().await?;
+    let mut conn = app.store.snapshot().await?;
+    actor.require_view(&mut conn, app.now()).await?;
     let listing = listings::find_by_name(&mut conn, name).await?.ok_or_else(|| absent(name))?;
     let releases = releases::list(&mut conn, listing.skill).await?;
     Ok(Details { listing, releases })
@@ -110,6 +115,24 @@ pub async fn list(app: &App, actor: &Actor) -> Result<Vec<Details>> {
         all.push(Details { listing, releases });
     }
     Ok(all)
+}
+
+/// The listings whose name or creator contains `text`, by name, for operators.
+pub async fn search(
+    app: &App,
+    actor: &Actor,
+    text: &str,
+    state: Option<ListingState>,
+    page: usize,
+) -> Result<Found<Listing>> {
+    let mut conn = app.store.snapshot().await?;
+    actor.require_view(&mut conn, app.now()).await?;
+    let search = ListingSearch { text, state };
+    let all = listings::count(&mut conn, &ListingSearch { text: "", state: None }).await?;
+    let matching = listings::count(&mut conn, &search).await?;
+    let (page, skipped) = Found::<Listing>::page(page, matching);
+    let rows = listings::search(&mut conn, &search, skipped, PAGE_ROWS).await?;
+    Ok(Found { rows, page, matching, all })
 }
 
 /// Every price that a skill ever had, archived ones included, oldest first.
@@ -146,6 +169,7 @@ pub struct Prepared {
 /// Prepares what [`set`] does, for a caller with a transaction: object storage is written here, so that no transaction
 /// waits for it.
 pub async fn prepare(app: &App, actor: &Actor, name: &str, change: &Change) -> Result<Prepared> {
+    actor.require_operator()?;
     let change = checked(change)?;
     let Details { listing: before, releases } = find(app, actor, name).await?;
     if change.state == Some(ListingState::Published) && releases.is_empty() {
@@ -153,29 +177,86 @@ pub async fn prepare(app: &App, actor: &Actor, name: &str, change: &Change) -> R
     }
     let after = applied(app, &before, &change)?;
     let action = action(&before, &change);
-    let latest = releases.last().map(|release| release.version.as_str());
-    let revision = Revision::render(app.voice(), Some(before), after.clone(), None, latest, Vec::new())?;
-    let revisions = [revision];
-    store_contents(app, &revisions).await?;
-    Ok(Prepared { revisions, actor: actor.clone(), action, after: Details { listing: after, releases } })
+    Prepared::new(app, actor, action, before, Details { listing: after, releases }).await
 }
 
 /// What the audit log calls a change: by what it means to buyers first.
 fn action(before: &Listing, change: &Change) -> Action {
     match (change.state.filter(|state| *state != before.state), change.price) {
-        (Some(ListingState::Published), _) if before.state == ListingState::Quarantined => {
-            Action::ListingRestore
-        }
         (Some(ListingState::Published), _) => Action::ListingPublish,
         (Some(ListingState::Withdrawn), _) => Action::ListingWithdraw,
-        (Some(ListingState::Quarantined), _) => Action::ListingQuarantine,
         (_, Some(PriceChange::Archive(_))) => Action::PriceArchive,
         (_, Some(_)) => Action::PriceSet,
         _ => Action::ListingChange,
     }
 }
 
+/// Puts a skill into quarantine: from the next request on nobody but its creator is served it, and whoever has it gets a
+/// preview that says so.
+///
+/// # Errors
+/// [`crate::Kind::Invalid`] without a reason; [`crate::Kind::NotFound`]; [`crate::Kind::Conflict`] if it is there already.
+pub async fn quarantine(app: &App, actor: &Actor, name: &str, reason: &str) -> Result<Details> {
+    let reason =
+        check_reason(reason).map_err(|error| Error::refused(Code::InvalidValue, error.to_string()))?;
+    let after =
+        review(app, actor, name, Action::ListingQuarantine, |listing| listing.quarantine(&reason, app.now()))
+            .await?;
+    tracing::info!(event = "listing_quarantined", skill_id = %after.listing.skill, %actor);
+    Ok(after)
+}
+
+/// Releases a skill from quarantine: it is again what it was before, and whoever has it is served it.
+///
+/// # Errors
+/// [`crate::Kind::NotFound`]; [`crate::Kind::Conflict`] if it is not in quarantine.
+pub async fn release(app: &App, actor: &Actor, name: &str) -> Result<Details> {
+    let after = review(app, actor, name, Action::ListingRestore, Listing::release).await?;
+    tracing::info!(event = "listing_released", skill_id = %after.listing.skill, %actor);
+    Ok(after)
+}
+
+async fn review(
+    app: &App,
+    actor: &Actor,
+    name: &str,
+    action: Action,
+    change: impl Fn(&mut Listing) -> Result<(), InvalidTransition>,
+) -> Result<Details> {
+    loop {
+        let Details { listing: before, releases } = find(app, actor, name).await?;
+        let mut after = before.clone();
+        change(&mut after).map_err(|error| unmoved(name, error))?;
+        after.updated_at = app.now();
+        let prepared =
+            Prepared::new(app, actor, action, before, Details { listing: after, releases }).await?;
+        let mut tx = app.store.begin().await?;
+        actor.require_desk(&mut tx, app.now()).await?;
+        if prepared.write_in(app, &mut tx).await? {
+            tx.commit().await?;
+            return Ok(prepared.after);
+        }
+    }
+}
+
+/// Why a listing stays in its state.
+fn unmoved(name: &str, error: InvalidTransition) -> Error {
+    let code = match error {
+        InvalidTransition::Quarantined | InvalidTransition::Held => Code::InQuarantine,
+        InvalidTransition::NotQuarantined => Code::NotInQuarantine,
+    };
+    Error::refused(code, format!("{name} stays as it is: {error}"))
+}
+
 impl Prepared {
+    async fn new(app: &App, actor: &Actor, action: Action, before: Listing, after: Details) -> Result<Self> {
+        let latest = after.releases.last().map(|release| release.version.as_str());
+        let listing = after.listing.clone();
+        let revisions = [Revision::render(app.voice(), Some(before), listing, None, latest, Vec::new())?];
+        store_contents(app, &revisions).await?;
+        Ok(Self { revisions, actor: actor.clone(), action, after })
+    }
+
     /// Writes the change inside the caller's transaction; `false` if the listing changed since it was prepared, and
     /// then the transaction must be dropped.
     pub async fn write_in(&self, app: &App, tx: &mut Tx) -> Result<bool> {
@@ -238,9 +319,8 @@ fn applied(app: &App, before: &Listing, change: &Change) -> Result<Listing> {
     after.trial_days = change.trial_days.unwrap_or(after.trial_days);
     after.category = change.category.clone().or(after.category);
     after.tags = change.tags.clone().unwrap_or(after.tags);
-    after.state = change.state.unwrap_or(after.state);
-    if after.state == ListingState::Published {
-        after.published_at = after.published_at.or(Some(now));
+    if let Some(state) = change.state {
+        after.set_state(state, now).map_err(|error| unmoved(&before.name, error))?;
     }
     Ok(after)
 }

@@ -11,7 +11,7 @@ use skaas_domain::{
     session::Session,
 };
 pub use skaas_store::sessions::SignedIn;
-use skaas_store::{Tx, known_browsers, sessions};
+use skaas_store::{Tx, known_browsers, sessions, users};
 
 use crate::{
     accounts::Rejected,
@@ -20,6 +20,7 @@ use crate::{
     audit::{self, Act, Action},
     code::Code,
     error::{Error, Result},
+    suspension::suspended,
 };
 
 /// How long a browser is known for an account after somebody signed in to it there.
@@ -52,9 +53,15 @@ pub fn browser_secret(app: &App) -> Secret {
 
 /// Opens a session, and remembers the browser for the account. The session it had before ends, so that a cookie
 /// that somebody planted doesn't outlive a sign-in.
+///
+/// # Errors
+/// [`crate::Kind::Forbidden`] if the account is suspended.
 pub(crate) async fn open(app: &App, tx: &mut Tx, user: UserId, visitor: Visitor<'_>) -> Result<Opened> {
     let Visitor { place, browser, before } = visitor;
     let now = app.now();
+    if users::find_by_id(tx, user).await?.is_some_and(|user| user.is_suspended()) {
+        return Err(suspended());
+    }
     let (id, secret) =
         app.with_rng(|rng| (SessionId::new(now, rng), Secret::generate(SecretKind::Session, rng)));
     if let Some(before) = before.map(Actor::require_session).transpose()? {
@@ -72,7 +79,7 @@ pub async fn find(app: &App, cookie: &str, from: Option<IpAddr>) -> Result<Optio
     let found = sessions::find_by_hash(&mut conn, &secret.hash()).await?;
     drop(conn);
     let now = app.now();
-    let Some(found) = found.filter(|found| found.session.works(now)) else { return Ok(None) };
+    let Some(found) = found.filter(|found| found.works(now)) else { return Ok(None) };
     if found.session.needs_touch(now)
         && let Err(error) = note_use(app, found.session.id).await
         && let Some(more) = app.uses_not_noted.say(tokio::time::Instant::now())

@@ -1,8 +1,9 @@
 //! Use cases about people: add, find, list, delete.
 
+use jiff::Timestamp;
 use skaas_domain::{
     id::UserId,
-    listing::ListingState,
+    listing::{Listing, ListingState},
     name::check_username,
     scope::Need,
     user::{User, check_email},
@@ -10,16 +11,18 @@ use skaas_domain::{
 use skaas_store::{
     Conn, Tx,
     listings::{self, ListingFilter},
-    users,
+    operators, sessions,
+    users::{self, UserSearch},
 };
 
 use crate::{
-    accounts::address,
+    accounts::{access, address},
     actor::Actor,
     app::App,
     audit::{self, Act, Action},
     code::Code,
     error::{Error, Result},
+    operators::{Found, PAGE_ROWS},
 };
 
 /// Adds a user under a name that nobody has or had, and that looks like nobody's.
@@ -38,7 +41,7 @@ pub async fn add_in(app: &App, actor: &Actor, tx: &mut Tx, username: &str, email
     let email = check_email(email).map_err(|error| Error::refused(Code::InvalidValue, error.to_string()))?;
     let now = app.now();
     let id = app.with_rng(|rng| UserId::new(now, rng));
-    let user = User { id, username: username.to_owned(), email, created_at: now };
+    let user = User { id, username: username.to_owned(), email, created_at: now, suspended_at: None };
     users::add(tx, &user).await?;
     audit::record(tx, actor, now, Act::done(Action::AccountCreate, id, "")).await?;
     Ok(user)
@@ -94,6 +97,9 @@ pub async fn profile(app: &App, username: &str) -> Result<Profile> {
     let mut conn = app.store.read().await?;
     let nobody = || Error::refused(Code::NoSuchUser, "this user does not exist");
     let user = users::find_by_username(&mut conn, username).await?.ok_or_else(nobody)?;
+    if user.is_suspended() {
+        return Ok(Profile { user, skills: Vec::new() });
+    }
     let filter = ListingFilter {
         creator: Some(user.id),
         state: Some(ListingState::Published),
@@ -104,6 +110,78 @@ pub async fn profile(app: &App, username: &str) -> Result<Profile> {
         listings::list(&mut conn, &filter).await?.into_iter().map(|listing| listing.name).collect();
     skills.sort();
     Ok(Profile { user, skills })
+}
+
+/// A user as operators see them.
+#[derive(Debug, Clone)]
+pub struct Details {
+    /// Who.
+    pub user: User,
+    /// Their address, if they have one.
+    pub address: Option<String>,
+    /// Since when mail is known to reach them there.
+    pub confirmed_at: Option<Timestamp>,
+    /// Why their account is suspended, if it is.
+    pub suspended_reason: Option<String>,
+    /// Whether they have the role of an operator.
+    pub is_operator: bool,
+    /// How many browsers they are signed in with.
+    pub sessions: usize,
+    /// How many tokens and apps act for them.
+    pub tokens: usize,
+    /// How many apps they authorized.
+    pub applications: usize,
+    /// Their skills, by name.
+    pub listings: Vec<Listing>,
+}
+
+/// The user of this name, with what acts for them and what they made, for operators.
+pub async fn details(app: &App, actor: &Actor, username: &str) -> Result<Details> {
+    let now = app.now();
+    let mut conn = app.store.snapshot().await?;
+    actor.require_view(&mut conn, now).await?;
+    let user = by_name_in(&mut conn, username).await?;
+    let id = user.id;
+    let confirmed_at = users::email_verified_at(&mut conn, id).await?;
+    let suspended_reason = users::suspended_reason(&mut conn, id).await?;
+    let is_operator = operators::has_role(&mut conn, id).await?;
+    let sessions = sessions::list(&mut conn, id, now).await?.len();
+    let filter = ListingFilter { creator: Some(id), limit: u32::MAX, ..ListingFilter::default() };
+    let mut listings = listings::list(&mut conn, &filter).await?;
+    listings.sort_by(|one, other| one.name.cmp(&other.name));
+    drop(conn);
+    let access = access(app, id).await?;
+    let address = address(&user).map(str::to_owned);
+    let (tokens, applications) = (access.tokens.len(), access.applications.len());
+    Ok(Details {
+        user,
+        address,
+        confirmed_at,
+        suspended_reason,
+        is_operator,
+        sessions,
+        tokens,
+        applications,
+        listings,
+    })
+}
+
+/// The users whose name or address contains `text`, by name, for operators.
+pub async fn search(
+    app: &App,
+    actor: &Actor,
+    text: &str,
+    suspended: bool,
+    page: usize,
+) -> Result<Found<User>> {
+    let mut conn = app.store.snapshot().await?;
+    actor.require_view(&mut conn, app.now()).await?;
+    let search = UserSearch { text, suspended };
+    let all = users::count(&mut conn, &UserSearch { text: "", suspended: false }).await?;
+    let matching = users::count(&mut conn, &search).await?;
+    let (page, skipped) = Found::<User>::page(page, matching);
+    let rows = users::search(&mut conn, &search, skipped, PAGE_ROWS).await?;
+    Ok(Found { rows, page, matching, all })
 }
 
 /// All users, by name.

@@ -79,7 +79,7 @@ impl Office {
 
     /// Whether jobs that do nothing are still to be done.
     pub(crate) async fn has_probes(&self) -> Result<bool> {
-        Ok(!jobs::list(&self.app, None, Some("probe"), 1).await?.is_empty())
+        Ok(!jobs::list(&self.app, &self.actor, None, Some("probe"), 1).await?.is_empty())
     }
 
     /// Prices and publishes every listing; how many there are.

@@ -128,10 +128,28 @@ pub struct Terms {
     pub skill: SkillId,
     /// Who made it.
     pub creator: UserId,
-    /// Whether it is offered.
+    /// Whether the creator's account is suspended.
+    pub creator_suspended: bool,
+    /// The state of its listing.
     pub state: ListingState,
     /// Everybody may have it.
     pub free: bool,
+}
+
+impl Terms {
+    /// Whether everybody is offered it: it is published, and its creator's account is not suspended.
+    pub fn is_offered(&self) -> bool {
+        self.effective_state() == ListingState::Published
+    }
+
+    /// The state that counts. What a suspended creator published is treated as withdrawn: people keep what they have,
+    /// and nobody else is offered it.
+    fn effective_state(&self) -> ListingState {
+        match self.state {
+            ListingState::Published if self.creator_suspended => ListingState::Withdrawn,
+            state => state,
+        }
+    }
 }
 
 /// What the decision needs to know of a release.
@@ -255,16 +273,17 @@ fn access<'a, I: Iterator<Item = &'a Grant>>(
     let Some(latest) = releases.last() else { return Access::Hidden };
     let owner = user == terms.creator;
     let known = owner || mine().any(|g| g.has_begun(now));
-    if terms.state == ListingState::Quarantined {
-        return if known { Access::Stub { reason: StubReason::Quarantined } } else { Access::Hidden };
-    }
-    if owner || (terms.free && terms.state == ListingState::Published) {
+    let state = terms.effective_state();
+    if owner || (terms.free && state == ListingState::Published) {
         return Access::Full { release: latest.id, until: None };
+    }
+    if state == ListingState::Quarantined {
+        return if known { Access::Stub { reason: StubReason::Quarantined } } else { Access::Hidden };
     }
     if let Some(release) = newest_covered(mine().filter(|g| g.is_active(now)), releases) {
         return Access::Full { release: release.id, until: covered_until(mine, now) };
     }
-    match terms.state {
+    match state {
         ListingState::Published => Access::Stub { reason: why_not(mine(), now) },
         ListingState::Withdrawn if known => Access::Stub { reason: StubReason::Withdrawn },
         ListingState::Draft if known => Access::Stub { reason: why_not(mine(), now) },
@@ -326,7 +345,7 @@ pub fn may_start_trial(user: UserId, skill: SkillId, grants: &[Grant]) -> bool {
 /// never had such a grant. A revoked one is not given again.
 pub fn may_keep_free(user: UserId, terms: &Terms, grants: &[Grant]) -> bool {
     terms.free
-        && terms.state == ListingState::Published
+        && terms.is_offered()
         && user != terms.creator
         && !grants.iter().any(|g| g.user == user && g.skill == terms.skill && g.kind == GrantKind::Free)
 }

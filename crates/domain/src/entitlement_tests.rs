@@ -31,7 +31,8 @@ impl World {
     }
 
     fn terms(&self, state: ListingState) -> Terms {
-        Terms { skill: self.skill, creator: self.creator, state, free: false }
+        let (skill, creator) = (self.skill, self.creator);
+        Terms { skill, creator, creator_suspended: false, state, free: false }
     }
 
     fn grant(&mut self, kind: GrantKind, from: i64, until: Option<i64>) -> Grant {
@@ -140,13 +141,31 @@ fn a_withdrawn_skill_stays_with_those_who_have_it() {
 }
 
 #[test]
-fn quarantine_holds_back_content_from_everybody_and_the_listing_from_strangers() {
+fn quarantine_holds_back_content_from_buyers_and_the_listing_from_strangers() {
     let mut world = World::new();
     let grants = [world.grant(GrantKind::Purchase, 2, None)];
     assert_eq!(world.access(Quarantined, &grants, 10), stub(StubReason::Quarantined));
     let terms = world.terms(Quarantined);
     let owner = decide(world.creator, &terms, &[], &world.releases, day(10)).access;
-    assert_eq!(owner, stub(StubReason::Quarantined));
+    assert!(matches!(owner, Access::Full { until: None, .. }), "the creator can fix it: {owner:?}");
+    let free = Terms { free: true, ..terms };
+    assert_eq!(decide(world.buyer, &free, &[], &world.releases, day(10)).access, Access::Hidden);
+}
+
+#[test]
+fn what_a_suspended_creator_published_stays_with_those_who_have_it_and_is_offered_to_nobody() {
+    let mut world = World::new();
+    let grants = [world.grant(GrantKind::Purchase, 2, Some(20))];
+    let ask = |state, free, grants: &[Grant], now| {
+        let terms = Terms { creator_suspended: true, free, ..world.terms(state) };
+        assert!(!terms.is_offered());
+        decide(world.buyer, &terms, grants, &world.releases, day(now)).access
+    };
+    assert!(matches!(ask(Published, false, &grants, 10), Access::Full { .. }));
+    assert_eq!(ask(Published, false, &grants, 20), stub(StubReason::Withdrawn));
+    assert_eq!(ask(Published, false, &[], 10), Access::Hidden);
+    assert_eq!(ask(Published, true, &[], 10), Access::Hidden, "free skills are not offered either");
+    assert_eq!(ask(Quarantined, false, &grants, 10), stub(StubReason::Quarantined));
 }
 
 #[test]
@@ -209,6 +228,7 @@ proptest! {
         state in arbitrary_state(),
         free: bool,
         asker_is_creator in proptest::bool::weighted(0.2),
+        creator_suspended in proptest::bool::weighted(0.2),
         released in 0..=3_usize,
         now in 0..45_i64,
     ) {
@@ -225,22 +245,28 @@ proptest! {
             grant
         }).collect();
         let user = if asker_is_creator { world.creator } else { world.buyer };
-        let terms = Terms { free, ..world.terms(state) };
+        let terms = Terms { free, creator_suspended, ..world.terms(state) };
         let releases = &world.releases[..released];
         let decision = decide(user, &terms, &grants, releases, day(now));
 
         let active: Vec<&Grant> = grants.iter()
             .filter(|g| g.user == user && g.skill == world.skill && g.is_active(day(now))).collect();
         if let Access::Full { release, until } = decision.access {
-            prop_assert!(asker_is_creator || (free && state == Published) || !active.is_empty());
-            prop_assert!(state != Quarantined);
+            let open = asker_is_creator || (free && state == Published && !creator_suspended);
+            prop_assert!(open || !active.is_empty());
+            prop_assert!(asker_is_creator || state != Quarantined);
             let index = releases.iter().position(|r| r.id == release).unwrap();
-            let open = asker_is_creator || (free && state == Published);
             prop_assert!(open || index == 0 || active.iter().any(|g| g.covers(&releases[index])));
             prop_assert!(until.is_none_or(|end| end > day(now)));
         }
         prop_assert_eq!(permitted_releases(decision.access, releases).is_empty(),
             !matches!(decision.access, Access::Full { .. }));
+
+        // Suspending the creator takes nothing from anybody who has a reason of their own.
+        let without = decide(user, &Terms { creator_suspended: false, ..terms }, &grants, releases, day(now));
+        if asker_is_creator || (!free && !active.is_empty()) {
+            prop_assert_eq!(without, decision);
+        }
 
         // Nothing but a write changes the answer before `changes_at`.
         let horizon = decision.changes_at.unwrap_or(day(100));

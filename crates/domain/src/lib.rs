@@ -29,6 +29,7 @@ pub mod oauth;
 pub mod password;
 pub mod plain_text;
 pub mod prices;
+pub mod reason;
 pub mod recovery_code;
 pub mod redirect;
 pub mod repo;

@@ -1,5 +1,5 @@
-//! Owns what a listing is: its states, which an operator may set in any order, and the form of its labels.
-//! Refuses to decide access: see [`crate::entitlement`].
+//! What a listing is: its states, quarantine, and the form of its labels. What a state means for access is decided in
+//! [`crate::entitlement`].
 
 use std::str::FromStr;
 
@@ -23,7 +23,7 @@ pub enum ListingState {
     Published,
     /// No longer offered; whoever has it keeps it.
     Withdrawn,
-    /// Held back by the operator: its content reaches nobody.
+    /// Held back by an operator: its content reaches nobody but its creator.
     Quarantined,
 }
 
@@ -53,6 +53,31 @@ impl FromStr for ListingState {
     }
 }
 
+/// Why a listing is in quarantine, and what it returns to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quarantine {
+    /// Since when.
+    pub at: Timestamp,
+    /// Why, for operators.
+    pub reason: String,
+    /// The state that a release from quarantine restores. Never [`ListingState::Quarantined`].
+    pub before: ListingState,
+}
+
+/// Why a listing cannot enter or leave quarantine, or change state in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidTransition {
+    /// It is in quarantine already.
+    #[error("it is already in quarantine")]
+    Quarantined,
+    /// There is nothing to release.
+    #[error("it is not in quarantine")]
+    NotQuarantined,
+    /// Its state can't be set while it is in quarantine, nor set to that.
+    #[error("it is in quarantine; release it first")]
+    Held,
+}
+
 /// A skill as offered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listing {
@@ -64,12 +89,16 @@ pub struct Listing {
     pub creator: UserId,
     /// The creator's username.
     pub creator_name: String,
+    /// Whether the creator's account is suspended. Their skills aren't offered until it is not.
+    pub creator_suspended: bool,
     /// Where its content comes from.
     pub source: SourceId,
     /// Its place in every marketplace file; given once, never reused.
     pub position: i64,
     /// Whether it is offered.
     pub state: ListingState,
+    /// Present while the state is [`ListingState::Quarantined`].
+    pub quarantine: Option<Quarantine>,
     /// What it does, in the creator's words; from the manifest.
     pub description: String,
     /// Headings of the manifest that a stub shows as features.
@@ -95,7 +124,60 @@ pub struct Listing {
 impl Listing {
     /// What of it bears on access.
     pub fn terms(&self) -> Terms {
-        Terms { skill: self.skill, creator: self.creator, state: self.state, free: self.prices.is_free() }
+        Terms {
+            skill: self.skill,
+            creator: self.creator,
+            creator_suspended: self.creator_suspended,
+            state: self.state,
+            free: self.prices.is_free(),
+        }
+    }
+
+    /// Whether everybody is offered it now.
+    pub fn is_offered(&self) -> bool {
+        self.terms().is_offered()
+    }
+
+    /// Moves it to a state other than quarantine.
+    ///
+    /// # Errors
+    /// [`InvalidTransition::Held`] in quarantine, which only [`Listing::release`] ends, and for
+    /// [`ListingState::Quarantined`], which needs a reason.
+    pub fn set_state(&mut self, state: ListingState, now: Timestamp) -> Result<(), InvalidTransition> {
+        if self.state == ListingState::Quarantined || state == ListingState::Quarantined {
+            return Err(InvalidTransition::Held);
+        }
+        self.state = state;
+        if state == ListingState::Published {
+            self.published_at = self.published_at.or(Some(now));
+        }
+        Ok(())
+    }
+
+    /// Puts it into quarantine.
+    ///
+    /// # Errors
+    /// [`InvalidTransition::Quarantined`] if it is there already.
+    pub fn quarantine(&mut self, reason: &str, now: Timestamp) -> Result<(), InvalidTransition> {
+        if self.state == ListingState::Quarantined {
+            return Err(InvalidTransition::Quarantined);
+        }
+        self.quarantine = Some(Quarantine { at: now, reason: reason.to_owned(), before: self.state });
+        self.state = ListingState::Quarantined;
+        Ok(())
+    }
+
+    /// Releases it from quarantine: its state is again what it was before.
+    ///
+    /// # Errors
+    /// [`InvalidTransition::NotQuarantined`] if it is not there.
+    pub fn release(&mut self) -> Result<(), InvalidTransition> {
+        if self.state != ListingState::Quarantined {
+            return Err(InvalidTransition::NotQuarantined);
+        }
+        let before = self.quarantine.take().map(|quarantine| quarantine.before);
+        self.state = before.unwrap_or(ListingState::Withdrawn);
+        Ok(())
     }
 }
 

@@ -19,6 +19,15 @@ pub struct User {
     pub email: String,
     /// When they came.
     pub created_at: Timestamp,
+    /// Since when the account has been suspended, if it is.
+    pub suspended_at: Option<Timestamp>,
+}
+
+impl User {
+    /// Whether the account is suspended: nothing signs in to it or acts for it until an operator lifts the suspension.
+    pub const fn is_suspended(&self) -> bool {
+        self.suspended_at.is_some()
+    }
 }
 
 impl std::fmt::Debug for User {

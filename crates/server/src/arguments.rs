@@ -103,13 +103,16 @@ pub(crate) struct Demo {
 /// What an operator does by hand. Every command takes `--json`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Admin {
-    /// Users: add, list, delete
+    /// Users: add, list, sign out, suspend, delete
     #[command(subcommand)]
     User(User),
-    /// Api tokens: create, list, revoke
+    /// Operators: add, remove, list
+    #[command(subcommand)]
+    Operator(Operator),
+    /// API tokens: create, list, revoke
     #[command(subcommand)]
     Token(Token),
-    /// Listings: set, show, delete
+    /// Listings: set, show, quarantine, delete
     #[command(subcommand)]
     Listing(Listing),
     /// Grants: add, list, revoke
@@ -379,6 +382,31 @@ pub(crate) enum User {
         #[arg(long)]
         json: bool,
     },
+    /// Suspend an account: nobody can use it until you unsuspend it. Nothing is deleted
+    #[command(
+        after_help = "Examples:\n  skaas-server admin user suspend mallory --reason \"stolen card\"\n  \
+        skaas-server admin user suspend mallory --reason spam --json"
+    )]
+    Suspend {
+        /// The user's name
+        username: String,
+        /// Why. Only operators see it
+        #[arg(long)]
+        reason: String,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Lift the suspension of an account. Its sessions and tokens work again
+    #[command(after_help = "Examples:\n  skaas-server admin user unsuspend mallory\n  \
+        skaas-server admin user unsuspend mallory --json")]
+    Unsuspend {
+        /// The user's name
+        username: String,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// Delete a user; the name is never given again
     #[command(after_help = "Examples:\n  skaas-server admin user delete alice --yes\n  \
         skaas-server admin user delete alice --yes --json")]
@@ -389,6 +417,38 @@ pub(crate) enum User {
         #[arg(long)]
         yes: bool,
         /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Operator {
+    /// Make a user an operator: they can open the pages under /operator
+    #[command(after_help = "Examples:\n  skaas-server admin operator add alice\n  \
+        skaas-server admin operator add alice --json")]
+    Add {
+        /// The user's name
+        username: String,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take the role away. It takes effect immediately
+    #[command(after_help = "Examples:\n  skaas-server admin operator remove alice\n  \
+        skaas-server admin operator remove alice --json")]
+    Remove {
+        /// The user's name
+        username: String,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// List operators
+    #[command(after_help = "Examples:\n  skaas-server admin operator list\n  \
+        skaas-server admin operator list --json")]
+    List {
+        /// Print one JSON array
         #[arg(long)]
         json: bool,
     },
@@ -461,6 +521,31 @@ pub(crate) enum Listing {
     /// Set, archive or list the prices of a skill
     #[command(subcommand)]
     Price(ListingPrice),
+    /// Stop serving a skill to anybody but its creator while you review it
+    #[command(
+        after_help = "Examples:\n  skaas-server admin listing quarantine lint-pro --reason \"reads SSH keys\"\n  \
+        skaas-server admin listing quarantine lint-pro --reason malware --json"
+    )]
+    Quarantine {
+        /// The skill's name
+        skill: String,
+        /// Why. Only operators see it
+        #[arg(long)]
+        reason: String,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Release a skill from quarantine. Its state is again what it was before
+    #[command(after_help = "Examples:\n  skaas-server admin listing release lint-pro\n  \
+        skaas-server admin listing release lint-pro --json")]
+    Release {
+        /// The skill's name
+        skill: String,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// Delete a skill for everybody; the name is never given again. `set --withdraw` leaves it to its holders
     #[command(after_help = "Examples:\n  skaas-server admin listing delete lint-pro --yes\n  \
         skaas-server admin listing delete lint-pro --yes --json")]
@@ -558,14 +643,11 @@ pub(crate) struct ListingSet {
     #[arg(long = "tag", value_name = "WORD")]
     pub(crate) tags: Vec<String>,
     /// Offer it to everybody
-    #[arg(long, conflicts_with_all = ["withdraw", "quarantine"])]
+    #[arg(long, conflicts_with = "withdraw")]
     pub(crate) publish: bool,
     /// Offer it no longer; whoever has it keeps it
-    #[arg(long, conflicts_with = "quarantine")]
-    pub(crate) withdraw: bool,
-    /// Hold its content back from everybody
     #[arg(long)]
-    pub(crate) quarantine: bool,
+    pub(crate) withdraw: bool,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,

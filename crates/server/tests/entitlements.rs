@@ -185,13 +185,13 @@ fn a_listing_shows_each_state_to_its_owner_to_a_holder_and_to_a_stranger() {
         stranger.clones("marketplace").omits(SKILL);
 
         offer.quarantined();
-        ann.clones(SKILL).sees_stub().holds_nothing_paid();
+        ann.clones(SKILL).sees_full("1.0.0");
         held.pulls().sees_stub();
         holder.clones(SKILL).sees_stub().holds_nothing_paid();
         holder.clones("marketplace").lists_locked_saying(SKILL, "[HELD BACK FOR REVIEW]");
         stranger.cannot_clone(SKILL);
 
-        offer.published();
+        offer.released().published();
         held.pulls().sees_full("1.0.0");
         ann.clones(SKILL).sees_full("1.0.0");
         stubbed.pulls().sees_stub();

@@ -181,8 +181,6 @@ const WITHOUT_AN_ACTOR: &[(&str, &str)] = &[
     ("identities::newcomer", "nobody is there yet"),
     ("jobs::add", "inside use cases"),
     ("jobs::backlog", "the server examines itself"),
-    ("jobs::find", "only a command beside the server reaches it"),
-    ("jobs::list", "only a command beside the server reaches it"),
     ("jobs::measure", "the server examines itself"),
     ("jobs::probe", "only a command beside the server reaches it"),
     ("oauth::check", "a public page; consenting takes an actor"),

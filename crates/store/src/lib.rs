@@ -47,6 +47,7 @@ pub mod oauth_clients;
 pub mod oauth_codes;
 pub mod oauth_grants;
 pub mod oauth_tokens;
+pub mod operators;
 pub mod passkeys;
 pub mod passwords;
 pub mod prices;

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use skaas_domain::{
     id::{SkillId, SourceId, UserId},
-    listing::{Listing, ListingState},
+    listing::{Listing, ListingState, Quarantine},
     prices::Prices,
 };
 
@@ -17,13 +17,15 @@ use crate::{
     names::{self, Kind},
     prices,
     statement::{execute, fetch_all, fetch_one, fetch_optional, sql},
+    users,
 };
 
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT s.id, s.name, s.creator_id, u.username AS creator_name, s.source_id, s.position,
-                s.state, s.description, s.features, s.category, s.tags, s.trial_days, s.problems, s.created_at, s.published_at, s.updated_at
+            "SELECT s.id, s.name, s.creator_id, u.username AS creator_name,
+                u.suspended_at AS creator_suspended_at, s.source_id, s.position,
+                s.state, s.quarantined_at, s.quarantine_reason, s.quarantined_from, s.description, s.features, s.category, s.tags, s.trial_days, s.problems, s.created_at, s.published_at, s.updated_at
             FROM skills AS s JOIN users AS u ON u.id = s.creator_id WHERE s.deleted_at IS NULL ",
             $rest
         )
@@ -38,7 +40,8 @@ sql! {
     /// Nodes of the previous release read the first price here.
     UPDATE = "UPDATE skills SET state = $2, description = $3, features = $4, category = $5, tags = $6,
             price_minor = $7, price_currency = $8, price_interval = $9, trial_days = $10, problems = $11,
-            published_at = $12, updated_at = $13
+            published_at = $12, updated_at = $13, quarantined_at = $14, quarantine_reason = $15,
+            quarantined_from = $16
         WHERE id = $1 AND deleted_at IS NULL";
     MOVE_TO = "UPDATE skills SET source_id = $2, folder = $3 WHERE id = $1 AND deleted_at IS NULL";
     FIND_BY_ID = select!("AND s.id = $1");
@@ -48,6 +51,12 @@ sql! {
     /// By itself, so that an index finds them: every push and every profile asks this.
     LIST_OF_CREATOR = select!("AND s.position > $1 AND s.state = coalesce($2, s.state) AND s.creator_id = $4
         ORDER BY s.position LIMIT $3");
+    /// A page of those whose name or creator contains a text: `%` for all.
+    SEARCH = select!("AND (s.name LIKE $1 ESCAPE '!' OR u.username LIKE $1 ESCAPE '!')
+        AND s.state = coalesce($2, s.state) ORDER BY s.name LIMIT $3 OFFSET $4");
+    COUNT = "SELECT count(*) AS value FROM skills AS s JOIN users AS u ON u.id = s.creator_id
+        WHERE s.deleted_at IS NULL AND (s.name LIKE $1 ESCAPE '!' OR u.username LIKE $1 ESCAPE '!')
+            AND s.state = coalesce($2, s.state)";
     FOLDERS = "SELECT id, name, folder FROM skills
         WHERE source_id = $1 AND deleted_at IS NULL ORDER BY folder, name";
     DELETE = "UPDATE skills SET deleted_at = $2, updated_at = $2 WHERE id = $1 AND deleted_at IS NULL";
@@ -116,14 +125,18 @@ impl Record for Listing {
     /// Reads everything but the prices, which are rows of their own.
     fn read(row: &impl Fields) -> sqlx::Result<Self> {
         let trial_days: i64 = row.get("trial_days")?;
+        let creator_suspended_at: Option<Timestamp> = row.get("creator_suspended_at")?;
+        let state: ListingState = row.get("state")?;
         let listing = Self {
             skill: row.get("id")?,
             name: row.get("name")?,
             creator: row.get("creator_id")?,
             creator_name: row.get("creator_name")?,
+            creator_suspended: creator_suspended_at.is_some(),
             source: row.get("source_id")?,
             position: row.get("position")?,
-            state: row.get("state")?,
+            state,
+            quarantine: quarantine(row, state)?,
             description: row.get("description")?,
             features: row.get("features")?,
             category: row.get("category")?,
@@ -141,6 +154,20 @@ impl Record for Listing {
         }
         Ok(listing)
     }
+}
+
+/// The quarantine of a row in this state. A node of the previous release ends one without clearing its columns, and
+/// begins one without setting them.
+fn quarantine(row: &impl Fields, state: ListingState) -> sqlx::Result<Option<Quarantine>> {
+    let at: Option<Timestamp> = row.get("quarantined_at")?;
+    let reason: Option<String> = row.get("quarantine_reason")?;
+    let before: Option<ListingState> = row.get("quarantined_from")?;
+    Ok(match (state, at, before) {
+        (ListingState::Quarantined, Some(at), Some(before)) => {
+            Some(Quarantine { at, reason: reason.unwrap_or_default(), before })
+        }
+        _ => None,
+    })
 }
 
 /// A listing that was read, with its active prices.
@@ -194,6 +221,7 @@ pub async fn update(tx: &mut Tx, listing: &Listing) -> Result<()> {
         .first()
         .map(prices::columns)
         .map_or((None, None, None), |(minor, currency, interval)| (Some(minor), currency, interval));
+    let quarantine = listing.quarantine.as_ref();
     let changed = execute!(
         tx,
         UPDATE,
@@ -211,6 +239,9 @@ pub async fn update(tx: &mut Tx, listing: &Listing) -> Result<()> {
             listing.problems,
             listing.published_at,
             listing.updated_at,
+            quarantine.map(|quarantine| quarantine.at),
+            quarantine.map(|quarantine| quarantine.reason.as_str()),
+            quarantine.map(|quarantine| quarantine.before),
         ]
     )?;
     if changed == 0 {
@@ -264,6 +295,38 @@ pub async fn all(conn: &mut Conn) -> Result<Vec<Listing>> {
         listing.prices = prices::checked(rows.remove(&listing.skill).unwrap_or_default())?;
     }
     Ok(all)
+}
+
+/// Which listings to search for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListingSearch<'a> {
+    /// What the name or the creator's username contains.
+    pub text: &'a str,
+    /// Only those in this state.
+    pub state: Option<ListingState>,
+}
+
+/// Counts the listings that match.
+pub async fn count(conn: &mut Conn, search: &ListingSearch<'_>) -> Result<u64> {
+    let Value(count) = fetch_one!(conn, COUNT, [users::containing(search.text), search.state])?;
+    let count: i64 = count;
+    Ok(count.unsigned_abs())
+}
+
+/// Lists up to `limit` of the listings that match by name, leaving out the first `skipped`.
+pub async fn search(
+    conn: &mut Conn,
+    search: &ListingSearch<'_>,
+    skipped: u64,
+    limit: u32,
+) -> Result<Vec<Listing>> {
+    let skipped = i64::try_from(skipped).unwrap_or(i64::MAX);
+    let text = users::containing(search.text);
+    let mut page: Vec<Listing> = fetch_all!(conn, SEARCH, [text, search.state, i64::from(limit), skipped])?;
+    for listing in &mut page {
+        listing.prices = prices::active(conn, listing.skill).await?;
+    }
+    Ok(page)
 }
 
 /// The skills of a source by folder.

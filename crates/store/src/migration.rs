@@ -27,6 +27,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0009_prices", include_str!("../migrations/0009_prices.sql")),
     ("0010_audit", include_str!("../migrations/0010_audit.sql")),
     ("0011_second_factors", include_str!("../migrations/0011_second_factors.sql")),
+    ("0012_desk", include_str!("../migrations/0012_desk.sql")),
 ];
 
 /// The columns that hold JSON: `{json:name}` in a migration's text.

@@ -36,7 +36,8 @@ sql! {
             t.used_at, t.revoked_at, t.replaced_by,
             g.client_id, g.scopes AS granted, g.resource, g.created_at AS granted_at,
             g.expires_at AS grant_expires_at, g.revoked_at AS grant_revoked_at,
-            u.id AS user_id, u.username, u.email, u.created_at AS user_created_at, u.revision
+            u.id AS user_id, u.username, u.email, u.created_at AS user_created_at, u.suspended_at,
+            u.revision
         FROM oauth_tokens AS t JOIN oauth_grants AS g ON g.id = t.grant_id JOIN users AS u ON u.id = g.user_id
         WHERE t.hash = $1 AND t.kind = 'access' AND u.deleted_at IS NULL";
     FIND_REFRESH = concat!("SELECT ", columns!(), " FROM oauth_tokens WHERE hash = $1 AND kind = 'refresh'");
@@ -85,7 +86,7 @@ pub struct OauthBearer {
 impl OauthBearer {
     /// Whether it opens anything at `now`.
     pub fn works(&self, now: Timestamp) -> bool {
-        self.token.works(now) && self.grant.works(now)
+        self.token.works(now) && self.grant.works(now) && !self.user.is_suspended()
     }
 
     /// What the token may be used for.
@@ -102,6 +103,7 @@ impl Record for OauthBearer {
             username: row.get("username")?,
             email: row.get("email")?,
             created_at: row.get("user_created_at")?,
+            suspended_at: row.get("suspended_at")?,
         };
         let grant = OauthGrant {
             id: token.grant,

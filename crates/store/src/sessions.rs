@@ -27,7 +27,8 @@ sql! {
     ADD = concat!("INSERT INTO sessions (", columns!(), ", hash)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)");
     FIND_BY_HASH = "SELECT s.id, s.user_id, s.created_at, s.seen_at, s.expires_at, s.revoked_at, s.address,
-            s.agent, u.username, u.email, u.created_at AS user_created_at, u.revision
+            s.agent, u.username, u.email, u.created_at AS user_created_at, u.suspended_at, u.revision,
+            (SELECT count(*) FROM operators WHERE operators.user_id = u.id) AS operator_rows
         FROM sessions AS s JOIN users AS u ON u.id = s.user_id
         WHERE s.hash = $1 AND u.deleted_at IS NULL";
     FIND = concat!("SELECT ", columns!(), " FROM sessions WHERE user_id = $1 AND id = $2");
@@ -63,7 +64,7 @@ impl Record for Session {
     }
 }
 
-/// Whose cookie it is. Whether it works now is [`Session::works`]'s to say.
+/// Whose cookie it is. Whether it works now is [`SignedIn::works`]'s to say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedIn {
     /// The session, perhaps revoked or expired.
@@ -72,6 +73,15 @@ pub struct SignedIn {
     pub user: User,
     /// The owner's revision at this moment: see [`crate::Revisions::user`].
     pub revision: i64,
+    /// Whether the owner was an operator at this moment. For menus: an act asks again, in its own transaction.
+    pub is_operator: bool,
+}
+
+impl SignedIn {
+    /// Whether the session opens anything at `now`.
+    pub fn works(&self, now: Timestamp) -> bool {
+        self.session.works(now) && !self.user.is_suspended()
+    }
 }
 
 impl Record for SignedIn {
@@ -82,8 +92,10 @@ impl Record for SignedIn {
             username: row.get("username")?,
             email: row.get("email")?,
             created_at: row.get("user_created_at")?,
+            suspended_at: row.get("suspended_at")?,
         };
-        Ok(Self { session, user, revision: row.get("revision")? })
+        let operator_rows: i64 = row.get("operator_rows")?;
+        Ok(Self { session, user, revision: row.get("revision")?, is_operator: operator_rows > 0 })
     }
 }
 

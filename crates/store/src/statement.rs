@@ -134,6 +134,7 @@ const REGISTRY: &[(&str, &[(&str, Sql)])] = &[
     ("oauth_grants", crate::oauth_grants::STATEMENTS),
     ("oauth_tokens", crate::oauth_tokens::STATEMENTS),
     ("objects", crate::objects::STATEMENTS),
+    ("operators", crate::operators::STATEMENTS),
     ("passkeys", crate::passkeys::STATEMENTS),
     ("passwords", crate::passwords::STATEMENTS),
     ("prices", crate::prices::STATEMENTS),

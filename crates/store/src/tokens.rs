@@ -27,7 +27,8 @@ sql! {
     ADD = concat!("INSERT INTO api_tokens (", columns!(), ")
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING");
     FIND_BY_HASH = "SELECT t.id, t.user_id, t.name, t.id_part, t.hash, t.scopes, t.created_at, t.expires_at,
-            t.revoked_at, t.last_used_at, t.last_used_from, t.parent_id, u.username, u.email, u.created_at AS user_created_at, u.revision
+            t.revoked_at, t.last_used_at, t.last_used_from, t.parent_id, u.username, u.email, u.created_at AS user_created_at, u.suspended_at,
+            u.revision
         FROM api_tokens AS t JOIN users AS u ON u.id = t.user_id
         WHERE t.hash = $1 AND u.deleted_at IS NULL";
     FIND = concat!("SELECT ", columns!(), " FROM api_tokens WHERE user_id = $1 AND id = $2");
@@ -80,6 +81,7 @@ impl Record for Bearer {
             username: row.get("username")?,
             email: row.get("email")?,
             created_at: row.get("user_created_at")?,
+            suspended_at: row.get("suspended_at")?,
         };
         Ok(Self { token, user, revision: row.get("revision")? })
     }

@@ -12,14 +12,17 @@ use crate::{
     journal::Revoked,
     known_browsers,
     names::{self, Kind},
-    oauth_grants, passkeys, passwords, recovery_codes, sessions,
-    statement::{execute, fetch_all, fetch_optional, sql},
+    oauth_grants, operators, passkeys, passwords, recovery_codes, sessions,
+    statement::{execute, fetch_all, fetch_one, fetch_optional, sql},
     tokens, vault,
 };
 
 macro_rules! select {
     ($rest:literal) => {
-        concat!("SELECT id, username, email, created_at FROM users WHERE deleted_at IS NULL AND ", $rest)
+        concat!(
+            "SELECT id, username, email, created_at, suspended_at FROM users WHERE deleted_at IS NULL AND ",
+            $rest
+        )
     };
 }
 
@@ -37,11 +40,26 @@ sql! {
     CHANGE_EMAIL = "UPDATE users SET email = $2, email_key = $3, email_verified_at = $4
         WHERE id = $1 AND deleted_at IS NULL
             AND NOT EXISTS (SELECT 1 FROM users AS other WHERE other.email_key = $3 AND other.id <> $1)";
+    /// A page of those whose name or address contains a text: `%` for all.
+    SEARCH = select!("(username LIKE $1 ESCAPE '!' OR email_key LIKE $1 ESCAPE '!')
+        AND ($2 = 0 OR suspended_at IS NOT NULL) ORDER BY username LIMIT $3 OFFSET $4");
+    COUNT = "SELECT count(*) AS value FROM users WHERE deleted_at IS NULL
+        AND (username LIKE $1 ESCAPE '!' OR email_key LIKE $1 ESCAPE '!') AND ($2 = 0 OR suspended_at IS NOT NULL)";
+    SUSPEND = "UPDATE users SET suspended_at = $2, suspended_reason = $3 WHERE id = $1 AND suspended_at IS NULL";
+    UNSUSPEND = "UPDATE users SET suspended_at = NULL, suspended_reason = NULL
+        WHERE id = $1 AND suspended_at IS NOT NULL";
+    SUSPENDED_REASON = "SELECT suspended_reason AS value FROM users WHERE id = $1 AND deleted_at IS NULL";
     DELETE = "UPDATE users SET deleted_at = $2, email = NULL, email_key = NULL, email_verified_at = NULL
         WHERE id = $1 AND deleted_at IS NULL";
 }
 
-record!(User { id: UserId, username: String, email: String, created_at: Timestamp });
+record!(User {
+    id: UserId,
+    username: String,
+    email: String,
+    created_at: Timestamp,
+    suspended_at: Option<Timestamp>,
+});
 
 /// Adds a user and claims the username. Checks of form are the caller's.
 ///
@@ -77,6 +95,65 @@ pub async fn find_by_email(conn: &mut Conn, email: &str) -> Result<Option<User>>
 /// Up to `limit` users by name, from the one that follows `after` on (`""` is the first).
 pub async fn list(conn: &mut Conn, after: &str, limit: u32) -> Result<Vec<User>> {
     fetch_all!(conn, LIST, [after, i64::from(limit)])
+}
+
+/// Which users to search for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UserSearch<'a> {
+    /// What the name or the address contains, in any case.
+    pub text: &'a str,
+    /// Only those whose account is suspended.
+    pub suspended: bool,
+}
+
+/// Counts the users that match.
+pub async fn count(conn: &mut Conn, search: &UserSearch<'_>) -> Result<u64> {
+    let Value(count) = fetch_one!(conn, COUNT, [containing(search.text), i64::from(search.suspended)])?;
+    let count: i64 = count;
+    Ok(count.unsigned_abs())
+}
+
+/// Lists up to `limit` of the users that match by name, leaving out the first `skipped`.
+pub async fn search(conn: &mut Conn, search: &UserSearch<'_>, skipped: u64, limit: u32) -> Result<Vec<User>> {
+    let skipped = i64::try_from(skipped).unwrap_or(i64::MAX);
+    let (text, suspended) = (containing(search.text), i64::from(search.suspended));
+    fetch_all!(conn, SEARCH, [text, suspended, i64::from(limit), skipped])
+}
+
+/// The pattern of `LIKE` for texts that contain this one.
+pub(crate) fn containing(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for char in text.to_lowercase().chars() {
+        if matches!(char, '%' | '_' | '!') {
+            pattern.push('!');
+        }
+        pattern.push(char);
+    }
+    pattern + "%"
+}
+
+/// Suspends an account. Returns `false` if it is suspended already.
+///
+/// # Errors
+/// [`StoreError::Missing`] if there is no such user.
+pub async fn suspend(tx: &mut Tx, id: UserId, at: Timestamp, reason: &str) -> Result<bool> {
+    tx.bump_user(id).await?;
+    Ok(execute!(tx, SUSPEND, [id, at, reason])? == 1)
+}
+
+/// Lifts the suspension of an account. Returns `false` if it is not suspended.
+///
+/// # Errors
+/// [`StoreError::Missing`] if there is no such user.
+pub async fn unsuspend(tx: &mut Tx, id: UserId) -> Result<bool> {
+    tx.bump_user(id).await?;
+    Ok(execute!(tx, UNSUSPEND, [id])? == 1)
+}
+
+/// Why an account is suspended, if it is.
+pub async fn suspended_reason(conn: &mut Conn, id: UserId) -> Result<Option<String>> {
+    let row: Option<Value<Option<String>>> = fetch_optional!(conn, SUSPENDED_REASON, [id])?;
+    Ok(row.and_then(|Value(reason)| reason))
 }
 
 /// Since when a user's address has been known to be theirs, if it is.
@@ -135,6 +212,7 @@ pub async fn delete(tx: &mut Tx, id: UserId, at: Timestamp) -> Result<()> {
     vault::remove_all_of(tx, &id.to_string()).await?;
     jobs::forget_of(tx, id).await?;
     audit::erase_addresses(tx, id).await?;
+    operators::remove(tx, id).await?;
     names::retire(tx, Kind::User, &user.username, at).await?;
     execute!(tx, DELETE, [id, at])?;
     tx.note_revocation(Revoked::User, id, at);

@@ -53,7 +53,7 @@ pub struct Ended {
 }
 
 /// What can act for the user at this moment.
-pub(super) async fn access(app: &App, user: UserId) -> Result<Access> {
+pub(crate) async fn access(app: &App, user: UserId) -> Result<Access> {
     let now = app.now();
     let mut tokens = tokens::list(&mut app.store.read().await?, user).await?;
     tokens.retain(|token| token.works(now));
@@ -98,7 +98,7 @@ pub async fn sign_out_everywhere_in(
     tx: &mut Tx,
     username: &str,
 ) -> Result<(User, Ended)> {
-    actor.require_operator()?;
+    actor.require_desk(tx, app.now()).await?;
     let user = users::by_name_in(tx, username).await?;
     let now = app.now();
     let ended = end(tx, user.id, OtherAccess::Revoke, now).await?;

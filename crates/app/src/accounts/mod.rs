@@ -24,6 +24,7 @@ use skaas_store::{
 
 use crate::{app::App, error::Error};
 
+pub(crate) use access::access;
 pub use access::{Access, Ended, OtherAccess, sign_out_everywhere, sign_out_everywhere_in};
 pub use addresses::{ChangeOfAddress, Confirmation, change_address, confirm_address, unconfirmed_address};
 pub(crate) use hashing::{Hashing, matches as password_matches};

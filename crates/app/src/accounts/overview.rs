@@ -42,7 +42,7 @@ pub async fn overview(app: &App, actor: &Actor) -> Result<Overview> {
     let password_changed_at = passwords::find(&mut conn, id).await?.map(|record| record.changed_at);
     let identities = identities::list(&mut conn, id).await?.len();
     drop(conn);
-    let access = access::access(app, id).await?;
+    let access = access(app, id).await?;
     let address = address(&who.user).map(str::to_owned);
     Ok(Overview { user: who.user.clone(), address, confirmed_at, password_changed_at, identities, access })
 }

@@ -90,7 +90,7 @@ pub(crate) async fn new_user(
     let now = app.now();
     let id = app.with_rng(|rng| UserId::new(now, rng));
     let email = vouched.map_or_else(|| placeholder(id), str::to_owned);
-    let user = User { id, username: username.to_owned(), email, created_at: now };
+    let user = User { id, username: username.to_owned(), email, created_at: now, suspended_at: None };
     users::add(tx, &user).await.map_err(|error| match error {
         StoreError::Conflict(Conflict::EmailTaken) => StoreError::from(Conflict::EmailTaken).into(),
         StoreError::Conflict(conflict) => Rejected::field("username", &conflict),

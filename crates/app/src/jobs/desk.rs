@@ -27,11 +27,13 @@ fn absent(id: JobId) -> Error {
 /// Lists jobs of a state and kind, or of all, newest first.
 pub async fn list(
     app: &App,
+    actor: &Actor,
     state: Option<JobState>,
     kind: Option<&str>,
     limit: u32,
 ) -> Result<Vec<JobRecord>> {
-    let mut conn = app.store.read().await?;
+    let mut conn = app.store.snapshot().await?;
+    actor.require_view(&mut conn, app.now()).await?;
     Ok(desk::list(&mut conn, state, kind, limit.into()).await?)
 }
 
@@ -39,8 +41,9 @@ pub async fn list(
 ///
 /// # Errors
 /// [`crate::Kind::NotFound`] if there is none, or it is done.
-pub async fn find(app: &App, id: JobId) -> Result<JobRecord> {
-    let mut conn = app.store.read().await?;
+pub async fn find(app: &App, actor: &Actor, id: JobId) -> Result<JobRecord> {
+    let mut conn = app.store.snapshot().await?;
+    actor.require_view(&mut conn, app.now()).await?;
     desk::find(&mut conn, id).await?.ok_or_else(|| absent(id))
 }
 
@@ -49,8 +52,8 @@ pub async fn find(app: &App, id: JobId) -> Result<JobRecord> {
 /// # Errors
 /// [`crate::Kind::NotFound`]; [`crate::Kind::Conflict`] if it is running.
 pub async fn retry(app: &App, actor: &Actor, id: JobId) -> Result<()> {
-    actor.require_operator()?;
     let mut tx = app.store.begin().await?;
+    actor.require_desk(&mut tx, app.now()).await?;
     if !desk::retry(&mut tx, id, app.now()).await? {
         desk::find(&mut tx, id).await?.ok_or_else(|| absent(id))?;
         return Err(Error::refused(
@@ -68,9 +71,9 @@ pub async fn retry(app: &App, actor: &Actor, id: JobId) -> Result<()> {
 
 /// Has every dead job, or those of one kind, begin anew.
 pub async fn retry_dead(app: &App, actor: &Actor, kind: Option<&str>) -> Result<Retried> {
-    actor.require_operator()?;
     let now = app.now();
     let mut tx = app.store.begin().await?;
+    actor.require_desk(&mut tx, app.now()).await?;
     let mut jobs = 0;
     for id in desk::dead(&mut tx, kind).await? {
         if desk::retry(&mut tx, id, now).await? {
@@ -90,8 +93,8 @@ pub async fn retry_dead(app: &App, actor: &Actor, kind: Option<&str>) -> Result<
 /// # Errors
 /// [`crate::Kind::NotFound`].
 pub async fn cancel(app: &App, actor: &Actor, id: JobId) -> Result<JobRecord> {
-    actor.require_operator()?;
     let mut tx = app.store.begin().await?;
+    actor.require_desk(&mut tx, app.now()).await?;
     let job = desk::find(&mut tx, id).await?.ok_or_else(|| absent(id))?;
     if !desk::cancel(&mut tx, id).await? {
         return Err(absent(id));

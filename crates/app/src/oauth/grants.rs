@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 use skaas_domain::{
-    id::{OauthGrantId, OauthTokenId},
+    id::{OauthGrantId, OauthTokenId, UserId},
     oauth::{ACCESS_LIFETIME, ErrorCode, GrantType, OauthCode, OauthGrant, REFRESH_LIFETIME},
     scope::{InvalidScope, Scopes},
     secret::{Secret, SecretKind},
@@ -14,7 +14,7 @@ use skaas_store::{
     oauth_codes::{self, Redeemed},
     oauth_grants,
     oauth_tokens::{self, NewToken, NewTokens, Rotation},
-    tokens,
+    tokens, users,
 };
 
 use super::{Refused, app_named, clients, resource};
@@ -56,6 +56,12 @@ fn fresh(app: &App, with_refresh: bool) -> (Secret, Option<Secret>, NewTokens) {
         let (refresh_secret, refresh) = refresh.unzip();
         (access_secret, refresh_secret, NewTokens { access, refresh })
     })
+}
+
+/// Whether the account is suspended; nobody suspends it before `tx` ends.
+async fn is_suspended(tx: &mut Tx, user: UserId) -> Result<bool> {
+    tx.bump_user(user).await?;
+    Ok(users::find_by_id(tx, user).await?.is_some_and(|user| user.is_suspended()))
 }
 
 /// The seconds that an access token of this grant works: none outlives the grant.
@@ -125,6 +131,9 @@ pub async fn exchange(
             let elsewhere = wanted.is_some_and(|wanted| grant.resource.as_ref() != Some(&wanted));
             if let Some(fault) = named.fault(&code, &grant).or_else(|| elsewhere.then(other_resource)) {
                 fault
+            } else if is_suspended(&mut tx, grant.user).await? {
+                // Left as it was: whoever presents the code in time after the suspension is lifted gets tokens.
+                return Err(no_code());
             } else {
                 let with_refresh = client.grant_types.contains(&GrantType::RefreshToken);
                 let given = give(app, &mut tx, &grant, with_refresh).await?;
@@ -186,6 +195,9 @@ pub async fn refresh(
         Rotation::Unknown => return Err(no_token()),
     };
     // What fails from here on leaves the transaction, and so the token that was presented, as it was.
+    if is_suspended(&mut tx, grant.user).await? {
+        return Err(no_token());
+    }
     if wanted.is_some_and(|wanted| grant.resource.as_ref() != Some(&wanted)) {
         return Err(other_resource());
     }

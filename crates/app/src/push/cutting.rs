@@ -405,9 +405,12 @@ impl Candidate<'_> {
             name: self.found.name.clone(),
             creator,
             creator_name: self.pushed.creator.username.clone(),
+            // Nobody pushes with a suspended account.
+            creator_suspended: false,
             source: self.pushed.source,
             position: -1,
             state: ListingState::Draft,
+            quarantine: None,
             description: self.found.description.clone(),
             features: Vec::new(),
             category: None,

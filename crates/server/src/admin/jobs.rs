@@ -17,11 +17,11 @@ use crate::{
 pub(super) async fn run(app: &App, actor: &Actor, command: Job) -> anyhow::Result<()> {
     match command {
         Job::List { state, kind, limit, json } => {
-            let all = jobs::list(app, state.map(state_of), kind.as_deref(), limit).await?;
+            let all = jobs::list(app, actor, state.map(state_of), kind.as_deref(), limit).await?;
             list(&all, json)
         }
         Job::Show { job, json } => {
-            let job = jobs::find(app, id(&job)?).await?;
+            let job = jobs::find(app, actor, id(&job)?).await?;
             if json {
                 return output::json(&value(&job));
             }

@@ -3,6 +3,7 @@
 
 mod audit;
 mod jobs;
+mod operators;
 mod prices;
 mod restored;
 mod show;
@@ -11,12 +12,15 @@ mod vault;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use skaas_app::{Actor, App, Whose, accounts, grants, listings, second_factor, stamps, tokens, users};
+use skaas_app::{
+    Actor, App, Whose, accounts, grants, listings, second_factor, stamps, suspension, tokens, users,
+};
 use skaas_domain::{entitlement, listing::ListingState, scope::Scopes};
 
 use crate::{
     arguments::{
-        Admin, Grant, GrantKind, Job, Listing, ListingPrice, ListingSet, Place, Storage, Token, User, Vault,
+        Admin, Grant, GrantKind, Job, Listing, ListingPrice, ListingSet, Operator, Place, Storage, Token,
+        User, Vault,
     },
     installation, output, telemetry,
     until::moment,
@@ -47,11 +51,18 @@ fn actor() -> Actor {
 const fn change_of(command: &Admin) -> Option<&'static str> {
     match command {
         Admin::User(User::Add { .. }) => Some("user add"),
+        Admin::User(User::SignOut { .. }) => Some("user sign-out"),
+        Admin::User(User::Suspend { .. }) => Some("user suspend"),
+        Admin::User(User::Unsuspend { .. }) => Some("user unsuspend"),
         Admin::User(User::Delete { .. }) => Some("user delete"),
+        Admin::Operator(Operator::Add { .. }) => Some("operator add"),
+        Admin::Operator(Operator::Remove { .. }) => Some("operator remove"),
         Admin::User(User::ResetSecondFactor { .. }) => Some("user reset-second-factor"),
         Admin::Token(Token::Create { .. }) => Some("token create"),
         Admin::Token(Token::Revoke { .. }) => Some("token revoke"),
         Admin::Listing(Listing::Set(_)) => Some("listing set"),
+        Admin::Listing(Listing::Quarantine { .. }) => Some("listing quarantine"),
+        Admin::Listing(Listing::Release { .. }) => Some("listing release"),
         Admin::Listing(Listing::Delete { .. }) => Some("listing delete"),
         Admin::Listing(Listing::Price(ListingPrice::Set { .. })) => Some("listing price set"),
         Admin::Listing(Listing::Price(ListingPrice::Archive { .. })) => Some("listing price archive"),
@@ -71,9 +82,18 @@ const fn change_of(command: &Admin) -> Option<&'static str> {
 async fn obey(app: &App, actor: &Actor, command: Admin) -> anyhow::Result<()> {
     match command {
         Admin::User(command) => user(app, actor, command).await,
+        Admin::Operator(command) => operators::run(app, actor, command).await,
         Admin::Token(command) => token(app, actor, command).await,
         Admin::Listing(Listing::Set(options)) => listing_set(app, actor, &options).await,
         Admin::Listing(Listing::Price(command)) => prices::run(app, actor, command).await,
+        Admin::Listing(Listing::Quarantine { skill, reason, json }) => {
+            let details = listings::quarantine(app, actor, &skill, &reason).await?;
+            reviewed(app, &details, json, "It is served to nobody but its creator until you release it.")
+        }
+        Admin::Listing(Listing::Release { skill, json }) => {
+            let details = listings::release(app, actor, &skill).await?;
+            reviewed(app, &details, json, "People who have it get it back with their next pull.")
+        }
         Admin::Listing(Listing::Delete { skill, yes, json }) => {
             listing_delete(app, actor, &skill, yes, json).await
         }
@@ -126,11 +146,12 @@ async fn user(app: &App, actor: &Actor, command: User) -> anyhow::Result<()> {
                 .iter()
                 .map(|user| {
                     let address = accounts::address(user).unwrap_or("-").to_owned();
-                    vec![user.username.clone(), address, show::moment(user.created_at)]
+                    let state = if user.is_suspended() { "suspended" } else { "active" };
+                    vec![user.username.clone(), address, state.to_owned(), show::moment(user.created_at)]
                 })
                 .collect();
             output::table(
-                &["USERNAME", "EMAIL", "SINCE"],
+                &["USERNAME", "EMAIL", "STATE", "SINCE"],
                 &rows,
                 "No users yet: `admin user add NAME --email …`",
             );
@@ -150,6 +171,24 @@ async fn user(app: &App, actor: &Actor, command: User) -> anyhow::Result<()> {
         }
         User::ResetSecondFactor { username, yes, json } => {
             reset_second_factor(app, actor, &username, yes, json).await?;
+        }
+        User::Suspend { username, reason, json } => {
+            let user = suspension::suspend(app, actor, &username, &reason).await?;
+            if json {
+                return output::json(&show::user(&user));
+            }
+            output::line(&format!("Suspended {username}"));
+            output::note(
+                "Nobody can sign in to the account, and its tokens open nothing. Nothing is deleted. To lift the \
+                 suspension: skaas-server admin user unsuspend NAME",
+            );
+        }
+        User::Unsuspend { username, json } => {
+            let user = suspension::unsuspend(app, actor, &username).await?;
+            if json {
+                return output::json(&show::user(&user));
+            }
+            output::line(&format!("{username} is no longer suspended; their sessions and tokens work again"));
         }
         User::Delete { username, yes, json } => {
             if !yes {
@@ -271,10 +310,9 @@ async fn token(app: &App, actor: &Actor, command: Token) -> anyhow::Result<()> {
 
 async fn listing_set(app: &App, actor: &Actor, options: &ListingSet) -> anyhow::Result<()> {
     let price = options.price.map(|minor| prices::read(minor, &options.currency, options.interval));
-    let state = match (options.publish, options.withdraw, options.quarantine) {
-        (true, ..) => Some(ListingState::Published),
-        (_, true, _) => Some(ListingState::Withdrawn),
-        (_, _, true) => Some(ListingState::Quarantined),
+    let state = match (options.publish, options.withdraw) {
+        (true, _) => Some(ListingState::Published),
+        (_, true) => Some(ListingState::Withdrawn),
         _ => None,
     };
     let change = listings::Change {
@@ -294,6 +332,16 @@ async fn listing_set(app: &App, actor: &Actor, options: &ListingSet) -> anyhow::
             "It has no price, so it can only be granted: --price 900 --currency USD, or --price 0 for free.",
         );
     }
+    Ok(())
+}
+
+/// Shows a listing that entered or left quarantine.
+fn reviewed(app: &App, details: &listings::Details, as_json: bool, note: &str) -> anyhow::Result<()> {
+    if as_json {
+        return output::json(&show::listing(app, details));
+    }
+    output::line(&show::listing_text(app, details));
+    output::note(note);
     Ok(())
 }
 

@@ -28,6 +28,7 @@ pub(super) fn user(user: &User) -> Value {
         "username": user.username,
         "email": accounts::address(user),
         "created_at": user.created_at,
+        "suspended_at": user.suspended_at,
     })
 }
 
@@ -135,6 +136,12 @@ pub(super) fn listing(app: &App, details: &Details) -> Value {
         "name": listing.name,
         "creator": listing.creator_name,
         "state": listing.state.as_str(),
+        "offered": listing.is_offered(),
+        "quarantine": listing.quarantine.as_ref().map(|quarantine| json!({
+            "at": quarantine.at,
+            "reason": quarantine.reason,
+            "state_before": quarantine.before.as_str(),
+        })),
         "description": listing.description,
         "category": listing.category,
         "tags": listing.tags,

@@ -162,7 +162,7 @@ fn asking_for_a_reset_is_answered_before_the_address_is_looked_up() {
             let mails = app.mails().len();
             app.run(accounts::ask_reset(operator, email, &place)).unwrap();
             // The same for both: one job, about nobody yet.
-            let waiting = app.run(jobs::list(operator, None, None, 9)).unwrap();
+            let waiting = app.run(jobs::list(operator, app.actor(), None, None, 9)).unwrap();
             let about: Vec<_> = waiting.iter().map(|job| (job.kind.as_str(), job.user)).collect();
             assert_eq!(about, [("password_reset", None)], "{email}");
             assert_eq!(app.mails().len() - mails, usize::from(email.starts_with("ann")), "{email}");

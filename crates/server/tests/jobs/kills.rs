@@ -86,10 +86,11 @@ impl Desk {
     }
 
     fn is_done(&self) -> bool {
-        let left = self.runtime.block_on(jobs::list(&self.app, None, None, 500)).unwrap();
+        let operator = Actor::operator("of the test");
+        let left = self.runtime.block_on(jobs::list(&self.app, &operator, None, None, 500)).unwrap();
         // What is retried waits longer and longer: nobody has that much time here.
         for job in left.iter().filter(|job| job.attempts > 0) {
-            drop(self.runtime.block_on(jobs::retry(&self.app, &Actor::operator("test"), job.id)));
+            drop(self.runtime.block_on(jobs::retry(&self.app, &operator, job.id)));
         }
         left.is_empty()
     }

@@ -47,7 +47,7 @@ fn a_mail_waits_for_a_server_that_stalls_or_refuses_for_now_and_arrives_once() {
             let mut ann = signs_up(app, &node, "ann");
             work_for(app, &node, SignedDuration::from_mins(5));
             assert_eq!(server.received(), []);
-            let waiting = app.run(jobs::list(app.operator(), None, None, 9)).unwrap().remove(0);
+            let waiting = app.run(jobs::list(app.operator(), app.actor(), None, None, 9)).unwrap().remove(0);
             assert_eq!((waiting.kind.as_str(), waiting.state), ("mail", JobState::Waiting));
             let why = waiting.error.unwrap();
             assert!(why.contains("mail server") && !why.contains("ann@"), "{why}");
@@ -94,7 +94,10 @@ fn a_mail_refused_for_good_is_a_dead_letter_and_is_sent_once_it_is_retried() {
         server.treats(Manner::Refuses(550));
         signs_up(app, &node, "ann");
         work(app, &node);
-        let dead = app.run(jobs::list(app.operator(), Some(JobState::Dead), None, 9)).unwrap().remove(0);
+        let dead = app
+            .run(jobs::list(app.operator(), app.actor(), Some(JobState::Dead), None, 9))
+            .unwrap()
+            .remove(0);
         assert_eq!(dead.attempts, 1, "RFC 5321: what is refused for good is not tried again");
         let why = dead.error.unwrap();
         assert!(why.contains("550") && !why.contains("ann@"), "{why}");

@@ -7,7 +7,7 @@ use skaas_testkit::app::{TestApp, story};
 /// The scheduled jobs that wait, by kind.
 fn waiting(app: &TestApp) -> Vec<String> {
     let mut kinds: Vec<String> = app
-        .run(jobs::list(app.operator(), None, None, 100))
+        .run(jobs::list(app.operator(), app.actor(), None, None, 100))
         .unwrap()
         .into_iter()
         .map(|job| job.kind)

@@ -22,7 +22,7 @@ pub(crate) fn worker(app: &App) -> Worker {
 }
 
 fn find(app: &TestApp, id: JobId) -> Option<JobRecord> {
-    app.run(jobs::find(app.operator(), id)).ok()
+    app.run(jobs::find(app.operator(), app.actor(), id)).ok()
 }
 
 fn attempts(key: &str) -> Vec<i64> {
@@ -123,7 +123,7 @@ fn a_job_whose_worker_dies_before_it_says_so_is_done_again_under_the_same_id() {
         // What ended in the transaction of its effect has only one.
         assert_eq!(attempts(&format!("{inside} tried")), [1]);
         assert_eq!(attempts(&inside), [1]);
-        assert_eq!(app.run(jobs::list(app.operator(), None, None, 10)).unwrap(), []);
+        assert_eq!(app.run(jobs::list(app.operator(), app.actor(), None, None, 10)).unwrap(), []);
     });
 }
 

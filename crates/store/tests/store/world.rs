@@ -51,6 +51,7 @@ impl World {
             username: name.to_owned(),
             email: format!("{name}@Example.com"),
             created_at: at(0),
+            suspended_at: None,
         }
     }
 

@@ -4,7 +4,9 @@
 #![expect(clippy::return_self_not_must_use, reason = "a sentence of a story may end anywhere")]
 
 use jiff::{SignedDuration, Timestamp};
-use skaas_app::{Actor, App, Error, Kind, Store, grants, listings, second_factor, users};
+use skaas_app::{
+    Actor, App, Error, Kind, Store, grants, listings, operators, second_factor, suspension, users,
+};
 use skaas_domain::entitlement::{Access, GrantKind};
 use skaas_domain::listing::ListingState;
 use skaas_domain::money::{Interval, Price};
@@ -79,12 +81,35 @@ impl Offer<'_> {
     /// Holds it back.
     #[track_caller]
     pub fn quarantined(self) -> Self {
-        self.in_state(ListingState::Quarantined)
+        self.try_quarantine(self.app.actor()).unwrap_or_else(|error| panic!("{}: {error}", self.skill));
+        self
     }
 
-    /// Any state.
+    /// Holds it back as somebody who may not be allowed to.
+    ///
+    /// # Errors
+    /// The use case's.
+    pub fn try_quarantine(self, actor: &Actor) -> Result<(), Error> {
+        self.app.run(listings::quarantine(&self.app.operator, actor, self.skill, "under review")).map(drop)
+    }
+
+    /// Ends that.
+    #[track_caller]
+    pub fn released(self) -> Self {
+        let released = self.app.run(listings::release(&self.app.operator, &self.app.actor, self.skill));
+        released.unwrap_or_else(|error| panic!("{}: {error}", self.skill));
+        self
+    }
+
+    /// Any state, released from quarantine for it.
     #[track_caller]
     pub fn in_state(self, state: ListingState) -> Self {
+        match (self.details().listing.state, state) {
+            (ListingState::Quarantined, ListingState::Quarantined) => return self,
+            (_, ListingState::Quarantined) => return self.quarantined(),
+            (ListingState::Quarantined, _) => drop(self.released()),
+            _ => {}
+        }
         self.set(&listings::Change { state: Some(state), ..listings::Change::default() })
     }
 
@@ -197,6 +222,31 @@ impl TestApp {
     #[track_caller]
     pub fn access(&self, username: &str, skill: &str) -> Access {
         self.run(grants::access(&self.operator, &self.actor, username, skill)).expect("both are there")
+    }
+
+    /// Suspends somebody's account.
+    #[track_caller]
+    pub fn suspend(&self, username: &str) {
+        self.run(suspension::suspend(&self.operator, &self.actor, username, "under review"))
+            .expect("it works");
+    }
+
+    /// Lifts that.
+    #[track_caller]
+    pub fn unsuspend(&self, username: &str) {
+        self.run(suspension::unsuspend(&self.operator, &self.actor, username)).expect("it is suspended");
+    }
+
+    /// Makes somebody an operator.
+    #[track_caller]
+    pub fn appoint(&self, username: &str) {
+        self.run(operators::add(&self.operator, &self.actor, username)).expect("they are there");
+    }
+
+    /// Takes the role away.
+    #[track_caller]
+    pub fn dismiss(&self, username: &str) {
+        self.run(operators::remove(&self.operator, &self.actor, username)).expect("they are an operator");
     }
 
     /// Deletes somebody.
