@@ -5,6 +5,7 @@
 mod checks;
 mod declaration;
 mod identity_provider;
+mod in_force;
 mod settings;
 
 use std::{fmt, path::PathBuf};
@@ -13,6 +14,9 @@ use config::{Config, File, FileFormat};
 
 use crate::client_address::{InvalidProxies, TrustedProxies};
 pub(crate) use identity_provider::{KINDS, ProviderSettings};
+pub use in_force::InForce;
+pub(crate) use in_force::Origin;
+use in_force::Origins;
 use settings::keys;
 pub(crate) use settings::{Log, LogFormat, Server, Settings};
 
@@ -75,20 +79,24 @@ impl Settings {
         variable: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, InvalidSettings> {
         let mut builder = Config::builder().add_source(File::from_str(&defaults(), FileFormat::Toml));
+        let mut origins = Origins::default();
         if let Some(path) = config_file(overrides, variable)? {
             let text = std::fs::read_to_string(&path).map_err(|error| InvalidSettings::File {
                 path: path.display().to_string(),
                 reason: error.to_string(),
             })?;
+            origins.note_file(&text);
             builder = builder.add_source(File::from_str(&text, FileFormat::Toml));
         }
         for key in keys() {
             if let Some(value) = read_variable(key.variable, variable)? {
                 let path = key.path();
+                origins.note(&path, Origin::Environment);
                 builder = builder.set_override(&path, value).map_err(|e| wrong(&path, &e.to_string()))?;
             }
         }
         for (key, value) in &overrides.values {
+            origins.note(key, Origin::CommandLine);
             builder = builder.set_override(*key, value.clone()).map_err(|e| wrong(key, &e.to_string()))?;
         }
         let mut settings: Self = builder
@@ -97,6 +105,7 @@ impl Settings {
             .map_err(|error| wrong(&key_of(&error).unwrap_or_default(), &error.to_string()))?;
         let of_environment = ProviderSettings::from_environment(|name| read_variable(name, variable))?;
         settings.identity_provider.extend(of_environment);
+        settings.origins = origins;
         settings.check()?;
         Ok(settings)
     }

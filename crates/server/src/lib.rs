@@ -32,6 +32,7 @@ mod web;
 mod worker;
 
 pub use client_address::{InvalidProxies, TrustedProxies};
+pub use config::InForce;
 pub use listener::{Answers, Patience, Terms, serve as listen};
 pub use router::{RouterParts, Routes, addresses, router};
 

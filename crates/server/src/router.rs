@@ -18,6 +18,7 @@ use skaas_app::App;
 use tower::Service;
 
 use crate::{
+    config::InForce,
     git_http::{self, GitState},
     health, mcp, oauth, pages, rest,
     watch::{self, Faults, Watch},
@@ -32,6 +33,8 @@ pub struct RouterParts {
     pub stall: Duration,
     /// Where `/metrics` reads; `None` leaves the route out.
     pub metrics: Option<PrometheusHandle>,
+    /// The settings in force, for the operator's pages.
+    pub settings: Vec<InForce>,
 }
 
 /// Every address of a node, with `{…}` where a name stands; repos also end in `.git`.
@@ -90,7 +93,7 @@ pub fn router(parts: RouterParts) -> Routes {
         router.layer(from_fn_with_state(watch, watch::around))
     };
     let app = parts.app.clone();
-    let pages_state = WebState::new(parts.app.clone());
+    let pages_state = WebState { settings: parts.settings.into(), ..WebState::new(parts.app.clone()) };
     let health = Router::new()
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
@@ -100,7 +103,7 @@ pub fn router(parts: RouterParts) -> Routes {
     let pages = watched(
         "pages",
         pages::wrap(
-            pages::routes()
+            pages::routes(&pages_state)
                 .merge(oauth::pages::routes())
                 .merge(rest::page_routes())
                 .fallback(pages::nothing_here),

@@ -44,7 +44,12 @@ pub(crate) async fn run(place: &Place, options: &Serve) -> anyhow::Result<()> {
         );
     }
     let stall = Duration::from_secs(settings.limits.stall_seconds);
-    let router = router(RouterParts { app: app.clone(), stall, metrics: Some(metrics) });
+    let router = router(RouterParts {
+        app: app.clone(),
+        stall,
+        metrics: Some(metrics),
+        settings: settings.in_force(),
+    });
     // Before anybody is told where to find the server, for then they may stop it.
     let stop = told_to_stop()?;
     if let Some(file) = &options.port_file {

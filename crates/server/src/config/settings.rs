@@ -13,6 +13,7 @@ use super::{
     },
     declaration::{Key, Shown, settings},
     identity_provider::ProviderSettings,
+    in_force::Origins,
 };
 
 settings! {
@@ -51,6 +52,8 @@ settings! {
         #[serde(default)]
         identity_provider: Vec<ProviderSettings>,
         log: Log,
+        #[serde(skip)]
+        origins: Origins,
     }
 }
 

@@ -95,11 +95,12 @@ pub(super) async fn ask(
             format!("The app at {} can no longer act for you, starting with its next request.", app.place),
             "It must ask you again before it can come back.".to_owned(),
         ],
-        action: "/account/applications/disconnect",
+        action: "/account/applications/disconnect".into(),
         fields: vec![("application", id)],
+        reason: None,
         tick: None,
         verb: "Revoke access",
-        back: "/account/applications",
+        back: "/account/applications".into(),
     }
     .show()
 }

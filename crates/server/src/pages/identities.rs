@@ -102,11 +102,12 @@ pub(super) async fn ask(
         consequences: vec![format!(
             "You can no longer sign in with the {provider}{who}, and you lose what its groups give you access to. You can link it again later."
         )],
-        action: "/account/identities/unlink",
+        action: "/account/identities/unlink".into(),
         fields: vec![("identity", id)],
+        reason: None,
         tick: None,
         verb: "Unlink",
-        back: "/account/identities",
+        back: "/account/identities".into(),
     }
     .show()
 }

@@ -12,6 +12,7 @@ mod applications;
 mod confirm;
 mod home;
 mod identities;
+mod operator;
 mod passkeys;
 mod password;
 mod profile;
@@ -73,6 +74,20 @@ pub(crate) const ADDRESSES: &[&str] = &[
     "/assets/licenses.txt",
     "/assets/passkeys.js",
     "/buy/{name}",
+    "/operator",
+    "/operator/jobs",
+    "/operator/jobs/cancel",
+    "/operator/jobs/retry",
+    "/operator/listings",
+    "/operator/listings/{name}",
+    "/operator/listings/{name}/quarantine",
+    "/operator/listings/{name}/release",
+    "/operator/settings",
+    "/operator/users",
+    "/operator/users/{name}",
+    "/operator/users/{name}/sign-out",
+    "/operator/users/{name}/suspend",
+    "/operator/users/{name}/unsuspend",
     "/auth/{provider}/callback",
     "/auth/{provider}/link",
     "/auth/{provider}/start",
@@ -95,7 +110,7 @@ pub(crate) const ADDRESSES: &[&str] = &[
 ];
 
 /// The pages of this part, without the layer.
-pub(crate) fn routes() -> Router<WebState> {
+pub(crate) fn routes(state: &WebState) -> Router<WebState> {
     Router::new()
         .route("/", get(home::page))
         .route("/account", get(account::page))
@@ -149,6 +164,7 @@ pub(crate) fn routes() -> Router<WebState> {
         .route("/verify", get(verify::page).post(verify::confirm))
         .route("/{at_username}", get(profile::page).fallback(nothing_here))
         .method_not_allowed_fallback(not_in_this_way)
+        .merge(operator::routes(state))
 }
 
 /// Puts the layer around pages. What a part adds to them goes in before: `wrap(routes().merge(mine), state)`.
@@ -158,8 +174,13 @@ pub(crate) fn wrap(pages: Router<WebState>, state: &WebState) -> Router {
 
 /// Where no address matches: a page for browsers, a problem for programs.
 pub(crate) async fn nothing_here(request: Request) -> Response {
+    absent(&request)
+}
+
+/// What is answered where nothing is.
+fn absent(request: &Request) -> Response {
     let error = Error::refused(Code::NoSuchPage, "there is nothing at this address; check it for typos");
-    if wants_html(&request) { PageError::from(error).into_response() } else { problem(&error) }
+    if wants_html(request) { PageError::from(error).into_response() } else { problem(&error) }
 }
 
 async fn not_in_this_way(request: Request) -> Response {

@@ -79,11 +79,12 @@ pub(super) async fn ask(
             "The browser at {} needs your password or another sign-in method to come back.{here}",
             session.place.address
         )],
-        action: "/account/sessions/revoke",
+        action: "/account/sessions/revoke".into(),
         fields: vec![("session", id)],
+        reason: None,
         tick: None,
         verb: "Sign out",
-        back: "/account/sessions",
+        back: "/account/sessions".into(),
     }
     .show()
 }
@@ -103,11 +104,12 @@ pub(super) async fn ask_others(
             "Every other browser is signed out. This one stays signed in.".to_owned(),
             "API tokens and authorized apps keep working.".to_owned(),
         ],
-        action: "/account/sessions/others",
+        action: "/account/sessions/others".into(),
         fields: Vec::new(),
+        reason: None,
         tick: None,
         verb: "Sign out everywhere else",
-        back: "/account/sessions",
+        back: "/account/sessions".into(),
     }
     .show()
 }

@@ -285,11 +285,12 @@ pub(super) async fn ask(
             "Whatever uses the token sk_live_{}… can no longer sign in. This can't be undone.",
             token.id_part
         )],
-        action: "/account/tokens/revoke",
+        action: "/account/tokens/revoke".into(),
         fields: vec![("token", id)],
+        reason: None,
         tick,
         verb: "Revoke token",
-        back: "/account/tokens",
+        back: "/account/tokens".into(),
     }
     .show()
 }

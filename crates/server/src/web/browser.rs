@@ -81,6 +81,11 @@ impl Browser {
         Some(self.actor.as_ref()?.user()?.username.as_str())
     }
 
+    /// Whether the menu leads to the operator's pages.
+    pub(crate) fn is_operator(&self) -> bool {
+        self.actor.as_ref().is_some_and(Actor::is_operator)
+    }
+
     /// What stands around a page; `here` names the current place in the menu.
     pub(crate) fn frame(&self, here: &'static str) -> Frame {
         Frame::new(self, here)
@@ -163,6 +168,7 @@ fn page_of(path: &str) -> &str {
         "/account/delete" | "/account/email" => "/account",
         _ if path.starts_with("/account/security/") => "/account/security",
         "/account/password" => path,
+        "/operator/jobs/cancel" | "/operator/jobs/retry" => "/operator/jobs",
         "/signout" | "/theme" => "/",
         _ if path.starts_with("/skills/") => path.strip_suffix("/get").unwrap_or(path),
         _ if path.starts_with("/auth/") && path.ends_with("/link") => "/account/identities",

@@ -89,6 +89,38 @@ const SETTINGS: &[SideGroup] = &[
     },
 ];
 
+/// The navigation of the operator's pages.
+const DESK: &[SideGroup] = &[
+    SideGroup {
+        label: "",
+        links: &[SideLink { here: "operator", path: "/operator", label: "Overview", icon: "gauge" }],
+    },
+    SideGroup {
+        label: "Marketplace",
+        links: &[
+            SideLink { here: "operator-users", path: "/operator/users", label: "Users", icon: "users" },
+            SideLink {
+                here: "operator-listings",
+                path: "/operator/listings",
+                label: "Skills",
+                icon: "package",
+            },
+        ],
+    },
+    SideGroup {
+        label: "Server",
+        links: &[
+            SideLink { here: "operator-jobs", path: "/operator/jobs", label: "Jobs", icon: "list-checks" },
+            SideLink {
+                here: "operator-settings",
+                path: "/operator/settings",
+                label: "Settings",
+                icon: "settings",
+            },
+        ],
+    },
+];
+
 /// A sentence above the content: what was just done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Notice {
@@ -132,6 +164,8 @@ pub(crate) struct Frame {
     pub(crate) summary: Option<Summary>,
     /// Who is signed in.
     pub(crate) user: Option<String>,
+    /// Whether the menu leads to the operator's pages.
+    pub(crate) is_operator: bool,
     /// The current place in the menu.
     pub(crate) here: &'static str,
     /// What every form carries as `csrf`.
@@ -155,6 +189,7 @@ impl Frame {
             origin: browser.origin.clone(),
             summary: None,
             user: browser.username().map(str::to_owned),
+            is_operator: browser.is_operator(),
             here,
             csrf: browser.csrf.clone(),
             path: browser.path.clone(),
@@ -176,6 +211,7 @@ impl Frame {
             origin: state.app.voice().public_url.clone(),
             summary,
             user,
+            is_operator: false,
             here: "",
             csrf: String::new(),
             path: "/".to_owned(),
@@ -204,6 +240,16 @@ impl Frame {
     #[allow(clippy::unused_self, reason = "templates can call nothing else")]
     pub(crate) fn settings(&self) -> &'static [SideGroup] {
         SETTINGS
+    }
+
+    /// Whether the page is one of the operator's.
+    pub(crate) fn is_in_desk(&self) -> bool {
+        DESK.iter().flat_map(|group| group.links).any(|link| link.here == self.here)
+    }
+
+    /// The navigation of the operator's pages.
+    pub(crate) fn desk(&self) -> &'static [SideGroup] {
+        DESK
     }
 
     /// Where "Sign in" in the header leads: to the sign-in page, and from there back to this page. Pages on the way in

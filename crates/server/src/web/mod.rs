@@ -25,7 +25,11 @@ mod moment;
 mod response;
 mod results;
 
+use std::sync::Arc;
+
 use skaas_app::App;
+
+use crate::config::InForce;
 
 pub(crate) use around::{around, policy_with_forms_to};
 pub(crate) use browser::{Browser, Member};
@@ -37,7 +41,7 @@ pub(crate) use form::{Fault, Fields, Query, Submitted};
 pub(crate) use frame::{Frame, Tone, show, show_as, sign_in_command};
 pub(crate) use moment::Moment;
 pub(crate) use response::{go, json_once};
-pub(crate) use results::{About, Results, View};
+pub(crate) use results::{About, Asked, Results, View};
 
 /// What handlers that know browsers need.
 #[derive(Clone)]
@@ -46,11 +50,13 @@ pub(crate) struct WebState {
     pub(crate) app: App,
     /// The names and attributes of our cookies.
     pub(crate) cookies: Cookies,
+    /// The settings in force, for operators.
+    pub(crate) settings: Arc<[InForce]>,
 }
 
 impl WebState {
     pub(crate) fn new(app: App) -> Self {
         let cookies = Cookies::of(&app.voice().public_url);
-        Self { app, cookies }
+        Self { app, cookies, settings: Arc::default() }
     }
 }

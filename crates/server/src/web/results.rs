@@ -1,10 +1,12 @@
 //! What a search leaves of a list: the rows of one page, with links to its other views and pages. `list.html` shows it.
 //! Lists of one person's things are short enough to search in memory; the use case that reads them bounds them.
 
+use skaas_app::operators::Found;
+
 use super::Fields;
 
 /// Rows on one page.
-const PAGE_ROWS: usize = 20;
+const PAGE_ROWS: usize = skaas_app::operators::PAGE_ROWS as usize;
 
 /// Lists up to this length are shown without search and views.
 const SHORT: usize = 5;
@@ -38,6 +40,28 @@ pub(crate) struct About<T: 'static> {
     pub(crate) nouns: (&'static str, &'static str),
     /// The views, first one first; none for a list without.
     pub(crate) views: &'static [View<T>],
+}
+
+/// What a query asks of a list that is searched where it is stored.
+pub(crate) struct Asked {
+    /// The text to search for.
+    pub(crate) search: String,
+    /// The chosen view's word.
+    pub(crate) view: &'static str,
+    /// The number of the page, from 1.
+    pub(crate) page: usize,
+}
+
+impl Asked {
+    /// What `query` asks. What it says wrongly is ignored, since people edit addresses.
+    pub(crate) fn of<T>(views: &'static [View<T>], query: &Fields) -> Self {
+        let chosen = views.iter().find(|view| view.word == query.get("view")).or(views.first());
+        Self {
+            search: query.trimmed("q").chars().take(100).collect(),
+            view: chosen.map_or("", |view| view.word),
+            page: query.get("page").parse().unwrap_or(1),
+        }
+    }
 }
 
 /// One page of the rows that match.
@@ -88,6 +112,24 @@ impl<T> Results<T> {
             matching,
             all,
             nouns,
+        }
+    }
+
+    /// The page that a search in storage found, [`PAGE_ROWS`] at most.
+    pub(crate) fn found(about: About<T>, asked: Asked, found: Found<T>) -> Self {
+        let [matching, all] =
+            [found.matching, found.all].map(|count| usize::try_from(count).unwrap_or(usize::MAX));
+        Self {
+            rows: found.rows,
+            path: about.path,
+            search: asked.search,
+            view: asked.view,
+            views: about.views.iter().map(|view| (view.word, view.label)).collect(),
+            page: found.page,
+            pages: matching.div_ceil(PAGE_ROWS).max(1),
+            matching,
+            all,
+            nouns: about.nouns,
         }
     }
 

@@ -54,7 +54,12 @@ impl Node {
         metrics: PrometheusHandle,
         proxies: TrustedProxies,
     ) -> Self {
-        let router = router(RouterParts { app: app.clone(), stall: PATIENCE.stall, metrics: Some(metrics) });
+        let router = router(RouterParts {
+            app: app.clone(),
+            stall: PATIENCE.stall,
+            metrics: Some(metrics),
+            settings: Vec::new(),
+        });
         let (port, stop, served) = serve(router.clone(), proxies).await;
         Self { port, scratch, app, router, running: Mutex::new(Some(Running { stop, served })) }
     }

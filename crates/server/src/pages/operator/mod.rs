@@ -1,0 +1,76 @@
+//! The operator's desk, under `/operator`: users, listings, jobs and settings.
+//!
+//! Invariant: to everybody but an operator who signed in within the last 15 minutes, no address below `/operator` exists,
+//! whichever the method. [`guard`] sees to that before any handler runs, and each use case checks the role again in the
+//! transaction of its act.
+
+mod jobs;
+mod listings;
+mod overview;
+mod settings;
+mod users;
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    middleware::{self, Next},
+    response::{IntoResponse as _, Response},
+    routing::{get, post},
+};
+use skaas_app::{
+    Error,
+    operators::{self, Door},
+};
+
+use super::{absent, confirm::Reason, not_in_this_way, sign_in::sign_in_again};
+use crate::web::{Browser, Fault, PageError, WebState, sentence_case};
+
+/// The desk's routes, guarded.
+pub(super) fn routes(state: &WebState) -> Router<WebState> {
+    Router::new()
+        .route("/operator", get(overview::page))
+        .route("/operator/jobs", get(jobs::page))
+        .route("/operator/jobs/cancel", get(jobs::ask).post(jobs::cancel))
+        .route("/operator/jobs/retry", post(jobs::retry))
+        .route("/operator/listings", get(listings::page))
+        .route("/operator/listings/{name}", get(listings::one))
+        .route(
+            "/operator/listings/{name}/quarantine",
+            get(listings::ask_quarantine).post(listings::quarantine),
+        )
+        .route("/operator/listings/{name}/release", get(listings::ask_release).post(listings::release))
+        .route("/operator/settings", get(settings::page))
+        .route("/operator/users", get(users::page))
+        .route("/operator/users/{name}", get(users::one))
+        .route("/operator/users/{name}/sign-out", get(users::ask_sign_out).post(users::sign_out))
+        .route("/operator/users/{name}/suspend", get(users::ask_suspend).post(users::suspend))
+        .route("/operator/users/{name}/unsuspend", get(users::ask_unsuspend).post(users::unsuspend))
+        // Set here, inside the guard: an answer of 405 would tell strangers that there is something.
+        .method_not_allowed_fallback(not_in_this_way)
+        .route_layer(middleware::from_fn_with_state(state.clone(), guard))
+}
+
+/// Lets operators through who signed in just now, and has the others sign in again. Everybody else gets what they get
+/// where nothing is.
+async fn guard(State(state): State<WebState>, request: Request, next: Next) -> Response {
+    let Some(browser) = request.extensions().get::<Browser>().cloned() else {
+        return PageError::fault("a page stands outside the layer that knows browsers").into_response();
+    };
+    match operators::door(&state.app, browser.actor.as_ref()).await {
+        Ok(Door::Open) => next.run(request).await,
+        Ok(Door::Stale) => sign_in_again(&browser.path),
+        Ok(Door::Absent) => absent(&request),
+        Err(error) => PageError::from(error).into_response(),
+    }
+}
+
+/// What a form with a reason is shown again with, if that was at fault.
+fn at_reason(error: Error, typed: &str) -> Result<Reason, PageError> {
+    match error {
+        Error::Refused(refusal) if refusal.code == skaas_app::Code::InvalidValue => {
+            let fault = Fault { field: "reason", text: sentence_case(&refusal.message) };
+            Ok(Reason { value: typed.to_owned(), fault })
+        }
+        other => Err(other.into()),
+    }
+}
