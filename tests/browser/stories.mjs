@@ -407,6 +407,71 @@ export const stories = {
     await bob.leave();
   },
 
+  // Seeded from outside: a creator `ann` with the skill `migration-guard`, and operators `olga` and `olga-plain` with
+  // confirmed addresses, who have set no password yet.
+  async 'at-the-operators-desk'(house) {
+    const name = house.named('olga');
+    const user = house.named('mallory');
+    const mallory = await house.open();
+    await mallory.signUp(user);
+    // To others there is no such page, and no link to it.
+    await (await mallory.visit('/operator', 404)).misses('Operator');
+    const olga = await house.open();
+    await olga.visit('/reset');
+    await olga.fill('Email address', `${name}@example.test`);
+    await olga.press('Email me a link');
+    await olga.page.goto(await olga.mailed(`${name}@example.test`));
+    await olga.fill('New password', PASSWORD);
+    await olga.press('Set new password');
+    await olga.signIn(name);
+    await olga.follow('Operator');
+    await (await olga.sees('Overview', 'Operators', name, 'ready')).look('operator');
+    await olga.follow('Users');
+    await (await olga.sees(user, 'ann')).look('operator-users');
+    await olga.visit(`/operator/users?q=${user}`);
+    await olga.follow(user);
+    await (await olga.sees('active', 'API token')).look('operator-user');
+    await olga.follow('Suspend');
+    await (await olga.sees(`Suspend ${user}?`, 'Nothing is deleted')).look('operator-suspend');
+    await olga.fill('Reason', '\u200b');
+    await olga.press('Suspend');
+    await (await olga.sees('Give a reason')).look('operator-suspend-refused');
+    await olga.fill('Reason', 'stolen card');
+    await olga.press('Suspend');
+    await (await olga.sees(`${user} is suspended.`, 'stolen card')).look('operator-user-suspended');
+    assert.ok(!await mallory.isIn());
+    await mallory.signIn(user);
+    await (await mallory.sees('This account is suspended')).look('signin-suspended');
+    await olga.confirm('Unsuspend', `Unsuspend ${user}?`, 'Unsuspend');
+    await olga.sees('is no longer suspended.');
+    assert.ok(await mallory.isIn());
+    await olga.confirm('Sign out everywhere', `Sign out ${user} everywhere?`, 'Sign out everywhere');
+    assert.ok(!await mallory.isIn());
+
+    await olga.follow('Skills');
+    await (await olga.sees('migration-guard', 'published')).look('operator-listings');
+    await olga.follow('migration-guard');
+    await (await olga.sees('ann', 'Releases')).look('operator-listing');
+    await olga.follow('Quarantine');
+    await (await olga.sees('Quarantine migration-guard?')).look('operator-quarantine');
+    await olga.fill('Reason', 'reads SSH keys');
+    await olga.press('Quarantine');
+    await (await olga.sees('migration-guard is in quarantine.', 'reads SSH keys')).look('operator-listing-quarantined');
+    await mallory.visit('/skills/migration-guard', 404);
+    await olga.confirm('Release', 'Release migration-guard?', 'Release');
+    await olga.sees('migration-guard is released from quarantine.');
+    await mallory.visit('/skills/migration-guard');
+
+    await olga.follow('Jobs');
+    await olga.look('operator-jobs');
+    await (await olga.visit('/operator/settings')).sees('marketplace_name', 'SKAAS_MARKETPLACE_NAME', 'environment');
+    await olga.look('operator-settings');
+    await (await olga.visit('/operator/settings?q=nothing-like-it')).sees('Nothing found');
+    await olga.look('operator-settings-none');
+    await olga.leave();
+    await mallory.leave();
+  },
+
   async 'switching-the-theme'(house) {
     // What is offered is the other one, whichever the system has.
     for (const colorScheme of ['light', 'dark']) await switchTheme(await house.open({ colorScheme }));

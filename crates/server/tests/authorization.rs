@@ -104,6 +104,8 @@ fn visitors(app: &TestApp) -> Vec<Visitor> {
     let token = |name: &str| app.person(name).token();
     let own = |name: &str| Some(basic(name, &token(name)));
     let (cookies, access) = signed_in(app, "gwen");
+    let (desk, _) = signed_in(app, "olga");
+    app.appoint("olga");
     let visitor = |kind, name, key| Visitor { kind, name, key };
     vec![
         visitor("nobody", "bob", None),
@@ -119,6 +121,7 @@ fn visitors(app: &TestApp) -> Vec<Visitor> {
         visitor("creator", "ann", own("ann")),
         visitor("browser", "gwen", Some(("cookie", cookies))),
         visitor("app", "gwen", Some(bearer(&access))),
+        visitor("operator", "olga", Some(("cookie", desk))),
     ]
 }
 
@@ -304,6 +307,48 @@ fn what_is_anothers_answers_byte_for_byte_like_what_is_absent() {
                             "{} {method} {theirs}{tail}",
                             visitor.kind
                         );
+                    }
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn the_operators_pages_answer_byte_for_byte_like_what_is_absent() {
+    story(|app| {
+        let visitors = visitors(app);
+        let port = app.node().port();
+        let pages: BTreeSet<String> = skaas_server::addresses()
+            .into_iter()
+            .filter(|address| address.starts_with("/operator"))
+            .collect();
+        assert!(pages.len() > 10, "{pages:?}");
+        for visitor in visitors.iter().filter(|visitor| visitor.kind != "operator") {
+            for address in &pages {
+                let path = address.replace("{name}", if address.contains("users") { "bob" } else { "paid" });
+                // An address of ours that never was one, as long.
+                let nothing = path.replacen("/operator", "/nothings", 1);
+                for method in METHODS {
+                    for accept in ["text/html", "application/json"] {
+                        let mut key = visitor.key.clone();
+                        let (name, value) = key.take().unwrap_or(("x-none", String::new()));
+                        let key = (name, format!("{value}\r\naccept: {accept}"));
+                        let answer = |path: &str| {
+                            let answer = ask(port, method, path, Some(&key)).replace(path, "/PATH");
+                            let encoded: String =
+                                url::form_urlencoded::byte_serialize(path.as_bytes()).collect();
+                            let answer = answer.replace(&encoded, "%2FPATH");
+                            let lines = answer.lines().filter(|line| {
+                                // A new browser's own secret.
+                                let is_new =
+                                    line.starts_with("set-cookie: ") || line.contains("name=\"csrf\"");
+                                !line.starts_with("date: ") && !is_new
+                            });
+                            lines.map(str::to_owned).collect::<Vec<_>>()
+                        };
+                        assert!(answer(&path)[0].contains("404"), "{} {method} {path}", visitor.kind);
+                        assert_eq!(answer(&path), answer(&nothing), "{} {method} {path}", visitor.kind);
                     }
                 }
             }

@@ -177,6 +177,17 @@ fn a_skill_has_a_page_that_says_how_to_get_it() {
 }
 
 #[test]
+fn an_operator_suspends_quarantines_and_looks_around() {
+    let Some(chromium) = Chromium::find() else { return };
+    let house = House::new();
+    for name in ["olga", "olga-plain"] {
+        house.admin(&["user", "add", name, "--email", &format!("{name}@example.test")]);
+        house.admin(&["operator", "add", name]);
+    }
+    chromium.tells("at-the-operators-desk", &house.server);
+}
+
+#[test]
 fn a_free_skill_is_added_after_signing_in() {
     let Some(chromium) = Chromium::find() else { return };
     let house = House::new();

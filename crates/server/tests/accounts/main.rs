@@ -4,6 +4,7 @@
 
 mod access;
 mod activity;
+mod desk;
 mod doors;
 mod forms;
 mod identities;
