@@ -219,3 +219,69 @@ pub fn check_tags(tags: &[String]) -> Result<Vec<String>, InvalidLabel> {
     tags.dedup();
     if tags.len() > MAX_TAGS { Err(InvalidLabel::TooMany(tags.len())) } else { Ok(tags) }
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::{SeedableRng as _, rngs::StdRng};
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn listing(state: ListingState) -> Listing {
+        let mut rng = StdRng::seed_from_u64(1);
+        Listing {
+            skill: SkillId::new(NOW, &mut rng),
+            name: "lint-pro".to_owned(),
+            creator: UserId::new(NOW, &mut rng),
+            creator_name: "ann".to_owned(),
+            creator_suspended: false,
+            source: SourceId::new(NOW, &mut rng),
+            position: 0,
+            state,
+            quarantine: None,
+            description: String::new(),
+            features: Vec::new(),
+            category: None,
+            tags: Vec::new(),
+            prices: Prices::default(),
+            trial_days: 0,
+            problems: Vec::new(),
+            created_at: NOW,
+            published_at: (state == ListingState::Published).then_some(NOW),
+            updated_at: NOW,
+        }
+    }
+
+    #[test]
+    fn a_release_restores_the_state_from_before_the_quarantine() {
+        for state in [ListingState::Draft, ListingState::Published, ListingState::Withdrawn] {
+            let before = listing(state);
+            let mut after = before.clone();
+            assert_eq!(after.release(), Err(InvalidTransition::NotQuarantined));
+            after.quarantine("malware", NOW).unwrap();
+            assert!(!after.is_offered() && after.state == ListingState::Quarantined);
+            assert_eq!(after.quarantine("again", NOW), Err(InvalidTransition::Quarantined));
+            assert_eq!(after.set_state(ListingState::Published, NOW), Err(InvalidTransition::Held));
+            assert_eq!(
+                after.quarantine.as_ref().map(|quarantine| quarantine.reason.as_str()),
+                Some("malware")
+            );
+            after.release().unwrap();
+            assert_eq!(after, before);
+            assert_eq!(after.set_state(ListingState::Quarantined, NOW), Err(InvalidTransition::Held));
+        }
+        // A node of the previous release leaves no word of what was before: it is not offered by mistake.
+        let mut old = listing(ListingState::Quarantined);
+        old.release().unwrap();
+        assert_eq!(old.state, ListingState::Withdrawn);
+    }
+
+    #[test]
+    fn what_a_suspended_creator_published_is_not_offered() {
+        let mut published = listing(ListingState::Published);
+        assert!(published.is_offered());
+        published.creator_suspended = true;
+        assert!(!published.is_offered());
+    }
+}

@@ -13,7 +13,7 @@ use crate::{
 sql! {
     PUT = "INSERT INTO known_browsers (user_id, browser_hash, signed_in_at) VALUES ($1, $2, $3)
         ON CONFLICT (user_id, browser_hash) DO UPDATE SET signed_in_at = excluded.signed_in_at";
-    USERS = "SELECT u.id, u.username, u.email, u.created_at
+    USERS = "SELECT u.id, u.username, u.email, u.created_at, u.suspended_at
         FROM known_browsers AS k JOIN users AS u ON u.id = k.user_id
         WHERE k.browser_hash = $1 AND k.signed_in_at >= $2 AND u.deleted_at IS NULL
         ORDER BY k.signed_in_at DESC, u.id LIMIT 100";

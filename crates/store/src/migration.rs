@@ -312,6 +312,40 @@ mod tests {
         assert_eq!(text(&mut tx, "paid").await.as_deref(), Some("$9"));
     }
 
+    async fn what_was_quarantined_stays_so_and_is_not_offered_by_its_release(database: TestDatabase) {
+        let store = Store::open(database.config().clone()).await.unwrap();
+        rows_before("_desk", &store).await;
+        let mut tx = store.begin().await.unwrap();
+        run(&mut tx, "UPDATE skills SET state = 'quarantined' WHERE name = 'paid'").await.unwrap();
+        tx.commit().await.unwrap();
+        store.migrate().await.unwrap();
+        let mut conn = store.read().await.unwrap();
+        let mut paid = listings::find_by_name(&mut conn, "paid").await.unwrap().unwrap();
+        assert!(paid.quarantine.is_some() && !paid.is_offered(), "{paid:?}");
+        paid.release().unwrap();
+        assert_eq!(paid.state, skaas_domain::listing::ListingState::Withdrawn);
+        let free = listings::find_by_name(&mut conn, "free").await.unwrap().unwrap();
+        assert!(free.is_offered() && free.quarantine.is_none(), "{free:?}");
+        drop(conn);
+        // A node of the previous release ends one without knowing the columns.
+        let mut tx = store.begin().await.unwrap();
+        run(&mut tx, "UPDATE skills SET state = 'published' WHERE name = 'paid'").await.unwrap();
+        let paid = listings::find_by_name(&mut tx, "paid").await.unwrap().unwrap();
+        assert!(paid.is_offered() && paid.quarantine.is_none(), "{paid:?}");
+    }
+
+    #[tokio::test]
+    async fn what_was_quarantined_stays_so_and_is_not_offered_by_its_release_on_sqlite() {
+        what_was_quarantined_stays_so_and_is_not_offered_by_its_release(TestDatabase::sqlite()).await;
+    }
+
+    #[tokio::test]
+    async fn what_was_quarantined_stays_so_and_is_not_offered_by_its_release_on_postgresql() {
+        if let Some(database) = TestDatabase::postgres() {
+            what_was_quarantined_stays_so_and_is_not_offered_by_its_release(database).await;
+        }
+    }
+
     #[tokio::test]
     async fn each_price_moves_over_and_grants_have_no_order_on_sqlite() {
         each_price_moves_over_and_grants_have_no_order(TestDatabase::sqlite()).await;

@@ -33,7 +33,7 @@ use axum::{
     extract::Request,
     middleware,
     response::{IntoResponse as _, Response},
-    routing::{get, post},
+    routing::{any, get, post},
 };
 use http::{HeaderValue, StatusCode, header};
 use skaas_app::{Code, Error, accounts::Rejected};
@@ -162,7 +162,8 @@ pub(crate) fn routes(state: &WebState) -> Router<WebState> {
         .route("/skills/{name}/get", post(skill::get_free))
         .route("/theme", post(theme::switch))
         .route("/verify", get(verify::page).post(verify::confirm))
-        .route("/{at_username}", get(profile::page).fallback(nothing_here))
+        // Every method: a list of those that work would tell this address from one where nothing is.
+        .route("/{at_username}", any(profile::page))
         .method_not_allowed_fallback(not_in_this_way)
         .merge(operator::routes(state))
 }

@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::{
     extract::{Path, State},
-    http::Request,
+    http::{Method, Request},
     response::{IntoResponse as _, Response},
 };
 use skaas_app::users::{self, Profile};
@@ -28,7 +28,8 @@ pub(super) async fn page(
     Query(query): Query,
     request: Request<axum::body::Body>,
 ) -> Result<Response, PageError> {
-    let Some(username) = at_username.strip_prefix('@') else {
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    let Some(username) = at_username.strip_prefix('@').filter(|_| is_read) else {
         return Ok(nothing_here(request).await.into_response());
     };
     let Profile { user, skills } = users::profile(&state.app, username).await?;

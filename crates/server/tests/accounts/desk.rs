@@ -298,6 +298,7 @@ fn operators_sign_people_out_and_see_jobs_and_numbers() {
         assert_eq!(asks(app, &token, "/api/me").0, 401);
         assert_eq!(olga.open("/operator/users/nobody").status(), 404);
 
+        app.works();
         olga.open("/operator/jobs").says("No jobs.");
         app.run(skaas_app::jobs::probe(app.operator(), 2)).unwrap();
         let jobs = olga.open("/operator/jobs").says("probe").clone();

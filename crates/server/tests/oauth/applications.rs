@@ -72,6 +72,29 @@ fn a_disconnected_application_is_refused_at_its_next_request_on_every_node() {
 }
 
 #[test]
+fn an_app_of_a_suspended_user_is_refused_and_goes_on_once_the_suspension_is_lifted() {
+    story(|app| {
+        let (port, second) = (app.node().port(), app.another_node().port());
+        let mut ann = Browser::signed_up(port, "ann");
+        let client = client(port);
+        let given = code(&mut ann, &question(&client, &[]));
+        let (access, next) = pair(exchange(port, &client, &given, &[]));
+        let late = code(&mut ann, &question(&client, &[]));
+        app.suspend("ann");
+        assert_eq!((call(port, &access).status, call(second, &access).status), (401, 401));
+        // Neither is used up: nothing of the person's is taken away.
+        assert_eq!(refusal(refresh(second, &client, &next)), "invalid_grant");
+        assert_eq!(refusal(exchange(second, &client, &late, &[])), "invalid_grant");
+        app.unsuspend("ann");
+        assert_eq!((call(port, &access).status, call(second, &access).status), (200, 200));
+        let (access, _) = pair(refresh(second, &client, &next));
+        assert_eq!(call(port, &access).status, 200);
+        let (access, _) = pair(exchange(port, &client, &late, &[]));
+        assert_eq!(call(port, &access).status, 200);
+    });
+}
+
+#[test]
 fn a_code_that_was_given_is_worth_nothing_once_its_grant_is_taken_back() {
     story(|app| {
         let port = app.node().port();

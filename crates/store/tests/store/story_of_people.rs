@@ -5,10 +5,10 @@ use skaas_domain::{
     user::{TokenRecord, User},
 };
 use skaas_store::{
-    Conflict, Revisions, StoreError, known_browsers, settings,
+    Conflict, Revisions, StoreError, known_browsers, operators, settings,
     sources::{self, RefChange, SourcePack, SourceRef},
     tokens::{self, TokenUse},
-    users,
+    users::{self, UserSearch},
 };
 
 use crate::world::{World, at, oid};
@@ -18,6 +18,8 @@ pub(crate) async fn tell(world: &mut World) {
     tokens_open_until_revoked(world).await;
     browsers_are_known_to_whom_they_signed_in(world).await;
     settings_are_shared(world).await;
+    operators_have_a_role_while_their_account_works(world).await;
+    users_are_searched_by_any_part(world).await;
     sources_hold_refs_and_packs(world).await;
     the_deleted_leave_their_name_behind(world).await;
 }
@@ -141,6 +143,62 @@ async fn browsers_are_known_to_whom_they_signed_in(world: &mut World) {
     assert_eq!(known_browsers::users(&mut tx, &phone, at(0)).await.unwrap(), []);
     known_browsers::remove_all(&mut tx, alice.id).await.unwrap();
     assert_eq!(known_browsers::users(&mut tx, &shared, at(0)).await.unwrap(), [bob]);
+}
+
+async fn operators_have_a_role_while_their_account_works(world: &mut World) {
+    let olga = world.user("olga").await;
+    let store = world.store.clone();
+    let mut tx = store.begin().await.unwrap();
+    assert!(!operators::hold(&mut tx, olga.id).await.unwrap());
+    assert!(operators::add(&mut tx, olga.id, at(3), "root").await.unwrap());
+    assert!(!operators::add(&mut tx, olga.id, at(4), "somebody else").await.unwrap());
+    assert!(operators::hold(&mut tx, olga.id).await.unwrap());
+    tx.commit().await.unwrap();
+    let mut conn = store.read().await.unwrap();
+    let [one] = &operators::list(&mut conn).await.unwrap()[..] else { panic!("one operator") };
+    assert_eq!((&one.user, one.added_at, one.added_by.as_str()), (&olga, at(3), "root"));
+
+    let before = store.revisions(olga.id).await.unwrap().user;
+    let mut tx = store.begin().await.unwrap();
+    assert!(users::suspend(&mut tx, olga.id, at(5), "a reason").await.unwrap());
+    assert!(!users::suspend(&mut tx, olga.id, at(6), "another").await.unwrap());
+    assert!(operators::has_role(&mut tx, olga.id).await.unwrap());
+    assert!(!operators::hold(&mut tx, olga.id).await.unwrap(), "a suspended operator does nothing");
+    tx.commit().await.unwrap();
+    assert!(store.revisions(olga.id).await.unwrap().user > before, "caches notice");
+    let found = users::find_by_id(&mut conn, olga.id).await.unwrap().unwrap();
+    assert_eq!(found.suspended_at, Some(at(5)));
+    assert_eq!(users::suspended_reason(&mut conn, olga.id).await.unwrap().as_deref(), Some("a reason"));
+    assert_eq!(operators::counts(&mut conn).await.unwrap().suspended, 1);
+
+    let mut tx = store.begin().await.unwrap();
+    assert!(users::unsuspend(&mut tx, olga.id).await.unwrap());
+    assert!(!users::unsuspend(&mut tx, olga.id).await.unwrap());
+    assert!(operators::is_one(&mut tx, olga.id).await.unwrap());
+    assert!(operators::remove(&mut tx, olga.id).await.unwrap());
+    assert!(!operators::remove(&mut tx, olga.id).await.unwrap());
+    tx.commit().await.unwrap();
+    assert_eq!(users::suspended_reason(&mut conn, olga.id).await.unwrap(), None);
+    assert!(operators::list(&mut conn).await.unwrap().is_empty());
+}
+
+async fn users_are_searched_by_any_part(world: &mut World) {
+    world.user("percent").await;
+    let mut conn = world.store.read().await.unwrap();
+    let mut names = async |text: &str, suspended: bool, skipped: u64, limit: u32| {
+        let search = UserSearch { text, suspended };
+        let count = users::count(&mut conn, &search).await.unwrap();
+        let found = users::search(&mut conn, &search, skipped, limit).await.unwrap();
+        (count, found.into_iter().map(|user| user.username).collect::<Vec<_>>())
+    };
+    assert_eq!(names("ERCEN", false, 0, 9).await, (1, vec!["percent".to_owned()]));
+    assert_eq!(names("percent@EXAMPLE.com", false, 0, 9).await.0, 1);
+    for wild in ["per%t", "per_ent", "!", "'"] {
+        assert_eq!(names(wild, false, 0, 9).await, (0, vec![]), "{wild}");
+    }
+    let (all, page) = names("", false, 1, 1).await;
+    assert!(all > 2 && page.len() == 1, "{all} {page:?}");
+    assert_eq!(names("", true, 0, 9).await, (0, vec![]));
 }
 
 async fn settings_are_shared(world: &mut World) {

@@ -11,7 +11,7 @@ use skaas_store::{
     Conflict, StoreError,
     catalogue::{self, Entry},
     contents, grants,
-    listings::{self, ListingFilter, NewListing},
+    listings::{self, ListingFilter, ListingSearch, NewListing},
     prices,
     releases::{self, Added},
     sources::Source,
@@ -67,6 +67,28 @@ async fn listings_are_kept_whole(world: &mut World, source: &Source) -> Listing 
         assert_eq!(listings::find_by_id(&mut conn, draft.skill).await.unwrap(), Some(changed.clone()));
     }
     assert_eq!(listings::find_by_name(&mut conn, "lint-pro").await.unwrap(), Some(changed.clone()));
+    for (text, state, expected) in [
+        ("INT-P", None, 1),
+        ("make", None, 1),
+        ("", Some(ListingState::Published), 1),
+        ("", Some(ListingState::Quarantined), 0),
+        ("lint_pro", None, 0),
+    ] {
+        let search = ListingSearch { text, state };
+        assert_eq!(listings::count(&mut conn, &search).await.unwrap(), expected, "{text}");
+        let found = listings::search(&mut conn, &search, 0, 9).await.unwrap();
+        assert_eq!(found.len() as u64, expected);
+        assert!(found.iter().all(|found| *found == changed));
+        assert_eq!(listings::search(&mut conn, &search, 1, 9).await.unwrap(), []);
+    }
+    let mut held = changed.clone();
+    held.quarantine("under review", at(9)).unwrap();
+    for listing in [&held, &changed] {
+        let mut tx = world.store.begin().await.unwrap();
+        listings::update(&mut tx, listing).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(listings::find_by_id(&mut conn, draft.skill).await.unwrap().as_ref(), Some(listing));
+    }
     assert_eq!(listings::find_by_name(&mut conn, "lint").await.unwrap(), None);
 
     // Impossible rows cannot be written in the first place.

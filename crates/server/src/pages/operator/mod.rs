@@ -15,39 +15,44 @@ use axum::{
     extract::{Request, State},
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
-    routing::{get, post},
+    routing::{MethodRouter, any_service, get, post},
 };
 use skaas_app::{
     Error,
     operators::{self, Door},
 };
+use tower::Layer as _;
 
 use super::{absent, confirm::Reason, not_in_this_way, sign_in::sign_in_again};
 use crate::web::{Browser, Fault, PageError, WebState, sentence_case};
 
-/// The desk's routes, guarded.
+/// The desk's routes, each behind the guard.
 pub(super) fn routes(state: &WebState) -> Router<WebState> {
-    Router::new()
-        .route("/operator", get(overview::page))
-        .route("/operator/jobs", get(jobs::page))
-        .route("/operator/jobs/cancel", get(jobs::ask).post(jobs::cancel))
-        .route("/operator/jobs/retry", post(jobs::retry))
-        .route("/operator/listings", get(listings::page))
-        .route("/operator/listings/{name}", get(listings::one))
-        .route(
-            "/operator/listings/{name}/quarantine",
-            get(listings::ask_quarantine).post(listings::quarantine),
-        )
-        .route("/operator/listings/{name}/release", get(listings::ask_release).post(listings::release))
-        .route("/operator/settings", get(settings::page))
-        .route("/operator/users", get(users::page))
-        .route("/operator/users/{name}", get(users::one))
-        .route("/operator/users/{name}/sign-out", get(users::ask_sign_out).post(users::sign_out))
-        .route("/operator/users/{name}/suspend", get(users::ask_suspend).post(users::suspend))
-        .route("/operator/users/{name}/unsuspend", get(users::ask_unsuspend).post(users::unsuspend))
-        // Set here, inside the guard: an answer of 405 would tell strangers that there is something.
-        .method_not_allowed_fallback(not_in_this_way)
-        .route_layer(middleware::from_fn_with_state(state.clone(), guard))
+    pages().into_iter().fold(Router::new(), |router, (path, methods)| {
+        // The guard answers every method, and what is behind it has its own answer to methods it does not have. Otherwise
+        // the router would add an `Allow` header to what strangers get.
+        let page = methods.fallback(not_in_this_way).with_state(state.clone());
+        router.route(path, any_service(middleware::from_fn_with_state(state.clone(), guard).layer(page)))
+    })
+}
+
+fn pages() -> [(&'static str, MethodRouter<WebState>); 14] {
+    [
+        ("/operator", get(overview::page)),
+        ("/operator/jobs", get(jobs::page)),
+        ("/operator/jobs/cancel", get(jobs::ask).post(jobs::cancel)),
+        ("/operator/jobs/retry", post(jobs::retry)),
+        ("/operator/listings", get(listings::page)),
+        ("/operator/listings/{name}", get(listings::one)),
+        ("/operator/listings/{name}/quarantine", get(listings::ask_quarantine).post(listings::quarantine)),
+        ("/operator/listings/{name}/release", get(listings::ask_release).post(listings::release)),
+        ("/operator/settings", get(settings::page)),
+        ("/operator/users", get(users::page)),
+        ("/operator/users/{name}", get(users::one)),
+        ("/operator/users/{name}/sign-out", get(users::ask_sign_out).post(users::sign_out)),
+        ("/operator/users/{name}/suspend", get(users::ask_suspend).post(users::suspend)),
+        ("/operator/users/{name}/unsuspend", get(users::ask_unsuspend).post(users::unsuspend)),
+    ]
 }
 
 /// Lets operators through who signed in just now, and has the others sign in again. Everybody else gets what they get
