@@ -462,6 +462,8 @@ export const stories = {
     await olga.sees('migration-guard is released from quarantine.');
     await mallory.visit('/skills/migration-guard');
 
+    await olga.follow('Audit log');
+    await (await olga.sees('Listing quarantined', 'Account suspended', user, name)).look('operator-audit');
     await olga.follow('Jobs');
     await olga.look('operator-jobs');
     await (await olga.visit('/operator/settings')).sees('marketplace_name', 'SKAAS_MARKETPLACE_NAME', 'environment');

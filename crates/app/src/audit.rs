@@ -31,7 +31,7 @@ use crate::{
     error::Result,
 };
 
-pub use reading::{Activity, By, Exported, Wanted, export, list, own};
+pub use reading::{Activity, By, Exported, Named, Wanted, export, list, newest, own};
 pub(crate) use sealing::SealAudit;
 pub use sealing::seal;
 pub use verification::{Fault, Noted, Report, verify};

@@ -11,6 +11,7 @@ use skaas_domain::{
 use skaas_store::{
     audit::{self as rows, Filter},
     tokens,
+    users::find_by_id,
 };
 
 use crate::{
@@ -44,12 +45,13 @@ pub struct Wanted<'a> {
 /// # Errors
 /// [`crate::Kind::Invalid`] for a word that no action has or begins with; [`crate::Kind::NotFound`] for a user who doesn't exist.
 pub async fn list(app: &App, actor: &Actor, wanted: &Wanted<'_>) -> Result<Vec<Entry>> {
-    actor.require_operator()?;
+    let mut conn = app.store.snapshot().await?;
+    actor.require_view(&mut conn, app.now()).await?;
     if let Some(action) = wanted.action {
         check_action(action)?;
     }
     let subject = match wanted.username {
-        Some(username) => Some(Subject::from(users::by_name(app, username).await?.id)),
+        Some(username) => Some(Subject::from(users::by_name_in(&mut conn, username).await?.id)),
         None => None,
     };
     let filter = Filter {
@@ -59,7 +61,37 @@ pub async fn list(app: &App, actor: &Actor, wanted: &Wanted<'_>) -> Result<Vec<E
         before: None,
         limit: wanted.limit.into(),
     };
-    Ok(rows::list(&mut app.store.read().await?, &filter).await?)
+    Ok(rows::list(&mut conn, &filter).await?)
+}
+
+/// An entry with the names of the users it concerns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// The entry.
+    pub entry: Entry,
+    /// Whom it is about; `None` is the server itself, or somebody whose account is deleted.
+    pub subject: Option<String>,
+    /// The user who acted, if one did and their account exists.
+    pub actor: Option<String>,
+}
+
+/// Lists the newest entries of the whole log with names, for operators.
+pub async fn newest(app: &App, actor: &Actor, limit: u32) -> Result<Vec<Named>> {
+    let mut conn = app.store.snapshot().await?;
+    actor.require_view(&mut conn, app.now()).await?;
+    let entries = rows::list(&mut conn, &Filter { limit: limit.into(), ..Filter::default() }).await?;
+    let mut names: HashMap<UserId, Option<String>> = HashMap::new();
+    let mentioned: Vec<UserId> =
+        entries.iter().flat_map(|entry| [entry.subject.0, entry.actor.user]).flatten().collect();
+    for id in mentioned {
+        if !names.contains_key(&id) {
+            let user = find_by_id(&mut conn, id).await?;
+            names.insert(id, user.map(|user| user.username));
+        }
+    }
+    let name = |id: Option<UserId>| id.and_then(|id| names.get(&id).cloned().flatten());
+    let named = |entry: Entry| Named { subject: name(entry.subject.0), actor: name(entry.actor.user), entry };
+    Ok(entries.into_iter().map(named).collect())
 }
 
 fn check_action(text: &str) -> Result<()> {

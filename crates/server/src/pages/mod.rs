@@ -75,6 +75,7 @@ pub(crate) const ADDRESSES: &[&str] = &[
     "/assets/passkeys.js",
     "/buy/{name}",
     "/operator",
+    "/operator/audit",
     "/operator/jobs",
     "/operator/jobs/cancel",
     "/operator/jobs/retry",

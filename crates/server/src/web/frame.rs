@@ -111,6 +111,7 @@ const DESK: &[SideGroup] = &[
         label: "Server",
         links: &[
             SideLink { here: "operator-jobs", path: "/operator/jobs", label: "Jobs", icon: "list-checks" },
+            SideLink { here: "operator-audit", path: "/operator/audit", label: "Audit log", icon: "history" },
             SideLink {
                 here: "operator-settings",
                 path: "/operator/settings",

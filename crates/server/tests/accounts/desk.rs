@@ -293,6 +293,8 @@ fn operators_sign_people_out_and_see_jobs_and_numbers() {
         let mut olga = operator(app, "olga");
         olga.open("/operator").says("1 published").says("ready");
         olga.open("/operator/users/bob").says("1 session, 1 API token");
+        let log = olga.open("/operator/audit");
+        log.says("API token created").says("Made an operator").says("href=\"/operator/users/bob\"");
         does(&mut olga, "/operator/users/bob/sign-out", &[]).says("bob is signed out everywhere.");
         assert!(!is_in(&mut bob));
         assert_eq!(asks(app, &token, "/api/me").0, 401);

@@ -1,9 +1,10 @@
-//! The operator's desk, under `/operator`: users, listings, jobs and settings.
+//! The operator's desk, under `/operator`: users, listings, jobs, the audit log and settings.
 //!
 //! Invariant: to everybody but an operator who signed in within the last 15 minutes, no address below `/operator` exists,
 //! whichever the method. [`guard`] sees to that before any handler runs, and each use case checks the role again in the
 //! transaction of its act.
 
+mod audit;
 mod jobs;
 mod listings;
 mod overview;
@@ -36,9 +37,10 @@ pub(super) fn routes(state: &WebState) -> Router<WebState> {
     })
 }
 
-fn pages() -> [(&'static str, MethodRouter<WebState>); 14] {
+fn pages() -> [(&'static str, MethodRouter<WebState>); 15] {
     [
         ("/operator", get(overview::page)),
+        ("/operator/audit", get(audit::page)),
         ("/operator/jobs", get(jobs::page)),
         ("/operator/jobs/cancel", get(jobs::ask).post(jobs::cancel)),
         ("/operator/jobs/retry", post(jobs::retry)),
