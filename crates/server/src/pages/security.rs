@@ -271,6 +271,7 @@ fn confirm(
         consequences,
         action,
         fields: passkey.map(|id| ("passkey", id)).into_iter().collect(),
+        reason: None,
         tick: None,
         verb,
         back: HERE,
