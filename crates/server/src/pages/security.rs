@@ -269,12 +269,12 @@ fn confirm(
         frame: member.browser.frame("security"),
         question,
         consequences,
-        action,
+        action: action.into(),
         fields: passkey.map(|id| ("passkey", id)).into_iter().collect(),
         reason: None,
         tick: None,
         verb,
-        back: HERE,
+        back: HERE.into(),
     }
     .show()
 }
