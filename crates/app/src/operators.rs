@@ -83,13 +83,9 @@ impl Actor {
     }
 
     fn is_recent(&self, now: Timestamp) -> Result<()> {
-        match self.require_fresh(now) {
-            Ok(_) => Ok(()),
-            Err(_) => {
-                let why = "sign in again to continue; nothing was changed";
-                Err(Error::refused(Code::RecentSignInRequired, why))
-            }
-        }
+        let why = "sign in again to continue; nothing was changed";
+        let refused = |_| Error::refused(Code::RecentSignInRequired, why);
+        self.require_fresh(now).map(|_| ()).map_err(refused)
     }
 
     /// Whether the account menu leads to the operator's desk. For display only: every act asks the database.

@@ -245,7 +245,7 @@ proptest! {
             grant
         }).collect();
         let user = if asker_is_creator { world.creator } else { world.buyer };
-        let terms = Terms { free, creator_suspended, ..world.terms(state) };
+        let terms = Terms { creator_suspended, free, ..world.terms(state) };
         let releases = &world.releases[..released];
         let decision = decide(user, &terms, &grants, releases, day(now));
 

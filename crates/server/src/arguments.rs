@@ -620,7 +620,6 @@ pub(crate) enum ListingPrice {
 }
 
 #[derive(Debug, Clone, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(crate) struct ListingSet {
     /// The skill's name
     pub(crate) skill: String,

@@ -1,6 +1,6 @@
 //! What people prove a second factor with: an authenticator with one passkey, and a phone with an authenticator app.
 //!
-//! Owns: WebAuthn's side of an authenticator and of a browser, in which a test can falsify every part that an attacker
+//! Owns: `WebAuthn`'s side of an authenticator and of a browser, in which a test can falsify every part that an attacker
 //! could. Refuses: to check anything, as an attacker would.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};

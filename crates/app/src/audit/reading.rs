@@ -1,6 +1,6 @@
 //! Reading the audit log: the operator sees all of it, people see their own part.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry as MapEntry};
 
 use jiff::Timestamp;
 use skaas_domain::{
@@ -84,13 +84,14 @@ pub async fn newest(app: &App, actor: &Actor, limit: u32) -> Result<Vec<Named>> 
     let mentioned: Vec<UserId> =
         entries.iter().flat_map(|entry| [entry.subject.0, entry.actor.user]).flatten().collect();
     for id in mentioned {
-        if !names.contains_key(&id) {
+        if let MapEntry::Vacant(unknown) = names.entry(id) {
             let user = find_by_id(&mut conn, id).await?;
-            names.insert(id, user.map(|user| user.username));
+            unknown.insert(user.map(|user| user.username));
         }
     }
-    let name = |id: Option<UserId>| id.and_then(|id| names.get(&id).cloned().flatten());
-    let named = |entry: Entry| Named { subject: name(entry.subject.0), actor: name(entry.actor.user), entry };
+    let called = |id: Option<UserId>| id.and_then(|id| names.get(&id).cloned().flatten());
+    let named =
+        |entry: Entry| Named { subject: called(entry.subject.0), actor: called(entry.actor.user), entry };
     Ok(entries.into_iter().map(named).collect())
 }
 

@@ -24,7 +24,7 @@ use skaas_domain::{
 use skaas_store::{
     Conn, Tx, authenticator_apps, ceremonies,
     listings::{self, ListingFilter},
-    passkeys as stored_passkeys, recovery_codes as stored_codes,
+    operators, passkeys as stored_passkeys, recovery_codes as stored_codes,
 };
 
 pub(crate) use authenticator_app::forget_unconfirmed;
@@ -157,7 +157,10 @@ pub(crate) async fn factors(conn: &mut Conn, user: UserId) -> Result<Factors> {
 async fn roles(conn: &mut Conn, user: UserId) -> Result<Roles> {
     let filter = ListingFilter { creator: Some(user), limit: u32::MAX, ..ListingFilter::default() };
     let listings = listings::list(conn, &filter).await?;
-    Ok(Roles { is_operator: false, is_paid_creator: listings.iter().any(|listing| listing.prices.is_paid()) })
+    Ok(Roles {
+        is_operator: operators::has_role(conn, user).await?,
+        is_paid_creator: listings.iter().any(|listing| listing.prices.is_paid()),
+    })
 }
 
 /// Ends adding a factor: makes recovery codes if the user has none, and mails what was added. `tx` is still to be

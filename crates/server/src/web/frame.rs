@@ -249,6 +249,7 @@ impl Frame {
     }
 
     /// The navigation of the operator's pages.
+    #[allow(clippy::unused_self, reason = "templates can call nothing else")]
     pub(crate) fn desk(&self) -> &'static [SideGroup] {
         DESK
     }

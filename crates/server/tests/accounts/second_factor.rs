@@ -369,7 +369,7 @@ fn the_secrets_of_second_factors_are_not_in_the_database() {
         });
         assert_eq!(rows.len(), 11, "{rows:?}");
         let rows = rows.concat();
-        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
         assert!(!rows.contains(&hex(phone.secret())), "the secret is stored as it is");
         for code in recovery.lines() {
             let plain = [code.to_owned(), code.replace('-', "")];

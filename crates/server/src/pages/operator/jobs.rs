@@ -49,7 +49,7 @@ static VIEWS: [View<Row>; 4] = [
 #[template(path = "operator/jobs.html")]
 struct Jobs {
     frame: Frame,
-    jobs: Results<Row>,
+    results: Results<Row>,
     dead: usize,
 }
 
@@ -78,8 +78,8 @@ pub(super) async fn page(
     };
     let about = About { path: "/operator/jobs".to_owned(), nouns: ("job", "jobs"), views: &VIEWS };
     let searched = |row: &Row| format!("{} {} {}", row.id, row.kind, row.error);
-    let jobs = Results::of(about, &query, all.into_iter().map(row).collect(), searched);
-    show(&Jobs { frame, jobs, dead })
+    let results = Results::of(about, &query, all.into_iter().map(row).collect(), searched);
+    show(&Jobs { frame, results, dead })
 }
 
 fn id(text: &str) -> Result<JobId, Error> {
