@@ -90,9 +90,9 @@ pub async fn newest(app: &App, actor: &Actor, limit: u32) -> Result<Vec<Named>> 
         }
     }
     let called = |id: Option<UserId>| id.and_then(|id| names.get(&id).cloned().flatten());
-    let named =
+    let with_names =
         |entry: Entry| Named { subject: called(entry.subject.0), actor: called(entry.actor.user), entry };
-    Ok(entries.into_iter().map(named).collect())
+    Ok(entries.into_iter().map(with_names).collect())
 }
 
 fn check_action(text: &str) -> Result<()> {

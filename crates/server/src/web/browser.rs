@@ -168,7 +168,6 @@ fn page_of(path: &str) -> &str {
         "/account/delete" | "/account/email" => "/account",
         _ if path.starts_with("/account/security/") => "/account/security",
         "/account/password" => path,
-        "/operator/jobs/cancel" | "/operator/jobs/retry" => "/operator/jobs",
         "/signout" | "/theme" => "/",
         _ if path.starts_with("/skills/") => path.strip_suffix("/get").unwrap_or(path),
         _ if path.starts_with("/auth/") && path.ends_with("/link") => "/account/identities",

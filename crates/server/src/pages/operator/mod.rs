@@ -65,6 +65,8 @@ async fn guard(State(state): State<WebState>, request: Request, next: Next) -> R
     };
     match operators::door(&state.app, browser.actor.as_ref()).await {
         Ok(Door::Open) => next.run(request).await,
+        // The forms of the list of jobs have no page of their own.
+        Ok(Door::Stale) if browser.path.starts_with("/operator/jobs/") => sign_in_again("/operator/jobs"),
         Ok(Door::Stale) => sign_in_again(&browser.path),
         Ok(Door::Absent) => absent(&request),
         Err(error) => PageError::from(error).into_response(),
