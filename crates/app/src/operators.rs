@@ -115,7 +115,7 @@ pub async fn add(app: &App, actor: &Actor, username: &str) -> Result<User> {
         let why = format!("{username} is an operator already; nothing was changed");
         return Err(Error::refused(Code::IsOperator, why));
     }
-    let act = Act::done(Action::OperatorAdd, user.id, &user.username);
+    let act = Act::done(Action::OperatorAdd, user.id, "");
     audit::record(&mut tx, actor, app.now(), act).await?;
     tx.commit().await?;
     tracing::info!(event = "operator_added", user_id = %user.id);
@@ -134,7 +134,7 @@ pub async fn remove(app: &App, actor: &Actor, username: &str) -> Result<User> {
         let why = format!("{username} is not an operator; nothing was changed");
         return Err(Error::refused(Code::NotOperator, why));
     }
-    let act = Act::done(Action::OperatorRemove, user.id, &user.username);
+    let act = Act::done(Action::OperatorRemove, user.id, "");
     audit::record(&mut tx, actor, app.now(), act).await?;
     tx.commit().await?;
     tracing::info!(event = "operator_removed", user_id = %user.id);

@@ -82,7 +82,7 @@ async fn change(app: &App, actor: &Actor, username: &str, to: To<'_>) -> Result<
                 To::Suspended(_) => Action::AccountSuspend,
                 To::Working => Action::AccountRestore,
             };
-            audit::record(&mut tx, actor, app.now(), Act::done(action, user.id, &user.username)).await?;
+            audit::record(&mut tx, actor, app.now(), Act::done(action, user.id, "")).await?;
             let user = users::by_name_in(&mut tx, username).await?;
             tx.commit().await?;
             return Ok(user);
