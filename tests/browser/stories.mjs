@@ -424,6 +424,15 @@ export const stories = {
     await olga.fill('New password', PASSWORD);
     await olga.press('Set new password');
     await olga.signIn(name);
+    // The role requires a second factor.
+    await olga.sees('Passkeys and 2FA');
+    await olga.follow('Operator');
+    await olga.sees('Passkeys and 2FA');
+    await olga.press('Add authenticator app');
+    const secret = (await olga.page.locator('pre code').first().innerText()).replace(/\s/g, '');
+    await olga.fill('Code', totp(secret));
+    await olga.press('Add app');
+    await olga.sees('Save these recovery codes now');
     await olga.follow('Operator');
     await (await olga.sees('Overview', 'Operators', name, 'ready')).look('operator');
     await olga.follow('Users');

@@ -17,7 +17,7 @@ use crate::{
     error::{Error, Result},
     health::{self, Readiness},
     jobs::{self, Backlog},
-    users,
+    second_factor, users,
 };
 
 pub use skaas_store::operators::{Counts, Operator};
@@ -29,6 +29,8 @@ pub enum Door {
     Open,
     /// They are an operator who signed in too long ago.
     Stale,
+    /// They are an operator without a second factor.
+    Unprotected,
     /// To them, there is no such place.
     Absent,
 }
@@ -44,26 +46,35 @@ pub async fn door(app: &App, visitor: Option<&Actor>) -> Result<Door> {
     match visitor.via() {
         Via::Operator(_) => Ok(Door::Open),
         Via::Session(signed_in) => {
-            if !operators::is_one(&mut app.store.read().await?, signed_in.user.id).await? {
+            let mut conn = app.store.read().await?;
+            if !operators::is_one(&mut conn, signed_in.user.id).await? {
                 return Ok(Door::Absent);
             }
-            Ok(if signed_in.session.is_fresh(app.now()) { Door::Open } else { Door::Stale })
+            if !signed_in.session.is_fresh(app.now()) {
+                return Ok(Door::Stale);
+            }
+            let has_factor = second_factor::factors(&mut conn, signed_in.user.id).await?.is_set_up();
+            Ok(if has_factor { Door::Open } else { Door::Unprotected })
         }
         Via::ApiToken(_) | Via::OauthGrant(_) => Ok(Door::Absent),
     }
 }
 
 impl Actor {
-    /// Makes sure that an operator acts: at the command line, or in a browser in which a user with the role signed in
-    /// within the last 15 minutes ([`skaas_domain::session::FRESH`]). The role is read in the transaction of the act,
-    /// and nobody takes it away before that ends.
+    /// Makes sure that an operator acts: at the command line, or in a browser in which a user with the role and a second
+    /// factor signed in within the last 15 minutes ([`skaas_domain::session::FRESH`]). The role is read in the
+    /// transaction of the act, and nobody takes it away before that ends.
     ///
     /// # Errors
-    /// [`crate::Kind::NotFound`] for everybody else; [`crate::Kind::Forbidden`] for an older sign-in.
+    /// [`crate::Kind::NotFound`] for everybody else; [`crate::Kind::Forbidden`] for an older sign-in, and without a second
+    /// factor.
     pub(crate) async fn require_desk(&self, tx: &mut Tx, now: Timestamp) -> Result<()> {
         match self.via() {
             Via::Operator(_) => Ok(()),
-            Via::Session(signed_in) if operators::hold(tx, signed_in.user.id).await? => self.is_recent(now),
+            Via::Session(signed_in) if operators::hold(tx, signed_in.user.id).await? => {
+                self.is_recent(now)?;
+                second_factor::require(tx, signed_in.user.id).await
+            }
             _ => Err(nothing_here()),
         }
     }
@@ -76,7 +87,8 @@ impl Actor {
         match self.via() {
             Via::Operator(_) => Ok(()),
             Via::Session(signed_in) if operators::is_one(conn, signed_in.user.id).await? => {
-                self.is_recent(now)
+                self.is_recent(now)?;
+                second_factor::require(conn, signed_in.user.id).await
             }
             _ => Err(nothing_here()),
         }

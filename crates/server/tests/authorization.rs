@@ -105,6 +105,7 @@ fn visitors(app: &TestApp) -> Vec<Visitor> {
     let own = |name: &str| Some(basic(name, &token(name)));
     let (cookies, access) = signed_in(app, "gwen");
     let (desk, _) = signed_in(app, "olga");
+    app.protect("olga");
     app.appoint("olga");
     let visitor = |kind, name, key| Visitor { kind, name, key };
     vec![

@@ -94,14 +94,12 @@ pub async fn overview(app: &App, actor: &Actor) -> Result<Overview> {
     })
 }
 
-/// Makes sure that whoever acts has a second factor, if their role requires one. For acts that the role permits.
+/// Makes sure that a user has a second factor: for what only a role permits that requires one.
 ///
 /// # Errors
 /// [`Code::SecondFactorRequired`] with what to do.
-pub async fn require(app: &App, actor: &Actor) -> Result<()> {
-    let user = actor.require_session()?.user.id;
-    let mut conn = app.store.read().await?;
-    if may_have(roles(&mut conn, user).await?, factors(&mut conn, user).await?) {
+pub(crate) async fn require(conn: &mut Conn, user: UserId) -> Result<()> {
+    if factors(conn, user).await?.is_set_up() {
         return Ok(());
     }
     let why = "your role requires two-factor authentication; set it up in your account's settings under \

@@ -1,18 +1,19 @@
 //! The operator's desk: who may open it, what an operator can do there, and what that means for whom it is done to.
 
 use jiff::SignedDuration;
-use skaas_app::{Actor, Error, Kind, listings, operators, sessions, suspension};
+use skaas_app::{Actor, Code, Error, Kind, listings, operators, sessions, suspension};
 use skaas_testkit::app::{Browser, Page, TestApp, story};
 use skaas_testkit::wire::Connection;
 
-use super::{PASSWORD, is_in, joins, signs_in, signs_up};
+use super::{PASSWORD, is_in, joins, second_factor::adds_app, signs_in, signs_up};
 
 const SKILL: &str = "lint-pro";
 
-/// Signs up and becomes an operator.
+/// Signs up and becomes an operator with a second factor.
 #[track_caller]
 fn operator(app: &TestApp, name: &str) -> Browser {
     let browser = signs_up(app, name);
+    app.protect(name);
     app.appoint(name);
     browser
 }
@@ -44,6 +45,7 @@ fn is_absent<T>(outcome: &Result<T, Error>) -> bool {
 fn the_desk_is_absent_until_somebody_is_appointed_and_again_once_they_are_dismissed() {
     story(|app| {
         let mut olga = signs_up(app, "olga");
+        app.protect("olga");
         let absent = olga.open("/operator");
         assert_eq!(absent.status(), 404);
         olga.open("/account").omits("href=\"/operator\"");
@@ -123,7 +125,9 @@ fn an_act_holds_the_role_until_it_ends() {
 fn the_desk_asks_to_sign_in_again_after_15_minutes() {
     story(|app| {
         signs_up(app, "bob");
-        let mut olga = operator(app, "olga");
+        let mut olga = joins(app, "olga");
+        let (phone, _) = adds_app(app, &mut olga);
+        app.appoint("olga");
         let page = olga.open("/operator/users/bob/suspend");
         app.pass(SignedDuration::from_mins(15));
         let sent = olga.visit("/operator/users?q=bob");
@@ -137,8 +141,36 @@ fn the_desk_asks_to_sign_in_again_after_15_minutes() {
 
         let again = olga.open(back);
         let fields = [("login", "olga"), ("password", PASSWORD)];
-        olga.submit(&again, "/signin", &fields).says("Find a user by name").says("bob");
+        let waiting = olga.submit(&again, "/signin", &fields);
+        let code = phone.shows(app.now());
+        let desk = olga.submit(&waiting, "/signin/second-factor", &[("code", &code)]);
+        desk.says("Find a user by name").says("bob");
         does(&mut olga, "/operator/users/bob/suspend", &[("reason", "spam")]).says("bob is suspended.");
+    });
+}
+
+#[test]
+fn an_operator_without_a_second_factor_is_led_to_set_one_up_and_does_nothing_before() {
+    story(|app| {
+        app.creator("ann").publishes(SKILL);
+        let mut olga = joins(app, "olga");
+        app.appoint("olga");
+        let sent = olga.visit("/operator/users");
+        assert_eq!(sent.answer.header("location"), Some("/account/security"));
+        let actor = actor_in(app, &olga);
+        let needs_one = |outcome: Result<(), Error>| {
+            assert_eq!(outcome.unwrap_err().code(), Code::SecondFactorRequired);
+        };
+        needs_one(app.run(suspension::suspend(app.node().app(), &actor, "ann", "spam")).map(drop));
+        needs_one(app.run(listings::quarantine(app.node().app(), &actor, SKILL, "malware")).map(drop));
+        needs_one(app.run(operators::list(app.node().app(), &actor)).map(drop));
+        adds_app(app, &mut olga);
+        olga.open("/operator/users").says("ann");
+        // Nor can she go without from then on.
+        let asked = olga.open("/account/security/app/remove");
+        let refused = olga.submit(&asked, "/account/security/app/remove", &[]);
+        assert_eq!(refused.status(), 409);
+        refused.says("Your role requires two-factor authentication; add another");
     });
 }
 

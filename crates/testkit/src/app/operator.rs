@@ -4,12 +4,15 @@
 #![expect(clippy::return_self_not_must_use, reason = "a sentence of a story may end anywhere")]
 
 use jiff::{SignedDuration, Timestamp};
+use rand::{SeedableRng as _, rngs::StdRng};
 use skaas_app::{
     Actor, App, Error, Kind, Store, grants, listings, operators, second_factor, suspension, users,
 };
 use skaas_domain::entitlement::{Access, GrantKind};
+use skaas_domain::id::PasskeyId;
 use skaas_domain::listing::ListingState;
 use skaas_domain::money::{Interval, Price};
+use skaas_store::passkeys::{self, PasskeyRecord};
 use skaas_store::steps::{self, Repo, Step};
 
 use super::TestApp;
@@ -241,6 +244,28 @@ impl TestApp {
     #[track_caller]
     pub fn appoint(&self, username: &str) {
         self.run(operators::add(&self.operator, &self.actor, username)).expect("they are there");
+    }
+
+    /// Gives somebody a passkey that nobody can sign in with: for the role of an operator, which requires a second factor.
+    #[track_caller]
+    pub fn protect(&self, username: &str) {
+        let user = self.run(users::find(&self.operator, &self.actor, username)).expect("they are there").id;
+        let seed = username.bytes().fold(0_u64, |seed, byte| seed.wrapping_mul(31) + u64::from(byte));
+        let passkey = PasskeyRecord {
+            id: PasskeyId::new(self.now(), &mut StdRng::seed_from_u64(seed)),
+            user,
+            credential_id: username.as_bytes().to_vec(),
+            credential: "{}".to_owned(),
+            label: "Laptop".to_owned(),
+            created_at: self.now(),
+            last_used_at: None,
+        };
+        let added = self.run(async {
+            let mut tx = self.operator_store().begin().await?;
+            let added = passkeys::add(&mut tx, &passkey).await?;
+            tx.commit().await.map(|()| added)
+        });
+        assert!(added.expect("it works"), "{username} has one already");
     }
 
     /// Takes the role away.

@@ -25,7 +25,7 @@ use skaas_app::{
 use tower::Layer as _;
 
 use super::{absent, confirm::Reason, not_in_this_way, sign_in::sign_in_again};
-use crate::web::{Browser, Fault, PageError, WebState, sentence_case};
+use crate::web::{Browser, Fault, PageError, WebState, go, sentence_case};
 
 /// The desk's routes, each behind the guard.
 pub(super) fn routes(state: &WebState) -> Router<WebState> {
@@ -57,8 +57,8 @@ fn pages() -> [(&'static str, MethodRouter<WebState>); 15] {
     ]
 }
 
-/// Lets operators through who signed in just now, and has the others sign in again. Everybody else gets what they get
-/// where nothing is.
+/// Lets operators through who signed in just now with a second factor. The others sign in again, or set one up first.
+/// Everybody else gets what they get where nothing is.
 async fn guard(State(state): State<WebState>, request: Request, next: Next) -> Response {
     let Some(browser) = request.extensions().get::<Browser>().cloned() else {
         return PageError::fault("a page stands outside the layer that knows browsers").into_response();
@@ -68,6 +68,7 @@ async fn guard(State(state): State<WebState>, request: Request, next: Next) -> R
         // The forms of the list of jobs have no page of their own.
         Ok(Door::Stale) if browser.path.starts_with("/operator/jobs/") => sign_in_again("/operator/jobs"),
         Ok(Door::Stale) => sign_in_again(&browser.path),
+        Ok(Door::Unprotected) => go("/account/security", []),
         Ok(Door::Absent) => absent(&request),
         Err(error) => PageError::from(error).into_response(),
     }
