@@ -475,7 +475,7 @@ export const stories = {
     await (await olga.sees('Listing quarantined', 'Account suspended', user, name)).look('operator-audit');
     await olga.follow('Jobs');
     await olga.look('operator-jobs');
-    await (await olga.visit('/operator/settings')).sees('marketplace_name', 'SKAAS_MARKETPLACE_NAME', 'environment');
+    await (await olga.visit('/operator/settings')).sees('marketplace_name', 'SKAAS_MARKETPLACE_NAME', 'command line');
     await olga.look('operator-settings');
     await (await olga.visit('/operator/settings?q=nothing-like-it')).sees('Nothing found');
     await olga.look('operator-settings-none');
