@@ -43,8 +43,8 @@ fn actor() -> Actor {
     let name = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
     let name = name.filter(|name| !name.is_empty());
     #[cfg(unix)]
-    let name = name.or_else(|| Some(format!("with user ID {}", rustix::process::getuid().as_raw())));
-    Actor::operator(&name.unwrap_or_else(|| "of unknown name".to_owned()))
+    let name = name.or_else(|| Some(format!("UID {}", rustix::process::getuid().as_raw())));
+    Actor::operator(&name.unwrap_or_else(|| "unknown".to_owned()))
 }
 
 /// The word for a command that changes something.

@@ -53,7 +53,7 @@ fn by(kind: ActorKind, id: &str) -> String {
         ActorKind::OauthGrant => "by an authorized app".to_owned(),
         ActorKind::Session => "in a browser".to_owned(),
         ActorKind::Operator => format!("command line ({id})"),
-        ActorKind::Visitor => "not signed in".to_owned(),
+        ActorKind::Visitor => "not signed in yet".to_owned(),
         ActorKind::Server => "this server".to_owned(),
     }
 }
