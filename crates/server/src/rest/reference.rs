@@ -339,6 +339,7 @@ mod tests {
         let commands: Vec<String> = shown().into_iter().map(|operation| operation.curl).collect();
         insta::assert_snapshot!(commands.join("\n"), @r#"
         curl -H "Authorization: Bearer $SKAAS_TOKEN" https://skaas.example/api/me
+        curl -H "Authorization: Bearer $SKAAS_TOKEN" https://skaas.example/api/me/activity
         curl -H "Authorization: Bearer $SKAAS_TOKEN" https://skaas.example/api/tokens
         curl -X POST -H "Authorization: Bearer $SKAAS_TOKEN" -H 'Content-Type: application/json' -d '{"name":"ci","scopes":"marketplaces","expires_in":2592000}' https://skaas.example/api/tokens
         curl -X DELETE -H "Authorization: Bearer $SKAAS_TOKEN" https://skaas.example/api/tokens/current
