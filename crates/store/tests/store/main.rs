@@ -16,6 +16,7 @@ mod story;
 mod story_of_identity;
 mod story_of_oauth;
 mod story_of_people;
+mod story_of_second_factors;
 mod story_of_skills;
 mod story_of_vault;
 mod sweep;

@@ -4,7 +4,8 @@
 use skaas_store::{Migrated, Store, prepare_all, testing::TestDatabase};
 
 use crate::{
-    both, story_of_identity, story_of_oauth, story_of_people, story_of_skills, story_of_vault, world::World,
+    both, story_of_identity, story_of_oauth, story_of_people, story_of_second_factors, story_of_skills,
+    story_of_vault, world::World,
 };
 
 both!(every_function_does_what_it_says, every_statement_is_understood);
@@ -17,6 +18,7 @@ async fn every_function_does_what_it_says(database: TestDatabase) {
     story_of_people::tell(&mut world).await;
     story_of_identity::tell(&mut world).await;
     story_of_oauth::tell(&mut world).await;
+    story_of_second_factors::tell(&mut world).await;
     story_of_skills::tell(&mut world).await;
     story_of_vault::tell(&mut world).await;
 
