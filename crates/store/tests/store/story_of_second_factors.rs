@@ -50,8 +50,8 @@ async fn passkeys_are_found_used_renamed_and_removed(world: &mut World, user: Us
         !passkeys::note_use(&mut tx, &laptop, "{\"counter\":3}", at(9)).await.unwrap(),
         "read before that"
     );
-    let used = passkeys::find_by_credential(&mut tx, b"one").await.unwrap().unwrap();
-    assert_eq!((used.credential.as_str(), used.last_used_at), ("{\"counter\":2}", Some(at(9))));
+    let found = passkeys::find_by_credential(&mut tx, b"one").await.unwrap().unwrap();
+    assert_eq!((found.credential.as_str(), found.last_used_at), ("{\"counter\":2}", Some(at(9))));
 
     let eve = world.person("eve").id;
     assert!(!passkeys::rename(&mut tx, eve, laptop.id, "hers").await.unwrap());
@@ -73,8 +73,8 @@ async fn an_app_is_confirmed_once_and_takes_no_step_twice(world: &mut World, use
     assert!(!authenticator_apps::confirm(&mut tx, user, TimeStep(6), at(3)).await.unwrap());
     assert!(!authenticator_apps::begin(&mut tx, user, at(4)).await.unwrap(), "a confirmed one stays");
     for (step, is_new) in [(5, false), (4, false), (6, true), (6, false)] {
-        let used = authenticator_apps::note_use(&mut tx, user, TimeStep(step), at(5)).await.unwrap();
-        assert_eq!(used, is_new, "{step}");
+        let is_taken = authenticator_apps::note_use(&mut tx, user, TimeStep(step), at(5)).await.unwrap();
+        assert_eq!(is_taken, is_new, "{step}");
     }
     let app = authenticator_apps::find(&mut tx, user).await.unwrap().unwrap();
     assert_eq!((app.created_at, app.confirmed_at, app.last_step), (at(2), Some(at(3)), 6));
