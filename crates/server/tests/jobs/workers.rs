@@ -245,8 +245,10 @@ fn no_more_jobs_of_a_kind_run_at_a_time_than_it_allows_and_a_canceled_one_makes_
         app.run(worker.beat()).unwrap();
         app.run(worker.start_due()).unwrap();
         begun(&key, 3);
-        let canceled: Vec<JobId> = effects(&key).into_iter().map(|(job, _)| job).collect();
-        assert_eq!(canceled, ids[..3]);
+        // The two that started together may begin in either order.
+        let mut begun: Vec<JobId> = effects(&key).into_iter().map(|(job, _)| job).collect();
+        begun.sort();
+        assert_eq!(begun, ids[..3]);
         for id in &ids[1..] {
             app.run(jobs::cancel(app.operator(), app.actor(), *id)).unwrap();
         }
